@@ -1,0 +1,107 @@
+// The coordinator of one job as a state machine: events in, actions out (DESIGN 5). It decides which worker runs which task, one
+// generation after the other, so that a task never has two owners that can write (R1). The operator, the standalone worker and
+// the simulator drive the same code; it can be stopped at any point and goes on from what the coordinator topic holds.
+//
+// Pure: no clock, no IO, no logging; times come in as arguments. Thread-compatible.
+//
+// A task's way from worker A to worker B:
+//
+//   granted to A ──revoked in generation g──► released ──granted to B in a later generation──► granted to B
+//                                             ▲
+//        A's heartbeat acknowledges >= g ─────┤ (R1a)
+//        g is committed, then A is fenced ────┘ (R1b)
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "common/base/clock.h"
+#include "common/base/ids.h"
+#include "common/coordination/planner.h"
+#include "common/model/assignment.h"
+
+namespace coho {
+
+struct CoordinatorOptions {
+  int32_t workers = 1;  // desired: ids 0 .. workers-1; higher ids are emptied
+  Duration session_timeout = std::chrono::seconds(6);
+  Duration homecoming_timeout = std::chrono::minutes(5);
+  // The first assignment waits this long after the first worker appeared for the others, so that tasks are not moved at once.
+  Duration first_assignment_wait = std::chrono::seconds(10);
+  int32_t standby_replicas = 0;
+  friend bool operator==(const CoordinatorOptions&, const CoordinatorOptions&) = default;
+};
+
+// What Kubernetes knows of a worker's pod, sooner than heartbeats can tell.
+struct PodFact {
+  bool exists = false;
+  bool running = false;   // its container runs
+  bool node_lost = false; // its node object is gone or out of service
+  std::string node;
+  std::string zone;
+};
+
+// Actions. The driver performs them in order and answers with OnWritten / OnFenced; at most one write and one fence per worker
+// are under way at a time.
+struct WriteRecords {  // one Kafka transaction
+  std::vector<TopicRecord> records;
+  Generation generation;  // the generation they make; unchanged generation for model/locality only
+};
+struct FenceWorker {
+  WorkerId worker;
+  std::vector<std::string> transactional_ids;
+};
+struct EmitEvent {
+  bool warning = false;
+  std::string reason;   // CamelCase: TaskMoved, WorkerLost, WorkerFenced, WorkerReturned, AssignmentChanged
+  std::string message;
+};
+using CoordinatorAction = std::variant<WriteRecords, FenceWorker, EmitEvent>;
+using CoordinatorActions = std::vector<CoordinatorAction>;
+
+enum class WorkerStanding { kUnknown, kAlive, kSilent, kLost };  // silent: past its session; lost: past its homecoming
+
+struct CoordinatorWorker {
+  WorkerStanding standing = WorkerStanding::kUnknown;
+  std::string incarnation;
+  WorkerPhase phase = WorkerPhase::kStarting;
+  Generation acknowledged;
+  std::optional<WorkerReport> report;  // latest; survives small heartbeats
+  MonotonicTime last_heard;
+};
+
+class Coordinator {
+ public:
+  // `stored` is what the coordinator topic holds, read to its end after the driver fenced an older coordinator (R2). `model`
+  // is the stored model, or the one to be pinned now (then it is part of the first write). Every worker gets a full session
+  // timeout from `now` before it may be called silent (R3).
+  Coordinator(CoordinatorOptions options, JobModel model, CoordinatorState stored, MonotonicTime now);
+
+  [[nodiscard]] CoordinatorActions Start(WallTime wall);
+  [[nodiscard]] CoordinatorActions SetOptions(const CoordinatorOptions& options, MonotonicTime now, WallTime wall);
+  // `historical`: read back from the topic after a restart of the coordinator: tells what a worker reported, not that it lives.
+  [[nodiscard]] CoordinatorActions OnHeartbeat(const Heartbeat& beat, bool historical, MonotonicTime now, WallTime wall);
+  [[nodiscard]] CoordinatorActions OnPodFacts(const std::map<WorkerId, PodFact>& facts, MonotonicTime now, WallTime wall);
+  [[nodiscard]] CoordinatorActions OnTick(MonotonicTime now, WallTime wall);
+  [[nodiscard]] CoordinatorActions OnWritten(Generation generation, bool ok, MonotonicTime now, WallTime wall);
+  [[nodiscard]] CoordinatorActions OnFenced(WorkerId worker, bool ok, MonotonicTime now, WallTime wall);
+
+  [[nodiscard]] const Assignment& assignment() const;  // last committed
+  [[nodiscard]] const JobModel& model() const;
+  [[nodiscard]] const Locality& locality() const;
+  [[nodiscard]] const std::map<WorkerId, CoordinatorWorker>& workers() const;
+  // Workers beyond the desired count that own nothing, have nothing to release, and may be removed.
+  [[nodiscard]] std::set<WorkerId> removable() const;
+  // True when every task has an owner and no move is under way.
+  [[nodiscard]] bool settled() const;
+
+ private:
+  // (private part is the implementer's)
+};
+
+}  // namespace coho

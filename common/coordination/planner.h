@@ -1,0 +1,55 @@
+// Which worker should run which task (R6). A pure function: values in, values out, no clock, no IO; deterministic, every tie
+// ends in an id.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "common/base/ids.h"
+#include "common/base/status.h"
+#include "common/model/assignment.h"
+
+namespace coho {
+
+struct PlannerTask {
+  TaskId id;
+  int64_t state_bytes = 0;  // what a move has to restore
+  double rate = 0;          // records per second; 0: unknown
+};
+
+struct PlannerWorker {
+  WorkerId id;
+  bool may_own = true;  // false: lost past its time, or to be emptied
+  std::string node;
+  std::string zone;
+};
+
+struct PlannerInput {
+  std::vector<PlannerTask> tasks;
+  std::vector<PlannerWorker> workers;
+  Locality locality;
+  std::map<TaskId, WorkerId> current;  // active owners
+  int32_t standby_replicas = 0;        // the signature is final; plans hold no standbys yet
+};
+
+struct TaskMove {
+  TaskId task;
+  bool had_owner = false;
+  WorkerId from;  // valid if had_owner
+  WorkerId to;
+  int64_t bytes = 0;   // to restore there; 0 where its state lies already
+  std::string reason;  // for people: "worker 2 was added"
+};
+
+struct AssignmentPlan {
+  std::map<TaskId, WorkerId> active;  // every task, unless no worker may own
+  std::map<TaskId, std::vector<WorkerId>> standby;
+  std::vector<TaskMove> moves;  // sorted by task
+};
+
+// In order: every task exactly once active; balanced within one task; fewest bytes to restore; fewest moves.
+[[nodiscard]] AssignmentPlan PlanAssignment(const PlannerInput& input);
+
+}  // namespace coho

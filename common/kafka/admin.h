@@ -1,0 +1,50 @@
+// Topics: look at them, create them. One connection per Admin. Thread-compatible.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/base/clock.h"
+#include "common/base/status.h"
+#include "common/kafka/config.h"
+
+namespace coho::kafka {
+
+struct TopicInfo {
+  std::string name;
+  int32_t partitions = 0;
+};
+
+struct NewTopic {
+  std::string name;
+  int32_t partitions = 1;
+  int16_t replication_factor = -1;            // -1: broker's default
+  std::map<std::string, std::string> config;  // e.g. cleanup.policy=compact
+};
+
+class Admin {
+ public:
+  [[nodiscard]] static Result<std::unique_ptr<Admin>> Create(const ClientConfig& config);
+  ~Admin();
+  Admin(const Admin&) = delete;
+  Admin& operator=(const Admin&) = delete;
+
+  // Topics that exist among `names`; a missing one is absent, not an error. Wrong credentials: kUnauthenticated; no broker
+  // answers: kUnavailable, and the message names the servers.
+  [[nodiscard]] Result<std::map<std::string, TopicInfo>> Describe(const std::vector<std::string>& names, Duration timeout);
+  // Creates the topics; one that exists already is left as it is and is no error.
+  [[nodiscard]] Status Create(const std::vector<NewTopic>& topics, Duration timeout);
+  [[nodiscard]] Result<std::map<std::string, std::string>> TopicConfig(const std::string& topic, Duration timeout);
+  [[nodiscard]] Status Delete(const std::vector<std::string>& topics, Duration timeout);
+
+ private:
+  Admin();
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace coho::kafka

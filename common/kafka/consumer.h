@@ -1,0 +1,121 @@
+// A Kafka consumer by explicit assignment: no group membership, no rebalances. Records are views into librdkafka's buffers:
+// they live until the RecordBatch that holds them is destroyed or refilled.
+//
+// Thread rule: one thread at a time per Consumer (its run loop). Errors as Status.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/base/clock.h"
+#include "common/base/ids.h"
+#include "common/base/status.h"
+#include "common/kafka/config.h"
+
+namespace coho::kafka {
+
+struct Header {
+  std::string_view name;
+  std::string_view value;
+};
+
+// One record as it lies in librdkafka's buffer. Cheap to copy; does not own.
+class Record {
+ public:
+  explicit Record(const void* message) : message_(message) {}  // rd_kafka_message_t
+  [[nodiscard]] std::string_view key() const;
+  [[nodiscard]] bool has_key() const;
+  [[nodiscard]] std::string_view value() const;
+  [[nodiscard]] bool is_tombstone() const;  // null value
+  [[nodiscard]] std::string_view topic() const;
+  // Identity of the topic inside this consumer, stable while it is assigned: compare pointers instead of names.
+  [[nodiscard]] const void* topic_handle() const;
+  [[nodiscard]] int32_t partition() const;
+  [[nodiscard]] int64_t offset() const;
+  [[nodiscard]] int64_t timestamp_ms() const;
+  [[nodiscard]] std::vector<Header> headers() const;
+  // The partition's end was reached: offset() is the next offset to be written (past control records). No key, no value.
+  [[nodiscard]] bool is_end_of_partition() const;
+
+ private:
+  const void* message_;
+};
+
+// Records of one poll. Reuse one per loop. Movable, owns the messages.
+class RecordBatch {
+ public:
+  explicit RecordBatch(size_t capacity);
+  ~RecordBatch();
+  RecordBatch(const RecordBatch&) = delete;
+  RecordBatch& operator=(const RecordBatch&) = delete;
+  [[nodiscard]] size_t size() const { return size_; }
+  [[nodiscard]] size_t capacity() const { return messages_.size(); }
+  [[nodiscard]] Record operator[](size_t i) const { return Record(messages_[i]); }
+  void Clear();
+
+ private:
+  friend class Consumer;
+  std::vector<void*> messages_;  // rd_kafka_message_t*
+  size_t size_ = 0;
+};
+
+struct OffsetRange {
+  int64_t begin = 0;  // first offset that exists
+  int64_t end = 0;    // next offset to be written (read_committed: the last stable offset)
+};
+
+struct ConsumerOptions {
+  std::string group_id;          // for committed offsets and transactions; no membership
+  bool read_committed = true;
+  bool end_of_partition = true;  // deliver is_end_of_partition records
+  // Bytes that librdkafka may hold for this consumer.
+  int64_t queued_bytes_max = 64 << 20;
+};
+
+class Consumer {
+ public:
+  [[nodiscard]] static Result<std::unique_ptr<Consumer>> Create(const ClientConfig& config,
+                                                                const ConsumerOptions& options);
+  ~Consumer();
+  Consumer(const Consumer&) = delete;
+  Consumer& operator=(const Consumer&) = delete;
+
+  static constexpr int64_t kBegin = -2;  // earliest
+  static constexpr int64_t kEnd = -1;    // latest
+
+  // Adds partitions at these next offsets (or kBegin, kEnd); partitions already assigned are an error.
+  [[nodiscard]] Status Assign(const std::map<TopicPartition, int64_t>& positions);
+  // Removes them; records of theirs that are already in a RecordBatch stay readable, no new ones come.
+  [[nodiscard]] Status Unassign(const std::vector<TopicPartition>& partitions);
+  [[nodiscard]] Status Seek(const TopicPartition& partition, int64_t offset);
+
+  // Waits up to `timeout` for the first record, then takes what is there. Data errors of single partitions and broker
+  // disconnects are logged and counted inside; the Status is only for what the loop must know (kUnauthenticated, kNotFound,
+  // kFenced, kInternal fatal).
+  [[nodiscard]] Status Poll(Duration timeout, RecordBatch* batch);
+
+  // Committed next offsets of the group; absent where none. Waits out pending transactions ("stable" offsets).
+  [[nodiscard]] Result<std::map<TopicPartition, int64_t>> Committed(const std::vector<TopicPartition>& partitions,
+                                                                    Duration timeout);
+  // Commits next offsets without transaction (AtLeastOnce). Synchronous.
+  [[nodiscard]] Status Commit(const std::map<TopicPartition, int64_t>& offsets);
+  // Asks the broker. With read_committed the end is the last stable offset.
+  [[nodiscard]] Result<OffsetRange> QueryRange(const TopicPartition& partition, Duration timeout);
+  // From the last fetch, no request; nullopt before the first one.
+  [[nodiscard]] std::optional<OffsetRange> CachedRange(const TopicPartition& partition) const;
+
+  [[nodiscard]] void* native() const;  // rd_kafka_t; for common/kafka only
+
+ private:
+  Consumer();
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace coho::kafka

@@ -1,0 +1,19 @@
+// The one table from librdkafka's errors to ours. Include only from .cc files of common/kafka.
+#pragma once
+
+#include <librdkafka/rdkafka.h>
+
+#include <string_view>
+
+#include "common/base/status.h"
+
+namespace coho::kafka {
+
+// retriable -> kUnavailable / kDeadlineExceeded, abortable -> kAborted, fenced (INVALID_PRODUCER_EPOCH, PRODUCER_FENCED,
+// _FENCED) -> kFenced, wrong credentials or ACL -> kUnauthenticated, unknown topic -> kNotFound, the rest -> kInternal.
+[[nodiscard]] Code CodeOf(rd_kafka_resp_err_t error);
+[[nodiscard]] Status ToStatus(rd_kafka_resp_err_t error, std::string_view context);
+// Reads the abortable/retriable/fatal flags of a transactional call, then destroys `error`. nullptr is OK.
+[[nodiscard]] Status TakeError(rd_kafka_error_t* error, std::string_view context);
+
+}  // namespace coho::kafka

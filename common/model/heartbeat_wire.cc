@@ -1,0 +1,120 @@
+// Records of the heartbeats topic. Empty and zero fields are left out: most beats carry no report and are a few bytes.
+#include "common/model/assignment.h"
+#include "common/model/wire_version.h"
+
+namespace coho {
+namespace {
+
+void PutText(Json& json, const char* name, const std::string& text) {
+  if (!text.empty()) json[name] = text;
+}
+void PutNumber(Json& json, const char* name, int64_t number) {
+  if (number != 0) json[name] = number;
+}
+
+Json WriteTask(const TaskReport& task) {
+  Json json = {{"task", task.task.value()}};
+  if (task.state != TaskState::kClosed) json["state"] = TaskStateName(task.state);
+  if (task.restore_source != RestoreSource::kNone) json["restoreSource"] = RestoreSourceName(task.restore_source);
+  PutNumber(json, "restoredRecords", task.restored_records);
+  PutNumber(json, "restoreTotal", task.restore_total);
+  PutNumber(json, "lag", task.lag);
+  PutNumber(json, "changelogPosition", task.changelog_position);
+  PutNumber(json, "stateBytes", task.state_bytes);
+  return json;
+}
+
+Json WriteTasks(const std::vector<TaskReport>& tasks) {
+  Json list = Json::array();
+  for (const TaskReport& task : tasks) list.push_back(WriteTask(task));
+  return list;
+}
+
+Json WriteReport(const WorkerReport& report) {
+  Json json = Json::object();
+  PutText(json, "node", report.node);
+  PutText(json, "zone", report.zone);
+  PutText(json, "pod", report.pod);
+  PutText(json, "volume", report.volume);
+  PutText(json, "version", report.version);
+  PutText(json, "problem", report.problem);
+  if (!report.transactional_ids.empty()) json["transactionalIds"] = report.transactional_ids;
+  if (!report.tasks.empty()) json["tasks"] = WriteTasks(report.tasks);
+  if (!report.on_disk.empty()) json["onDisk"] = WriteTasks(report.on_disk);
+  return json;
+}
+
+void ReadTask(ObjectReader& in, TaskReport* out) {
+  in.AcceptUnknown();
+  in.Require("task", "a task number");
+  ReadStrong(in, "task", &out->task);
+  in.OneOf<TaskState>("state",
+                      {{"Closed", TaskState::kClosed},
+                       {"Starting", TaskState::kStarting},
+                       {"Restoring", TaskState::kRestoring},
+                       {"Running", TaskState::kRunning},
+                       {"Standby", TaskState::kStandby},
+                       {"Closing", TaskState::kClosing},
+                       {"Failed", TaskState::kFailed}},
+                      &out->state);
+  in.OneOf<RestoreSource>("restoreSource",
+                          {{"None", RestoreSource::kNone},
+                           {"Local", RestoreSource::kLocal},
+                           {"Replay", RestoreSource::kReplay},
+                           {"Wiped", RestoreSource::kWiped}},
+                          &out->restore_source);
+  in.Number("restoredRecords", INT64_MIN, INT64_MAX, &out->restored_records);
+  in.Number("restoreTotal", INT64_MIN, INT64_MAX, &out->restore_total);
+  in.Number("lag", INT64_MIN, INT64_MAX, &out->lag);
+  in.Number("changelogPosition", INT64_MIN, INT64_MAX, &out->changelog_position);
+  in.Number("stateBytes", INT64_MIN, INT64_MAX, &out->state_bytes);
+}
+
+void ReadReport(ObjectReader& in, WorkerReport* out) {
+  in.AcceptUnknown();
+  in.Text("node", &out->node);
+  in.Text("zone", &out->zone);
+  in.Text("pod", &out->pod);
+  in.Text("volume", &out->volume);
+  in.Text("version", &out->version);
+  in.Text("problem", &out->problem);
+  ReadTexts(in, "transactionalIds", &out->transactional_ids);
+  in.Objects("tasks", [&](ObjectReader& task) { ReadTask(task, &out->tasks.emplace_back()); });
+  in.Objects("onDisk", [&](ObjectReader& task) { ReadTask(task, &out->on_disk.emplace_back()); });
+}
+
+}  // namespace
+
+TopicRecord EncodeHeartbeat(const Heartbeat& heartbeat) {
+  Json json = {{"v", kWireVersion},
+               {"worker", heartbeat.worker.value()},
+               {"incarnation", heartbeat.incarnation},
+               {"sequence", heartbeat.sequence},
+               {"phase", WorkerPhaseName(heartbeat.phase)},
+               {"acknowledged", heartbeat.acknowledged.value()}};
+  if (heartbeat.report) json["report"] = WriteReport(*heartbeat.report);
+  return {.key = ToString(heartbeat.worker), .value = DumpJson(json)};
+}
+
+Result<Heartbeat> DecodeHeartbeat(std::string_view value) {
+  COHO_ASSIGN_OR_RETURN(const Json json, ParseVersioned(value, "heartbeat"));
+  Heartbeat beat;
+  Status error;
+  ObjectReader in(json, "value", &error);
+  for (const char* name : {"worker", "incarnation", "sequence", "phase", "acknowledged"}) in.Require(name, "a value");
+  ReadStrong(in, "worker", &beat.worker);
+  in.Text("incarnation", &beat.incarnation);
+  in.Number("sequence", 0, INT64_MAX, &beat.sequence);
+  in.OneOf<WorkerPhase>("phase",
+                        {{"Starting", WorkerPhase::kStarting},
+                         {"Running", WorkerPhase::kRunning},
+                         {"Draining", WorkerPhase::kDraining},
+                         {"Gone", WorkerPhase::kGone}},
+                        &beat.phase);
+  ReadStrong(in, "acknowledged", &beat.acknowledged);
+  in.Object("report", [&](ObjectReader& report) { ReadReport(report, &beat.report.emplace()); });
+  if (!error.ok()) return CorruptRecord("heartbeat", error);
+  return beat;
+}
+
+}  // namespace coho

@@ -1,0 +1,160 @@
+// JSON -> Job: names and types of the fields. What the values may be is in job_validate.cc.
+#include "common/model/job.h"
+#include "common/model/job_validate.h"
+#include "common/model/json_reader.h"
+
+namespace coho {
+namespace {
+
+void ReadSerdes(ObjectReader& in, SerdeType* key, SerdeType* value) {
+  for (const auto& [name, out] : {std::pair("key", key), std::pair("value", value)}) {
+    in.OneOf<SerdeType>(name,
+                        {{"bytes", SerdeType::kBytes},
+                         {"string", SerdeType::kString},
+                         {"int64", SerdeType::kInt64},
+                         {"json", SerdeType::kJson}},
+                        out);
+  }
+}
+
+void ReadTask(ObjectReader& in, TaskSpec* out) {
+  in.Require("name", "the name under which the task is registered, such as count");
+  in.Text("name", &out->name);
+  in.TextMap("config", &out->config);
+}
+
+void ReadKafka(ObjectReader& in, KafkaSpec* out) {
+  in.Require("bootstrapServers", "the brokers' addresses, such as kafka:9092");
+  in.Text("bootstrapServers", &out->bootstrap_servers);
+  in.TextMap("properties", &out->properties);
+  in.Object("secretRef", [&](ObjectReader& ref) {
+    ref.Require("name", "the name of a Secret in the job's namespace");
+    ref.Text("name", &out->secret_name);
+  });
+  in.Text("topicPrefix", &out->topic_prefix);
+  in.Number("replicationFactor", -1, INT16_MAX, &out->replication_factor);
+}
+
+void ReadInput(ObjectReader& in, InputSpec* out) {
+  in.Require("topic", "the name of a topic");
+  in.Text("topic", &out->topic);
+  ReadSerdes(in, &out->key, &out->value);
+  in.OneOf<StartFrom>("startFrom", {{"Earliest", StartFrom::kEarliest}, {"Latest", StartFrom::kLatest}},
+                      &out->start_from);
+}
+
+void ReadOutput(ObjectReader& in, OutputSpec* out) {
+  in.Require("topic", "the name of a topic");
+  in.Text("topic", &out->topic);
+  ReadSerdes(in, &out->key, &out->value);
+  in.Number("partitions", 0, kMaxPartitions, &out->partitions);
+}
+
+void ReadStore(ObjectReader& in, StoreSpec* out) {
+  in.Require("name", "the name under which the task opens the store");
+  in.Text("name", &out->name);
+  ReadSerdes(in, &out->key, &out->value);
+  in.Flag("changelog", &out->changelog);
+}
+
+void ReadWorkers(ObjectReader& in, WorkersSpec* out) {
+  in.Number("count", 1, 1000, &out->count);
+  in.Number("runLoops", 1, 64, &out->run_loops);
+  // Parts of the pod: only the operator reads them.
+  (void)in.Find("resources");
+  (void)in.Find("template");
+}
+
+void ReadProcessing(ObjectReader& in, ProcessingSpec* out) {
+  in.OneOf<Guarantee>("guarantee",
+                      {{"ExactlyOnce", Guarantee::kExactlyOnce}, {"AtLeastOnce", Guarantee::kAtLeastOnce}},
+                      &out->guarantee);
+  in.Time("commitInterval", &out->commit_interval);
+  in.Time("windowInterval", &out->window_interval);
+  in.OneOf<OnError>("onError",
+                    {{"Fail", OnError::kFail}, {"Skip", OnError::kSkip}, {"DeadLetter", OnError::kDeadLetter}},
+                    &out->on_error);
+  in.Text("deadLetterTopic", &out->dead_letter_topic);
+}
+
+void ReadStorage(ObjectReader& in, StorageSpec* out) {
+  in.Time("flushInterval", &out->flush_interval);
+  in.Scalar("size", &out->size);
+  in.Text("storageClassName", &out->storage_class_name);
+  in.Object("retention", [&](ObjectReader& retention) {
+    for (const auto& [name, flag] :
+         {std::pair("whenScaled", &out->delete_when_scaled), std::pair("whenDeleted", &out->delete_when_deleted)}) {
+      retention.OneOf<bool>(name, {{"Delete", true}, {"Retain", false}}, flag);
+    }
+  });
+}
+
+void ReadFailover(ObjectReader& in, FailoverSpec* out) {
+  in.Time("heartbeatInterval", &out->heartbeat_interval);
+  in.Time("sessionTimeout", &out->session_timeout);
+  in.Time("homecomingTimeout", &out->homecoming_timeout);
+  in.Object("lostNode", [&](ObjectReader& node) {
+    node.OneOf<LostNodePolicy>("policy", {{"Wait", LostNodePolicy::kWait}, {"Replace", LostNodePolicy::kReplace}},
+                               &out->lost_node_policy);
+    node.Time("timeout", &out->lost_node_timeout);
+  });
+}
+
+void ReadSpec(ObjectReader& spec, Job* job) {
+  spec.Text("image", &job->image);
+  spec.Require("task", "the task to run, such as {name: count}");
+  spec.Object("task", [&](ObjectReader& in) { ReadTask(in, &job->task); });
+  spec.Require("kafka", "how to reach Kafka, such as {bootstrapServers: \"kafka:9092\"}");
+  spec.Object("kafka", [&](ObjectReader& in) { ReadKafka(in, &job->kafka); });
+  spec.Require("inputs", "a list of at least one input");
+  spec.Objects("inputs", [&](ObjectReader& in) { ReadInput(in, &job->inputs.emplace_back()); });
+  spec.Objects("outputs", [&](ObjectReader& in) { ReadOutput(in, &job->outputs.emplace_back()); });
+  spec.Objects("stores", [&](ObjectReader& in) { ReadStore(in, &job->stores.emplace_back()); });
+  spec.Object("workers", [&](ObjectReader& in) { ReadWorkers(in, &job->workers); });
+  spec.Object("processing", [&](ObjectReader& in) { ReadProcessing(in, &job->processing); });
+  spec.Object("storage", [&](ObjectReader& in) { ReadStorage(in, &job->storage); });
+  spec.Object("failover", [&](ObjectReader& in) { ReadFailover(in, &job->failover); });
+}
+
+void ReadConstant(ObjectReader& root, std::string_view name, std::string_view only) {
+  const Json* value = root.Find(name);
+  if (value == nullptr || !value->is_string() || value->get_ref<const std::string&>() != only) {
+    root.Refuse(name, only);
+  }
+}
+
+}  // namespace
+
+Result<Job> ParseJobJson(std::string_view json) {
+  Result<Json> parsed = ParseJson(json, "the job");
+  if (!parsed.ok()) return parsed.status();
+
+  Job job;
+  Status error;
+  if (!parsed->is_object()) return InvalidArgument("the job: found " + ShowJson(*parsed) + ", need an object");
+  ObjectReader root(*parsed, "", &error);
+  ReadConstant(root, "apiVersion", kJobApiVersion);
+  ReadConstant(root, "kind", kJobKind);
+  root.Require("metadata", "an object with the job's name");
+  root.Object("metadata", [&](ObjectReader& metadata) {
+    metadata.AcceptUnknown();
+    metadata.Require("name", "the job's name");
+    metadata.Text("name", &job.id.name);
+    job.id.ns = "default";
+    metadata.Text("namespace", &job.id.ns);
+  });
+  root.Require("spec", "an object");
+  root.Object("spec", [&](ObjectReader& spec) { ReadSpec(spec, &job); });
+  (void)root.Find("status");
+  root.RefuseUnknown();
+  if (!error.ok()) return error;
+
+  if (job.kafka.topic_prefix.empty()) job.kafka.topic_prefix = "coho-" + job.id.ns + "-" + job.id.name;
+  if (job.processing.dead_letter_topic.empty()) {
+    job.processing.dead_letter_topic = job.kafka.topic_prefix + "-dead-letter";
+  }
+  COHO_RETURN_IF_ERROR(ValidateJob(job));
+  return job;
+}
+
+}  // namespace coho

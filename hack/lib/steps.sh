@@ -1,0 +1,201 @@
+# shellcheck shell=bash
+# Helpers that every script in hack/ shares; source it, do not run it.
+#
+#   step NAME CMD...             run CMD with its output in a log file of its own; say how long it took; stop the script if it fails
+#   die MSG                      say why on stderr and exit 1
+#   recipe_hash FILE...          short hash of the files' contents: the name of what is built from them in the cache
+#   ensure_apt PKG...            install the Debian packages that are missing
+#   wait_until SECS WHAT CMD...  run CMD again and again until it succeeds
+#   hold_lock FILE              let no second run of this script in until this one ends
+#   await_http SECS URL [CURL_OPTION...]
+#   as_root CMD...               through sudo when we are not root
+#   start_process PIDFILE LOG CMD...     in the background, in a session of its own
+#   record_process PIDFILE PID           the same for a process that somebody else has started
+#   process_runs PIDFILE                 is the process that we recorded there still that process?
+#   stop_process PIDFILE [SECS [SIG]]    end it, and only it; by force after SECS
+#
+# Everything a script makes lies in one of two places:
+#   COHO_CACHE     what is expensive to build and harmless to keep (binaries, jars); named by a hash of its recipe
+#   COHO_RUN_DIR   what runs now: pid files, logs, data
+
+COHO_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+COHO_CACHE=${COHO_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/coho}
+COHO_RUN_DIR=${COHO_RUN_DIR:-/var/tmp/coho}
+export COHO_ROOT COHO_CACHE COHO_RUN_DIR
+mkdir -p "$COHO_CACHE" "$COHO_RUN_DIR/logs"
+
+die() {
+  printf '%s: %s\n' "${0##*/}" "$*" >&2
+  exit 1
+}
+
+as_root() {
+  if [[ $EUID -eq 0 ]]; then "$@"; else sudo -n -- "$@"; fi
+}
+
+# Seconds since START (an EPOCHREALTIME), with one decimal.
+_elapsed_since() {
+  local now=${EPOCHREALTIME/[.,]/} start=${1/[.,]/}
+  local tenths=$(((now - start) / 100000))
+  printf '%d.%d' $((tenths / 10)) $((tenths % 10))
+}
+
+# `set -e` does not hold inside a function that is tested by `if` or `||`, so CMD runs in a subshell that sets it anew and
+# whose exit code is read plainly: a step that is a function stops at its first failing command, as one expects. For the
+# same reason a step cannot set variables of the caller.
+step() {
+  local name=$1 start=$EPOCHREALTIME log pid now next_notice=30 code=0
+  shift
+  log=$COHO_RUN_DIR/logs/${0##*/}-$(printf '%s' "$name" | tr -cs 'A-Za-z0-9._-' '-').log
+  mkdir -p "$COHO_RUN_DIR/logs"
+  # Monitor mode gives the step a process group of its own, so that an interrupted script takes the whole step with it.
+  set -m
+  (
+    set +m -euo pipefail
+    "$@"
+  ) >"$log" 2>&1 </dev/null &
+  pid=$!
+  set +m
+  # shellcheck disable=SC2064 # this step's pid, now
+  trap "kill -TERM -- -$pid 2>/dev/null; exit 130" INT TERM HUP
+  # A line now and then tells a waiting person, or a CI log, that a long step is alive and what it is doing.
+  while kill -0 "$pid" 2>/dev/null; do
+    sleep 0.05
+    now=${EPOCHREALTIME/[.,]/}
+    if (((now - ${start/[.,]/}) / 1000000 >= next_notice)); then
+      printf '[%6ss] %s ... %s\n' "$(_elapsed_since "$start")" "$name" "$(tail -n 1 "$log" | tr -d '\r' | cut -c1-100)"
+      next_notice=$((next_notice + 30))
+    fi
+  done
+  wait "$pid" || code=$?
+  trap - INT TERM HUP
+  if ((code != 0)); then
+    {
+      printf '[%6ss] %s FAILED (exit code %d); the last lines of %s:\n' "$(_elapsed_since "$start")" "$name" "$code" "$log"
+      tail -n 40 "$log" | sed 's/^/    /'
+    } >&2
+    exit "$code"
+  fi
+  printf '[%6ss] %s\n' "$(_elapsed_since "$start")" "$name"
+}
+
+recipe_hash() {
+  cat -- "$@" | sha256sum | cut -c1-12
+}
+
+wait_until() {
+  local seconds=$1 what=$2 deadline
+  shift 2
+  deadline=$((${EPOCHREALTIME/[.,]/} + seconds * 1000000))
+  until "$@" >/dev/null 2>&1; do
+    if ((${EPOCHREALTIME/[.,]/} >= deadline)); then
+      printf '%s: waited %s s in vain: %s\n' "${0##*/}" "$seconds" "$what" >&2
+      return 1
+    fi
+    sleep 0.1
+  done
+}
+
+await_http() {
+  local seconds=$1 url=$2
+  shift 2
+  wait_until "$seconds" "$url answers" curl --silent --fail --max-time 5 --output /dev/null "$@" "$url"
+}
+
+# `apt-get update` is slow, so it runs only when the lists do not know what we want, or are stale; at most once per script.
+# Several scripts may run side by side: wait for the package manager's locks instead of failing.
+_apt_lists_updated=
+_update_apt_lists() {
+  [[ -z $_apt_lists_updated ]] || return 1
+  _apt_lists_updated=1
+  as_root flock /var/lock/coho-apt-update apt-get update -q
+}
+
+ensure_apt() {
+  local package missing=()
+  for package in "$@"; do
+    [[ $(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null) == installed ]] || missing+=("$package")
+  done
+  ((${#missing[@]})) || return 0
+  echo "installing ${missing[*]}"
+  local install=(as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends
+    -o DPkg::Lock::Timeout=900 "${missing[@]}")
+  if ! apt-cache show --no-all-versions "${missing[@]}" >/dev/null 2>&1; then
+    _update_apt_lists || true
+  fi
+  "${install[@]}" || { _update_apt_lists && "${install[@]}"; }
+}
+
+# One at a time: two runs of the same script would undo each other. Released when the script ends.
+hold_lock() {
+  mkdir -p "$(dirname "$1")"
+  exec 9>"$1"
+  flock --nonblock 9 || {
+    echo "waiting for another ${0##*/} to finish"
+    flock 9
+  }
+}
+
+# --- processes that outlive the script ---------------------------------------------------------------------------------
+# A pid alone is not a name: it may have been given to somebody else since. So the pid file also keeps the process's start
+# time, and nothing is ever signalled whose start time differs.
+
+_start_time_of() {
+  # The second field (command) may contain spaces and brackets: cut everything up to its last bracket.
+  local stat
+  stat=$(cat "/proc/$1/stat" 2>/dev/null) || return 1
+  stat=${stat##*) }
+  # shellcheck disable=SC2086 # the fields, each a word
+  set -- $stat
+  [[ $1 == Z ]] && return 1 # a zombie no longer runs
+  printf '%s' "${20}"
+}
+
+start_process() {
+  local pid_file=$1 log=$2
+  shift 2
+  setsid "$@" >>"$log" 2>&1 </dev/null 9>&- &
+  record_process "$pid_file" $!
+  disown $!
+}
+
+record_process() {
+  printf '%s %s\n' "$2" "$(_start_time_of "$2")" >"$1"
+}
+
+pid_of() {
+  local pid _
+  read -r pid _ <"$1"
+  printf '%s' "$pid"
+}
+
+# The first child of a recorded process: what `nsenter` or `unshare` has started and waits for.
+child_of() {
+  local pid children
+  pid=$(pid_of "$1")
+  children=$(cat "/proc/$pid/task/$pid/children")
+  printf '%s' "${children%% *}"
+}
+
+process_runs() {
+  local pid started
+  [[ -e $1 ]] && read -r pid started <"$1" || return 1
+  [[ -n $pid && -n $started && $(_start_time_of "$pid") == "$started" ]]
+}
+
+is_gone() { ! process_runs "$1"; }
+
+# With its process group, of which start_process made it the leader.
+stop_process() {
+  local pid_file=$1 seconds=${2:-10} signal=${3:-TERM}
+  if process_runs "$pid_file"; then
+    _signal "$signal" "$(pid_of "$pid_file")"
+    if ! wait_until "$seconds" "the process of $pid_file ends after SIG$signal" is_gone "$pid_file"; then
+      _signal KILL "$(pid_of "$pid_file")"
+      wait_until 10 "the process of $pid_file ends after SIGKILL" is_gone "$pid_file"
+    fi
+  fi
+  rm -f -- "$pid_file"
+}
+
+_signal() { kill "-$1" -- "-$2" 2>/dev/null || kill "-$1" "$2" 2>/dev/null || true; }

@@ -1,0 +1,72 @@
+// Brings stores home: opens a task's engines, plans, replays changelogs, and hands the task's stores over. One thread of its own
+// replays all tasks that restore at a time, side by side on one consumer; tasks that are caught up are not touched.
+//
+// Thread rule: methods from any thread; `done` and `progress` are called on the restorer's thread.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "common/base/clock.h"
+#include "common/base/status.h"
+#include "common/kafka/config.h"
+#include "common/model/assignment.h"
+#include "common/model/job.h"
+#include "worker/restore/plan.h"
+#include "worker/store/engine.h"
+#include "worker/store/task_store.h"
+
+namespace coho {
+
+// Shared with whoever shows progress; written by the restorer.
+struct RestoreProgress {
+  std::atomic<int64_t> records_done{0};
+  std::atomic<int64_t> records_total{0};  // offsets between plan.from and plan.to; control records count
+  std::atomic<int64_t> bytes_done{0};
+};
+
+struct RestoredTask {
+  TaskId task;
+  std::vector<std::unique_ptr<TaskStore>> stores;  // in the order of spec.stores
+  RestoreSource source = RestoreSource::kNone;     // the worst of its stores
+  int64_t records = 0;                             // replayed
+};
+
+struct RestoreRequest {
+  TaskId task;
+  std::shared_ptr<RestoreProgress> progress;
+  std::function<void(Result<RestoredTask>)> done;  // exactly once, unless cancelled
+};
+
+class Restorer {
+ public:
+  struct Options {
+    kafka::ClientConfig kafka;
+    const Job* job = nullptr;        // outlives the restorer
+    const JobModel* model = nullptr; // outlives the restorer
+    EngineFactory* engines = nullptr;
+    int64_t overlay_bytes_max = 32 << 20;  // per store
+    const Clock* clock = &Clock::Real();
+    // Totals over all restores, for metrics: records, bytes, wipes.
+    std::atomic<int64_t>* records_total = nullptr;
+    std::atomic<int64_t>* bytes_total = nullptr;
+    std::atomic<int64_t>* wipes_total = nullptr;
+  };
+  [[nodiscard]] static Result<std::unique_ptr<Restorer>> Create(Options options);
+  ~Restorer();  // stops; requests under way are dropped
+
+  void Restore(RestoreRequest request);
+  // Drops the task's restore; `done` is not called after Cancel returned. Its engines are closed.
+  void Cancel(TaskId task);
+
+ private:
+  Restorer();
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace coho

@@ -1,0 +1,5 @@
+// Everything that user code needs.
+#pragma once
+
+#include "common/base/log.h"
+#include "worker/sdk/task.h"

@@ -1,0 +1,75 @@
+// A task's store: an overlay in memory over an Engine (DESIGN 4.3). Put and Remove touch the overlay only. A commit sends one
+// changelog record per key changed since the last commit; a write-back, only ever right after a commit, moves all dirty
+// values with the marker into the engine as one sorted batch. Values that are clean stay as a cache.
+//
+//   Put ──► overlay (changed) ──TakeChanges──► changelog, in the transaction
+//                │ Committed(position)
+//                ▼
+//           overlay (dirty, committed) ──WriteBack──► engine + marker        engine is never ahead of the changelog
+//
+// Thread rule: the run loop's thread.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "common/base/clock.h"
+#include "common/base/status.h"
+#include "worker/sdk/store.h"
+#include "worker/store/engine.h"
+
+namespace coho {
+
+class TaskStore final : public StoreBackend {
+ public:
+  struct Options {
+    StoreSpec spec;
+    StoreMarker marker;  // as restored: job, topic, partition, position
+    int64_t overlay_bytes_max = 32 << 20;  // dirty and clean values together
+  };
+  TaskStore(Options options, std::unique_ptr<Engine> engine);
+  ~TaskStore() override;
+
+  [[nodiscard]] const StoreSpec& spec() const override;
+  [[nodiscard]] std::optional<std::string_view> Get(std::string_view key) override;
+  void Put(std::string_view key, std::string_view value) override;
+  void Remove(std::string_view key) override;
+  [[nodiscard]] std::unique_ptr<StoreIterator> Range(std::string_view from, std::string_view to) override;
+
+  // First engine error since the last call to it; OK if none. The loop asks before each commit.
+  [[nodiscard]] Status status() const;
+
+  // Calls send(key, value or nullopt for a removal) for each key changed since the last call, the last value of each. They count as
+  // sent from then on. A store without changelog has nothing to send, its changes count as committed at Committed.
+  using SendChange = std::function<Status(std::string_view key, std::optional<std::string_view> value)>;
+  [[nodiscard]] Status TakeChanges(const SendChange& send);
+  [[nodiscard]] size_t changed_keys() const;
+  // The transaction with the taken changes is committed; `position`: next changelog offset after them (nullopt: nothing was sent).
+  void Committed(std::optional<int64_t> position, WallTime at);
+
+  [[nodiscard]] int64_t dirty_bytes() const;    // committed or not, not yet in the engine
+  [[nodiscard]] int64_t overlay_bytes() const;  // all of the overlay
+  // The overlay is at its budget: commit and write back now.
+  [[nodiscard]] bool over_budget() const;
+  [[nodiscard]] std::optional<MonotonicTime> dirty_since() const;
+  void NoteTime(MonotonicTime now);  // the loop's time of now, for dirty_since
+
+  // REQUIRES: changed_keys() == 0 (right after a commit). Afterwards everything is clean; clean values over the budget go.
+  [[nodiscard]] Status WriteBack();
+  [[nodiscard]] Status Flush();  // engine's memtable to disk; after it the marker on disk is this one
+
+  [[nodiscard]] const StoreMarker& marker() const;  // of the last commit (not of the engine)
+  [[nodiscard]] int64_t SizeBytes() const;
+  // Gives the engine back, for a restore after an aborted transaction; the overlay is dropped.
+  [[nodiscard]] std::unique_ptr<Engine> ReleaseEngine();
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace coho

@@ -19,6 +19,7 @@
 #   COHO_RUN_DIR   what runs now: pid files, logs, data
 
 COHO_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+export HOME=${HOME:-/root} # a service manager may have set none
 COHO_CACHE=${COHO_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/coho}
 COHO_RUN_DIR=${COHO_RUN_DIR:-/var/tmp/coho}
 export COHO_ROOT COHO_CACHE COHO_RUN_DIR

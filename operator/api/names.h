@@ -33,6 +33,7 @@ inline constexpr std::string_view kTemplateHashAnnotation = "coho.dev/template-h
 inline constexpr std::string_view kConfigHashAnnotation = "coho.dev/config-hash";
 
 inline constexpr std::string_view kWorkerContainer = "worker";
+inline constexpr std::string_view kStateVolume = "state";  // the volume claim template
 inline constexpr std::string_view kHostnameLabel = "kubernetes.io/hostname";
 inline constexpr std::string_view kZoneLabel = "topology.kubernetes.io/zone";
 inline constexpr std::string_view kOutOfServiceTaint = "node.kubernetes.io/out-of-service";

@@ -15,91 +15,11 @@
 #include <nlohmann/json.hpp>
 
 #include "common/base/clock.h"
-#include "common/coordination/service.h"
-#include "operator/api/stream_job.h"
+#include "common/coordination/coordinator.h"
+#include "operator/api/observed.h"
+#include "operator/report/event.h"
 
 namespace coho {
-
-struct OperatorSettings {
-  std::string image_pull_policy = "IfNotPresent";  // of workers
-};
-
-// What every applied object tells of itself.
-struct ObjectFacts {
-  std::string uid;
-  std::string controller_uid;  // of its controller owner reference; empty: none
-  std::string applied_hash;    // annotation coho.dev/applied-hash
-};
-
-struct StatefulSetFacts {
-  std::string name;
-  ObjectFacts object;
-  std::string template_hash;  // annotation coho.dev/template-hash of spec.template
-  bool observed = false;      // status.observedGeneration >= metadata.generation: its controller knows this template
-  bool delete_claim_with_set = false;  // persistentVolumeClaimRetentionPolicy.whenDeleted: Delete
-  bool deleting = false;
-};
-
-struct PodFacts {
-  std::string name;
-  std::string uid;
-  std::string node;  // empty: not scheduled
-  bool running = false;  // the worker container runs
-  bool ready = false;    // condition Ready
-  bool deleting = false;
-  int32_t restarts = 0;
-  std::string waiting_reason;   // of the worker container: CrashLoopBackOff, ImagePullBackOff, ...; empty: not waiting
-  std::string waiting_message;
-  std::optional<int32_t> exit_code;  // of its latest termination (state.terminated, else lastState.terminated)
-  std::string exit_reason;           // OOMKilled, Error, Completed
-  std::string exit_message;          // termination message
-  std::string unschedulable;         // message of condition PodScheduled=False; empty: none
-  std::string template_hash;         // annotation coho.dev/template-hash
-};
-
-struct VolumeFacts {
-  std::string claim;
-  std::string claim_uid;
-  bool claim_deleting = false;
-  bool owned_by_set = false;  // the claim has an owner reference to a StatefulSet: it goes when the set goes
-  std::string volume;         // PersistentVolume; empty: not bound
-  std::string node;           // the only node that the volume's node affinity admits; empty: none or several
-  std::string zone;
-};
-
-struct NodeFacts {
-  std::string hostname;  // label kubernetes.io/hostname
-  std::string zone;
-  bool ready = true;
-  std::optional<WallTime> not_ready_since;  // last transition of condition Ready, when it is not True
-  bool unschedulable = false;
-  bool out_of_service = false;  // taint node.kubernetes.io/out-of-service
-};
-
-struct ObjectKey {
-  std::string kind;
-  std::string name;
-  friend auto operator<=>(const ObjectKey&, const ObjectKey&) = default;
-};
-
-struct Observed {
-  StreamJob job;
-  std::optional<JobView> coordination;  // nullopt: the service does not have the job (yet)
-  std::map<WorkerId, StatefulSetFacts> sets;
-  std::map<WorkerId, PodFacts> pods;
-  std::map<WorkerId, VolumeFacts> volumes;
-  bool nodes_known = false;  // false: nodes cannot be read; then no node is ever called lost
-  std::map<std::string, NodeFacts> nodes;
-  // The job's ServiceAccount, ConfigMaps, Service and PodDisruptionBudget.
-  std::map<ObjectKey, ObjectFacts> objects;
-  // Apply everything even where the stored hash is right: repairs what others changed. For the first reconcile after a start
-  // and now and then.
-  bool repair = false;
-  // When this process last wrote the job's status: changes of lag alone are written at most every 10 s.
-  std::optional<WallTime> status_written;
-  OperatorSettings settings;
-  WallTime now;
-};
 
 struct DeleteAction {
   std::string api_version;
@@ -108,14 +28,6 @@ struct DeleteAction {
   std::string uid;                      // precondition
   std::optional<int64_t> grace_period;  // seconds; 0: the node is lost, and Kafka fences what may still run there
   friend bool operator==(const DeleteAction&, const DeleteAction&) = default;
-};
-
-struct PlannedEvent {
-  bool warning = false;
-  std::string reason;
-  std::string action;
-  std::string note;
-  friend bool operator==(const PlannedEvent&, const PlannedEvent&) = default;
 };
 
 enum class Coordination {

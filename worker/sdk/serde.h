@@ -29,8 +29,14 @@ using Int64Bytes = std::array<char, 8>;
   return static_cast<int64_t>(__builtin_bswap64(big));
 }
 
-// Whether bytes can be read as `type`; the error says what is wrong with them, without the bytes themselves.
+// Whether bytes can be read as `type`; kInvalidRecord says what is wrong with them, without the bytes themselves. JSON is nested
+// at most 64 levels deep, and its numbers fit an int64, a uint64 or a double.
 [[nodiscard]] Status CheckBytes(SerdeType type, std::string_view bytes);
+
+// An int64 as a topic's value serde wants it: int64 and bytes are 8 bytes big-endian, string and json are decimal digits.
+// The view lies in `buffer`.
+using Int64Buffer = std::array<char, 24>;
+[[nodiscard]] std::string_view EncodeInt64As(SerdeType type, int64_t value, Int64Buffer* buffer);
 
 // Maps a C++ type to bytes. Specialised for std::string, std::string_view and int64_t.
 template <class T>

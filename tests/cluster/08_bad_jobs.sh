@@ -1,0 +1,60 @@
+#!/usr/bin/env bash
+# Jobs that cannot work are refused by the API server, or show one condition and one event that say what to do; other jobs and the
+# operator are not touched.
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+before=$(pods_fingerprint visits; pods_fingerprint clients)
+operator_before=$(kubectl -n "$operator_namespace" get pods -o jsonpath='{.items[*].metadata.uid} {.items[*].status.containerStatuses[0].restartCount}')
+
+# A valid job with one thing changed by a jq filter.
+bad_job() {
+  local name=$1 filter=$2
+  kubectl get streamjob visits -o json |
+    jq --arg name "$name" "{apiVersion, kind, metadata: {name: \$name}, spec} | .spec.outputs = [{topic: (\$name + \"-out\"), partitions: 1}]
+      | .spec.task.config = {store: \"visits\", output: (\$name + \"-out\")} | del(.spec.kafka.topicPrefix) | $filter"
+}
+
+refused() {
+  local name=$1 filter=$2 expected=$3 answer
+  if answer=$(bad_job "$name" "$filter" | kubectl apply -f - 2>&1); then
+    kubectl delete streamjob "$name" --wait=false
+    fail "$name was admitted; expected it to be refused with: $expected"
+  fi
+  grep -qi -- "$expected" <<<"$answer" || fail "$name: refused with \"$answer\", expected \"$expected\""
+  note "$name: refused by the API server"
+}
+refused no-inputs '.spec.inputs = []' 'inputs'
+refused duplicate-store '.spec.stores += [.spec.stores[0]]' 'duplicate'
+refused bad-duration '.spec.processing.commitInterval = "100"' 'commitInterval'
+refused no-task '.spec.task.name = ""' 'task'
+
+shown() {
+  local name=$1 filter=$2 reason=$3 text=$4
+  bad_job "$name" "$filter" | kubectl apply -f - >/dev/null
+  has_condition() {
+    kubectl get streamjob "$name" -o json | jq -e --arg reason "$reason" --arg text "$text" \
+      'any(.status.conditions[]?; .reason == $reason and (.message | contains($text)))'
+  }
+  wait_until 90 "$name shows $reason" has_condition ||
+    fail "$name: $(kubectl get streamjob "$name" -o json | jq -c '.status.conditions'), expected $reason with \"$text\""
+  has_event() { kubectl get events --field-selector "involvedObject.name=$name,type=Warning" -o name | grep -q .; }
+  wait_until 30 "$name has a Warning event" has_event || fail "$name has no Warning event"
+  note "$name: $(kubectl get streamjob "$name" -o json | jq -r --arg reason "$reason" 'first(.status.conditions[] | select(.reason == $reason) | .message)')"
+  kubectl delete streamjob "$name" --wait=true >/dev/null
+}
+shown missing-topic '.spec.inputs[0].topic = "no-such-topic"' TopicMissing 'no-such-topic'
+shown too-many-workers '.spec.workers.count = 9' TooManyWorkers '9'
+create_topic four-partitions 4
+shown different-counts '.spec.inputs += [{topic: "four-partitions", key: "string", value: "json"}]' PartitionCountsDiffer 'four-partitions'
+shown unreachable-broker '.spec.kafka.bootstrapServers = "10.40.0.1:1"' KafkaUnreachable '10.40.0.1:1'
+kubectl create secret generic wrong-credentials --dry-run=client -o yaml --from-literal=security.protocol=SASL_PLAINTEXT \
+  --from-literal=sasl.mechanism=PLAIN --from-literal=sasl.username=coho --from-literal=sasl.password=wrong-pass-word | kubectl apply -f -
+shown wrong-credentials '.spec.kafka.bootstrapServers = "10.40.0.1:29093" | .spec.kafka.secretRef = {name: "wrong-credentials"}' \
+  KafkaAuthenticationFailed 'secretRef'
+shown unknown-task '.spec.task.name = "no-such-task"' WorkerFailed 'no-such-task'
+
+if kubectl -n "$operator_namespace" logs deployment/coho-operator | grep -q wrong-pass-word; then fail "a password is in the operator's log"; fi
+[[ $(kubectl -n "$operator_namespace" get pods -o jsonpath='{.items[*].metadata.uid} {.items[*].status.containerStatuses[0].restartCount}') == "$operator_before" ]] ||
+  fail "the operator was restarted by a bad job"
+[[ $(pods_fingerprint visits; pods_fingerprint clients) == "$before" ]] || fail "workers of other jobs were restarted by a bad job"
+job_is_ready visits || fail "job visits is not ready any more"

@@ -1,0 +1,57 @@
+# shellcheck shell=bash
+# What the cluster tests share; each is a script of its own, run in order by ctest on the cluster that hack/demo left running.
+set -euo pipefail
+# shellcheck source=../../hack/lib/steps.sh
+source "$(dirname "${BASH_SOURCE[0]}")/../../hack/lib/steps.sh"
+KAFKA=127.0.0.1:19092
+# shellcheck source=../../hack/lib/web-visits.sh
+source "$COHO_ROOT/hack/lib/web-visits.sh"
+
+export KUBECONFIG=$COHO_RUN_DIR/cluster/kubeconfig
+export PATH=$COHO_RUN_DIR/cluster/bin:$PATH
+readonly operator_namespace=coho-system
+
+fail() {
+  printf 'FAIL: %s\n' "$*" >&2
+  kubectl get streamjobs,pods -o wide >&2 || true
+  kubectl get streamjob visits -o jsonpath='{range .status.conditions[*]}{.type}={.status} {.reason}: {.message}{"\n"}{end}' >&2 || true
+  exit 1
+}
+note() { printf '  %s\n' "$*"; }
+
+pod_of() { kubectl get pods -l "coho.dev/job=$1,coho.dev/worker=$2" -o jsonpath='{.items[0].metadata.name}'; }
+pod_field() { kubectl get pod "$1" -o jsonpath="$2"; }
+
+# "name uid restarts" of each pod of a job, to see whether anything restarted.
+pods_fingerprint() {
+  kubectl get pods -l "coho.dev/job=$1" \
+    -o jsonpath='{range .items[*]}{.metadata.name} {.metadata.uid} {.status.containerStatuses[0].restartCount}{"\n"}{end}' | sort
+}
+
+worker_metrics() { kubectl get --raw "/api/v1/namespaces/default/pods/$1:8080/proxy/metrics"; }
+# Sum over all series of a metric.
+metric() { worker_metrics "$1" | awk -v name="$2" '$1 == name || index($1, name "{") == 1 { sum += $2 } END { printf "%d\n", sum }'; }
+
+job_is_ready() { [[ $(kubectl get streamjob "$1" -o jsonpath='{.status.conditions[?(@.type=="Ready")].status}') == True ]]; }
+assignment_lines() { kubectl get streamjob "$1" -o jsonpath='{range .status.assignment[*]}{@}{"\n"}{end}'; }
+no_task_lags() { [[ -n $(assignment_lines "$1") ]] && ! assignment_lines "$1" | grep -qvE 'lag 0( |$|,)'; }
+
+# All rounds of the log that were sent are counted, exactly.
+check_counts() {
+  local rounds
+  rounds=$(web_access_rounds)
+  wait_until 180 "all counts of $rounds rounds in topic visits" visits_complete "$rounds"
+  check_visits_exact "$rounds" || fail "counts differ after $rounds rounds of the log"
+}
+
+# Host pid of the worker container of a pod: nodes are namespaces of this machine.
+worker_pid() {
+  local pod=$1 pid
+  for pid in $(pgrep -x coho-worker; pgrep -f -- '--worker-id='); do
+    if tr '\0' '\n' <"/proc/$pid/environ" 2>/dev/null | grep -qx "COHO_POD_NAME=$pod"; then
+      echo "$pid"
+      return 0
+    fi
+  done
+  return 1
+}

@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# The rules of the house that a machine can check: who may include whom, where libraries are wrapped, how long a file may be.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+bad=0
+complain() {
+  printf '%s:\n%s\n' "$1" "$2" >&2
+  bad=1
+}
+forbid() {
+  local what=$1 found
+  shift
+  found=$(git grep -nE "$@" 2>/dev/null || true)
+  [[ -z $found ]] || complain "$what" "$found"
+}
+forbid "the worker and common code do not know the operator" '#include "operator/' -- worker common
+forbid "the operator and common code do not know the worker" '#include "worker/' -- operator common
+forbid "librdkafka is wrapped in common/kafka" '#include [<"]librdkafka' -- '*.h' '*.cc' ':!common/kafka'
+forbid "cpp-httplib is wrapped in common/http" '#include [<"]httplib' -- '*.h' '*.cc' ':!common/http'
+forbid "RocksDB is wrapped in worker/store" '#include [<"]rocksdb' -- '*.h' '*.cc' ':!worker/store' ':!tests'
+forbid "spdlog is wrapped in common/base" '#include [<"]spdlog' -- '*.h' '*.cc' ':!common/base'
+forbid "no throw in our code" '^[^/]*\bthrow\b[^a-z]' -- 'common/*.cc' 'worker/*.cc' 'operator/*.cc'
+forbid "no sleep in C++ tests: await a condition" 'sleep_for|usleep\(' -- 'tests/unit/*.cc' 'tests/simulation/*.cc'
+
+long=$(git ls-files '*.h' '*.cc' | xargs wc -l | awk '$2 != "total" && (($2 ~ /\.h$/ && $1 > 200) || ($2 ~ /\.cc$/ && $2 !~ /^tests\// && $1 > 500)) { print "  " $1 " " $2 }')
+[[ -z $long ]] || complain "files that hold more than one concept" "$long"
+cmp -s crds/streamjobs.yaml charts/coho/files/streamjobs.yaml 2>/dev/null || [[ ! -e charts/coho/files/streamjobs.yaml ]] ||
+  complain "crds/streamjobs.yaml and the chart's copy differ" "copy one over the other"
+exit "$bad"

@@ -194,11 +194,11 @@ void Watch::Keep(const ObjectKey& key, Json object) {
   const ObjectPtr before = store_.Put(key, std::move(object));
   // A list shows again what is known already.
   if (before != nullptr && TextAt(*before, {"metadata", "resourceVersion"}) == version) return;
-  if (const ObjectPtr now = store_.Get(key); now != nullptr) options_.on_change(key, *now, false);
+  options_.on_change(key, before, store_.Get(key));
 }
 
 void Watch::Drop(const ObjectKey& key) {
-  if (const ObjectPtr gone = store_.Remove(key); gone != nullptr) options_.on_change(key, *gone, true);
+  if (const ObjectPtr gone = store_.Remove(key); gone != nullptr) options_.on_change(key, gone, nullptr);
 }
 
 WatchEvent Watch::FailedWith(const http::ClientResponse& response) {

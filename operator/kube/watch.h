@@ -34,8 +34,8 @@ class Watch {
     bool optional = false;
     // Takes away what nobody reads, before the object is kept. metadata.managedFields is gone already.
     std::function<void(Json*)> slim;
-    // `object` is the new state, or the last one of a deleted object.
-    std::function<void(const ObjectKey& key, const Json& object, bool deleted)> on_change;
+    // `before` and `after` the change; nullptr where there is none.
+    std::function<void(const ObjectKey& key, const ObjectPtr& before, const ObjectPtr& after)> on_change;
     std::function<void()> on_synced;  // once; may be empty
   };
 

@@ -126,7 +126,7 @@ footprint() {
   echo "standalone worker with warm state, start to ready: $(_elapsed_since "$start") s"
   stop_process "$dir/pid" 30
 
-  export KUBECONFIG=$COHO_RUN_DIR/cluster/kubeconfig PATH=$COHO_RUN_DIR/cluster/bin:$PATH
+  eval "$("$COHO_ROOT/hack/cluster" env)"
   if kubectl get streamjob visits >/dev/null 2>&1; then
     local pod operator
     operator=$(kubectl -n coho-system get pods -l app.kubernetes.io/name=coho -o jsonpath='{.items[0].metadata.name}')

@@ -7,8 +7,7 @@ KAFKA=127.0.0.1:19092
 # shellcheck source=../../hack/lib/web-visits.sh
 source "$COHO_ROOT/hack/lib/web-visits.sh"
 
-export KUBECONFIG=$COHO_RUN_DIR/cluster/kubeconfig
-export PATH=$COHO_RUN_DIR/cluster/bin:$PATH
+eval "$("$COHO_ROOT/hack/cluster" env)"
 readonly operator_namespace=coho-system
 
 fail() {

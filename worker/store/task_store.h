@@ -40,7 +40,7 @@ class TaskStore final : public StoreBackend {
   void Remove(std::string_view key) override;
   [[nodiscard]] std::unique_ptr<StoreIterator> Range(std::string_view from, std::string_view to) override;
 
-  // First engine error since the last call to it; OK if none. The loop asks before each commit.
+  // First engine error; OK if there was none. It stays: the loop asks before each commit, and drops the store when there is one.
   [[nodiscard]] Status status() const;
 
   // Calls send(key, value or nullopt for a removal) for each key changed since the last call, the last value of each. They count as
@@ -58,7 +58,8 @@ class TaskStore final : public StoreBackend {
   [[nodiscard]] std::optional<MonotonicTime> dirty_since() const;
   void NoteTime(MonotonicTime now);  // the loop's time of now, for dirty_since
 
-  // REQUIRES: changed_keys() == 0 (right after a commit). Afterwards everything is clean; clean values over the budget go.
+  // REQUIRES: changed_keys() == 0 and the taken ones are committed; no iterator is open. Afterwards everything is clean; clean values
+  // over the budget go.
   [[nodiscard]] Status WriteBack();
   [[nodiscard]] Status Flush();  // engine's memtable to disk; after it the marker on disk is this one
 

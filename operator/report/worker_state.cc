@@ -1,0 +1,135 @@
+#include "operator/report/worker_state.h"
+
+#include <array>
+#include <string_view>
+
+#include "operator/api/names.h"
+
+namespace coho {
+namespace {
+
+constexpr size_t kLongestCause = 300;
+
+struct ExitMeaning {
+  int32_t code;
+  const char* text;
+};
+// As documented in worker/exit_codes.h.
+constexpr std::array<ExitMeaning, 9> kMeanings = {{
+    {1, "stopped because of a defect in Coho"},
+    {64, "was started with wrong flags; operator and worker image may be of different versions"},
+    {65, "refused its job"},
+    {69, "could not reach Kafka"},
+    {70, "stopped because its task failed"},
+    {73, "cannot write its state directory"},
+    {74, "cannot read or write its disk"},
+    {75, "found its state directory in use by another process"},
+    {77, "was refused by Kafka: check the credentials in spec.kafka.secretRef"},
+}};
+
+bool IsOneOf(std::string_view text, std::initializer_list<std::string_view> values) {
+  for (const std::string_view value : values) {
+    if (text == value) return true;
+  }
+  return false;
+}
+
+// A worker's last words are one line; where a log stands in for them, its last line says why.
+std::string LastLine(const std::string& text) {
+  const size_t end = text.find_last_not_of(" \t\r\n");
+  if (end == std::string::npos) return "";
+  const size_t newline = text.find_last_of('\n', end);
+  const size_t begin = newline == std::string::npos ? 0 : newline + 1;
+  return Shortened(text.substr(begin, end - begin + 1), kLongestCause);
+}
+
+std::string WithCause(const std::string& text, const std::string& cause) {
+  return cause.empty() ? text : text + ": " + cause;
+}
+
+struct Finding {
+  bool failing;
+  const char* reason;
+  std::string text;
+};
+
+// REQUIRES: the pod is not ready.
+Finding Explain(const PodFacts& pod, WallTime now) {
+  if (pod.deleting) return {false, "NotReady", "is stopping"};
+  if (IsOneOf(pod.waiting_reason, {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"})) {
+    return {true, "ImageUnavailable",
+            WithCause("cannot get its image (" + pod.waiting_reason + "); check spec.image",
+                      LastLine(pod.waiting_message))};
+  }
+  if (IsOneOf(pod.waiting_reason, {"CreateContainerConfigError", "CreateContainerError", "RunContainerError"})) {
+    return {true, "ContainerNotStarted",
+            WithCause("cannot be started (" + pod.waiting_reason + ")", LastLine(pod.waiting_message))};
+  }
+  if (pod.exit_code && *pod.exit_code != 0) {
+    return {true, "WorkerFailed", WithCause(ExitText(*pod.exit_code, pod.exit_reason), LastLine(pod.exit_message))};
+  }
+  if (!pod.unschedulable.empty() &&
+      (!pod.unschedulable_since || now - *pod.unschedulable_since >= kUnschedulableGrace)) {
+    return {true, "Unschedulable", "fits on no node: " + LastLine(pod.unschedulable)};
+  }
+  if (pod.node.empty()) return {false, "NotReady", "is not scheduled yet"};
+  return {false, "NotReady", pod.running ? "is not ready yet" : "is starting"};
+}
+
+}  // namespace
+
+std::string Shortened(const std::string& text, size_t longest) {
+  if (text.size() <= longest) return text;
+  size_t end = longest;
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;  // inside a character
+  return text.substr(0, end) + "...";
+}
+
+std::string ExitText(int32_t exit_code, const std::string& reason) {
+  if (reason == "OOMKilled") {
+    return "was killed because it used more memory than spec.workers.resources.limits.memory allows";
+  }
+  const std::string number = " (exit code " + std::to_string(exit_code) + ")";
+  for (const ExitMeaning& meaning : kMeanings) {
+    if (meaning.code == exit_code) return meaning.text + number;
+  }
+  if (exit_code == 137) return "was killed" + number;
+  if (exit_code > 128 && exit_code < 160) return "was ended by signal " + std::to_string(exit_code - 128) + number;
+  return "ended unexpectedly" + number;
+}
+
+std::optional<WorkerTrouble> WorkerTroubleOf(const Observed& observed, const Situation& situation, WorkerId worker) {
+  const std::string id = "worker " + ToString(worker);
+  const auto lost = situation.lost.find(worker);
+  if (lost != situation.lost.end()) {
+    return WorkerTrouble{.failing = true,
+                         .reason = "NodeLost",
+                         .message = id + ": node " + lost->second +
+                                    " with its pod or its state is gone or out of service; it waits for the node, or set "
+                                    "spec.failover.lostNode.policy to Replace to restore its state elsewhere"};
+  }
+  const auto found = observed.pods.find(worker);
+  if (found == observed.pods.end()) {
+    return WorkerTrouble{.reason = "NotReady", .message = id + " has no pod yet"};
+  }
+  const PodFacts& pod = found->second;
+  const std::string who = id + " (pod " + pod.name + (pod.node.empty() ? ") " : " on " + pod.node + ") ");
+  if (!pod.ready || pod.deleting) {
+    const Finding finding = Explain(pod, observed.now);
+    WorkerTrouble trouble{.failing = finding.failing, .reason = finding.reason, .message = who + finding.text};
+    if (trouble.reason == "WorkerFailed") trouble.exit_code = pod.exit_code;
+    return trouble;
+  }
+  if (observed.coordination) {
+    const auto known = observed.coordination->workers.find(worker);
+    if (known != observed.coordination->workers.end() && (known->second.standing == WorkerStanding::kSilent ||
+                                                          known->second.standing == WorkerStanding::kLost)) {
+      return WorkerTrouble{.failing = true,
+                           .reason = "WorkerSilent",
+                           .message = who + "runs, but no heartbeat of it arrives: check its way to Kafka"};
+    }
+  }
+  return std::nullopt;
+}
+
+}  // namespace coho

@@ -1,0 +1,110 @@
+#include "worker/loop/record_processor.h"
+
+#include <exception>
+
+#include "common/base/log.h"
+#include "worker/loop/dead_letter.h"
+#include "worker/sdk/envelope.h"
+#include "worker/sdk/serde.h"
+
+namespace coho {
+namespace {
+
+Status CheckRecord(const InputSpec& input, const kafka::Record& record) {
+  if (input.key != SerdeType::kBytes && record.has_key()) {
+    if (Status status = CheckBytes(input.key, record.key()); !status.ok()) return status.WithContext("key");
+  }
+  if (input.value != SerdeType::kBytes && !record.is_tombstone()) {
+    if (Status status = CheckBytes(input.value, record.value()); !status.ok()) return status.WithContext("value");
+  }
+  return Status::Ok();
+}
+
+// User code may throw; that is an error of the record, not the end of the process.
+template <class Call>
+Status Guarded(const Call& call) {
+  try {
+    return call();
+  } catch (const std::exception& e) {
+    return Internal(std::string("exception: ") + e.what());
+  } catch (...) {
+    return Internal("exception of unknown type");
+  }
+}
+
+}  // namespace
+
+Verdict RecordProcessor::Process(TaskRuntime& task, const InputSpec& input, const kafka::Record& record,
+                                 MonotonicTime now) {
+  Status status = CheckRecord(input, record);
+  if (status.ok()) [[likely]] {
+    collector_.CountIn(&task.counters().sent);
+    const Envelope envelope(record, task.task());
+    status = Guarded([&] { return task.user().Process(envelope, collector_); });
+    if (!collector_.failure().ok()) return Verdict::kProducerFailed;
+    if (status.ok()) [[likely]] {
+      ++task.counters().processed;
+      return Verdict::kDone;
+    }
+  }
+  return Handle(task, record, status, now);
+}
+
+Verdict RecordProcessor::Handle(TaskRuntime& task, const kafka::Record& record, const Status& error, MonotonicTime now) {
+  switch (job_.processing.on_error) {
+    case OnError::kFail:
+      failure_ = "task " + ToString(task.task()) + " failed at topic " + std::string(record.topic()) + " partition " +
+                 std::to_string(record.partition()) + " offset " + std::to_string(record.offset()) + ": " +
+                 error.ToString() + " (spec.processing.onError is Fail; Skip and DeadLetter go on)";
+      return Verdict::kTaskFailed;
+    case OnError::kSkip:
+      ++task.counters().skipped;
+      LogSkipped(task, record, error, now);
+      return Verdict::kDone;
+    case OnError::kDeadLetter:
+      break;
+  }
+  const DeadLetterHeaders headers(record.headers(), {.job = job_id_,
+                                                     .task = task.task(),
+                                                     .topic = record.topic(),
+                                                     .partition = record.partition(),
+                                                     .offset = record.offset(),
+                                                     .error = error.message()});
+  collector_.CountIn(&task.counters().sent);
+  if (const Status sent = collector_.SendDeadLetter(record, headers.headers()); !sent.ok()) {
+    if (!collector_.failure().ok()) return Verdict::kProducerFailed;
+    failure_ = "task " + ToString(task.task()) + ": the record at topic " + std::string(record.topic()) + " partition " +
+               std::to_string(record.partition()) + " offset " + std::to_string(record.offset()) +
+               " cannot be sent to the dead-letter topic " + job_.processing.dead_letter_topic + ": " + sent.ToString();
+    return Verdict::kTaskFailed;
+  }
+  ++task.counters().dead_letters;
+  return Verdict::kDone;
+}
+
+void RecordProcessor::LogSkipped(const TaskRuntime& task, const kafka::Record& record, const Status& error,
+                                 MonotonicTime now) {
+  if (skip_logged_ != MonotonicTime{} && now - skip_logged_ < std::chrono::seconds(10)) {
+    ++skips_unlogged_;
+    return;
+  }
+  LogWarn("record skipped", {{"task", task.task()},
+                             {"topic", record.topic()},
+                             {"partition", record.partition()},
+                             {"offset", record.offset()},
+                             {"reason", error},
+                             {"not_logged_before", skips_unlogged_}});
+  skip_logged_ = now;
+  skips_unlogged_ = 0;
+}
+
+Verdict RecordProcessor::Window(TaskRuntime& task) {
+  collector_.CountIn(&task.counters().sent);
+  const Status status = Guarded([&] { return task.user().Window(collector_); });
+  if (!collector_.failure().ok()) return Verdict::kProducerFailed;
+  if (status.ok()) return Verdict::kDone;
+  failure_ = "task " + ToString(task.task()) + " failed in Window: " + status.ToString();
+  return Verdict::kTaskFailed;
+}
+
+}  // namespace coho

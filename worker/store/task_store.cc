@@ -1,0 +1,207 @@
+#include "worker/store/task_store.h"
+
+#include <chrono>
+#include <utility>
+#include <vector>
+
+#include "common/base/check.h"
+#include "worker/store/overlay.h"
+
+namespace coho {
+
+namespace {
+
+// A write-back of more goes to the engine in several batches, so that it is not held in memory twice.
+constexpr int64_t kBatchBytesMax = 8 << 20;
+// An insertion over the budget looks at this many entries for one to evict: a bound on what it may take.
+constexpr size_t kEvictionSteps = 32;
+// A store that nobody writes to still writes its marker this often: how old the marker is decides whether it can be trusted.
+constexpr int64_t kMarkerRefreshMillis = 60 * 60 * 1000;
+
+// The engine's view at creation under the overlay as it is at each step. Holds its position as a key, so that writes to the
+// overlay do not break it.
+class MergedIterator final : public StoreIterator {
+ public:
+  MergedIterator(Overlay* overlay, std::unique_ptr<StoreIterator> base, std::string_view from, std::string_view to,
+                 int* open, Status* store_status)
+      : overlay_(overlay), base_(std::move(base)), key_(from), to_(to), open_(open), store_status_(store_status) {
+    ++*open_;
+    Settle(/*exclusive=*/false);
+  }
+  ~MergedIterator() override { --*open_; }
+  bool Valid() const override { return valid_; }
+  void Next() override { Settle(/*exclusive=*/true); }
+  std::string_view key() const override { return key_; }
+  std::string_view value() const override { return value_; }
+  Status status() const override { return base_->status(); }
+
+ private:
+  void Settle(bool exclusive) {
+    for (;; exclusive = true) {
+      while (exclusive && base_->Valid() && base_->key() <= key_) base_->Next();
+      if (!base_->Valid() && store_status_->ok()) *store_status_ = base_->status();
+      const Overlay::Entry* entry = overlay_->SeekDirty(key_, exclusive);
+      if (entry != nullptr && !to_.empty() && entry->key() >= to_) entry = nullptr;
+      if (base_->Valid() && (entry == nullptr || base_->key() < entry->key())) {
+        key_.assign(base_->key());
+        value_.assign(base_->value());
+        valid_ = true;
+        return;
+      }
+      valid_ = entry != nullptr;
+      if (!valid_) return;
+      key_.assign(entry->key());
+      if (!entry->present()) continue;
+      value_.assign(entry->value());
+      return;
+    }
+  }
+
+  Overlay* overlay_;
+  std::unique_ptr<StoreIterator> base_;
+  std::string key_;
+  std::string value_;
+  std::string to_;
+  bool valid_ = false;
+  int* open_;
+  Status* store_status_;
+};
+
+}  // namespace
+
+struct TaskStore::Impl {
+  Impl(Options o, std::unique_ptr<Engine> e)
+      : options(std::move(o)), engine(std::move(e)), overlay(std::make_unique<Overlay>()), marker(options.marker),
+        engine_marker(options.marker) {}
+
+  void Set(std::string_view key, std::optional<std::string_view> value) {
+    if (!overlay->has_dirty()) dirty_since = now;
+    overlay->Set(key, value);
+    MakeRoom();
+  }
+  void MakeRoom() {
+    if (overlay->bytes() > options.overlay_bytes_max) overlay->Evict(options.overlay_bytes_max, kEvictionSteps);
+  }
+
+  const Options options;
+  std::unique_ptr<Engine> engine;
+  std::unique_ptr<Overlay> overlay;
+  StoreMarker marker;         // of the last commit
+  StoreMarker engine_marker;  // of the last write-back
+  bool in_transaction = false;  // changes were taken and are not committed yet
+  MonotonicTime now;
+  MonotonicTime dirty_since;
+  Status status;
+  int open_iterators = 0;
+  std::string scratch;
+};
+
+TaskStore::TaskStore(Options options, std::unique_ptr<Engine> engine)
+    : impl_(std::make_unique<Impl>(std::move(options), std::move(engine))) {}
+TaskStore::~TaskStore() = default;
+
+const StoreSpec& TaskStore::spec() const { return impl_->options.spec; }
+
+std::optional<std::string_view> TaskStore::Get(std::string_view key) {
+  Overlay::Entry* entry = impl_->overlay->Find(key);
+  if (entry == nullptr) {
+    const Result<bool> found = impl_->engine->Get(key, &impl_->scratch);
+    if (!found.ok()) {
+      if (impl_->status.ok()) impl_->status = found.status();
+      return std::nullopt;
+    }
+    impl_->MakeRoom();
+    entry = impl_->overlay->AddClean(key, *found ? std::optional<std::string_view>(impl_->scratch) : std::nullopt);
+  }
+  if (!entry->present()) return std::nullopt;
+  return entry->value();
+}
+
+void TaskStore::Put(std::string_view key, std::string_view value) { impl_->Set(key, value); }
+void TaskStore::Remove(std::string_view key) {
+  const Overlay::Entry* entry = impl_->overlay->Find(key);
+  if (entry == nullptr || entry->present()) impl_->Set(key, std::nullopt);
+}
+
+std::unique_ptr<StoreIterator> TaskStore::Range(std::string_view from, std::string_view to) {
+  return std::make_unique<MergedIterator>(impl_->overlay.get(), impl_->engine->Range(from, to), from, to,
+                                          &impl_->open_iterators, &impl_->status);
+}
+
+Status TaskStore::status() const { return impl_->status; }
+
+Status TaskStore::TakeChanges(const SendChange& send) {
+  const auto& changed = impl_->overlay->changed();
+  size_t taken = changed.size();
+  Status status;
+  if (impl_->options.spec.changelog) {
+    for (taken = 0; taken < changed.size(); ++taken) {
+      const Overlay::Entry& entry = *changed[taken];
+      status = send(entry.key(), entry.present() ? std::optional(entry.value()) : std::nullopt);
+      if (!status.ok()) break;
+    }
+  }
+  if (taken > 0) impl_->in_transaction = true;
+  impl_->overlay->ForgetChanged(taken);
+  return status;
+}
+
+size_t TaskStore::changed_keys() const { return impl_->overlay->changed().size(); }
+
+void TaskStore::Committed(std::optional<int64_t> position, WallTime at) {
+  impl_->in_transaction = false;
+  if (position) impl_->marker.position = *position;
+  impl_->marker.commit_time_ms = ToUnixMillis(at);
+}
+
+int64_t TaskStore::dirty_bytes() const { return impl_->overlay->dirty_bytes(); }
+int64_t TaskStore::overlay_bytes() const { return impl_->overlay->bytes(); }
+// Not all of the budget: the rest keeps clean values that are in use.
+bool TaskStore::over_budget() const { return impl_->overlay->dirty_bytes() >= impl_->options.overlay_bytes_max / 4 * 3; }
+
+std::optional<MonotonicTime> TaskStore::dirty_since() const {
+  if (!impl_->overlay->has_dirty()) return std::nullopt;
+  return impl_->dirty_since;
+}
+void TaskStore::NoteTime(MonotonicTime now) { impl_->now = now; }
+
+// Every batch but the last carries the marker that the engine already has. If a crash leaves only some of them on disk, restore
+// begins at that older marker and applies the very changes again that the batches were made of, so that the end is the same.
+Status TaskStore::WriteBack() {
+  COHO_CHECK(changed_keys() == 0 && !impl_->in_transaction, "write-back of values that are not committed");
+  COHO_CHECK(impl_->open_iterators == 0, "write-back while an iterator is open; iterators end with Process, Window and Init");
+  const std::vector<const Overlay::Entry*> dirty = impl_->overlay->SortedDirty();
+  const bool marker_due = impl_->marker.position != impl_->engine_marker.position ||
+                          impl_->marker.commit_time_ms - impl_->engine_marker.commit_time_ms >= kMarkerRefreshMillis;
+  if (dirty.empty() && !marker_due) return Status::Ok();
+
+  std::vector<EngineWrite> writes;
+  int64_t bytes = 0;
+  for (const Overlay::Entry* entry : dirty) {
+    if (bytes >= kBatchBytesMax) {
+      COHO_RETURN_IF_ERROR(impl_->engine->Write(writes, impl_->engine_marker));
+      writes.clear();
+      bytes = 0;
+    }
+    writes.push_back({.key = entry->key(), .value = entry->value(), .remove = !entry->present()});
+    bytes += static_cast<int64_t>(entry->key().size() + entry->value().size());
+  }
+  COHO_RETURN_IF_ERROR(impl_->engine->Write(writes, impl_->marker));
+  impl_->engine_marker = impl_->marker;
+  impl_->overlay->MarkAllClean();
+  // Twice round the clock finds every clean entry.
+  impl_->overlay->Evict(impl_->options.overlay_bytes_max, 2 * impl_->overlay->size());
+  return Status::Ok();
+}
+
+Status TaskStore::Flush() { return impl_->engine->Flush(); }
+
+const StoreMarker& TaskStore::marker() const { return impl_->marker; }
+int64_t TaskStore::SizeBytes() const { return impl_->engine->SizeBytes(); }
+
+std::unique_ptr<Engine> TaskStore::ReleaseEngine() {
+  impl_->overlay = std::make_unique<Overlay>();
+  return std::move(impl_->engine);
+}
+
+}  // namespace coho

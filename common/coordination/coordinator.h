@@ -4,6 +4,14 @@
 //
 // Pure: no clock, no IO, no logging; times come in as arguments. Thread-compatible.
 //
+// What it relies on from a worker (the simulator shows that each is needed): it initialises its producers before it reads the
+// coordinator topic; it fences ids recorded for it that it does not use itself, before it opens a task; it uses no id that is not
+// recorded; it acknowledges a generation that took something from it only after a commit on each of its producers succeeded, so
+// that an older process of the same worker, fenced without knowing it, acknowledges nothing.
+//
+// An emptied worker's record stays, with its ids, until the worker has released everything and is absent (no pod, or silent past
+// its homecoming); then nothing of it is in doubt, the record is deleted, and its ids are recorded anew if it ever returns.
+//
 // A task's way from worker A to worker B:
 //
 //   granted to A ──revoked in generation g──► released ──granted to B in a later generation──► granted to B
@@ -23,6 +31,7 @@
 #include "common/base/clock.h"
 #include "common/base/ids.h"
 #include "common/coordination/planner.h"
+#include "common/coordination/release_ledger.h"
 #include "common/model/assignment.h"
 
 namespace coho {
@@ -58,7 +67,9 @@ struct FenceWorker {
 };
 struct EmitEvent {
   bool warning = false;
-  std::string reason;   // CamelCase: TaskMoved, WorkerLost, WorkerFenced, WorkerReturned, AssignmentChanged
+  // CamelCase: AssignmentChanged, TaskMoved, WorkerSilent, WorkerStopped, WorkerReturned, WorkerLost, WorkerFenced,
+  // InvariantBroken
+  std::string reason;
   std::string message;
 };
 using CoordinatorAction = std::variant<WriteRecords, FenceWorker, EmitEvent>;
@@ -101,7 +112,73 @@ class Coordinator {
   [[nodiscard]] bool settled() const;
 
  private:
-  // (private part is the implementer's)
+  // What is remembered of a worker beyond what it shows.
+  struct Memory {
+    int64_t sequence = -1;             // of the current incarnation's last heartbeat
+    std::set<std::string> superseded;  // incarnations that a newer one has replaced
+    MonotonicTime silent_since;
+    std::optional<PodFact> pod;
+  };
+  struct Move {
+    std::optional<WorkerId> from;
+    WorkerId to;
+    int64_t bytes = 0;
+    std::string cause;
+  };
+  struct Write {
+    Assignment after;  // == assignment_ where only model or locality are written
+    Locality locality;
+    CoordinatorActions events;  // told once it is committed
+  };
+  enum class Part { kMember, kKeeps, kLeaves, kOutside };  // in a plan; see PartOf
+  struct Draft;
+
+  [[nodiscard]] Part PartOf(WorkerId id) const;
+  [[nodiscard]] int64_t BytesOn(WorkerId id) const;
+  [[nodiscard]] size_t TasksOn(WorkerId id) const;
+  [[nodiscard]] bool Released(WorkerId id, const WorkerAssignment& record) const;
+  [[nodiscard]] bool MayPlan(MonotonicTime now) const;
+  void FallSilent(WorkerId id, bool warning, std::string reason, const std::string& why, MonotonicTime now,
+                  CoordinatorActions* actions);
+  void TakeIncarnation(const Heartbeat& beat);
+  void ObserveLocality(WorkerId id, const WorkerReport& report, WallTime wall);
+  void UpdateStandings(MonotonicTime now, CoordinatorActions* actions);
+
+  // coordinator_decide.cc
+  void Decide(MonotonicTime now, WallTime wall, CoordinatorActions* actions);
+  void RequestFences(CoordinatorActions* actions);
+  void MoveTasks(Draft* draft);
+  void RecordIds(Draft* draft) const;
+  void DropAbsent(Draft* draft) const;
+  [[nodiscard]] bool Finish(Draft* draft, WallTime wall, CoordinatorActions* actions);
+  void Describe(Draft* draft) const;
+  void Commit(Write write, CoordinatorActions* actions);
+
+  CoordinatorOptions options_;
+  JobModel model_;
+  bool model_recorded_;
+  Assignment assignment_;
+  Locality locality_;  // as recorded
+  Locality observed_;  // as reported
+  MonotonicTime started_;
+  std::optional<MonotonicTime> first_member_;  // when the first worker that may own tasks appeared
+  std::map<WorkerId, CoordinatorWorker> workers_;
+  std::map<WorkerId, Memory> memory_;
+  std::map<TaskId, WorkerId> owners_;  // of assignment_
+  std::map<TaskId, Move> moving_;      // tasks on their way to another owner
+  ReleaseLedger ledger_;
+  struct Fence {
+    std::vector<std::string> ids;
+    Generation through;
+  };
+  std::map<WorkerId, Fence> fences_;  // under way
+  std::optional<Write> write_;        // under way
+  bool hold_ = false;                 // the last write or a fence failed: try again at the next tick
+  bool replan_ = true;                // something changed that a plan depends on
+  bool wants_more_ = true;            // the last plan could not be carried out completely yet
+  bool locality_changed_ = false;
+  bool locality_urgent_ = false;
+  std::optional<MonotonicTime> locality_written_;
 };
 
 }  // namespace coho

@@ -102,11 +102,14 @@ std::optional<WorkerTrouble> WorkerTroubleOf(const Observed& observed, const Sit
   const std::string id = "worker " + ToString(worker);
   const auto lost = situation.lost.find(worker);
   if (lost != situation.lost.end()) {
-    return WorkerTrouble{.failing = true,
-                         .reason = "NodeLost",
-                         .message = id + ": node " + lost->second +
-                                    " with its pod or its state is gone or out of service; it waits for the node, or set "
-                                    "spec.failover.lostNode.policy to Replace to restore its state elsewhere"};
+    const bool replace = observed.job.job && observed.job.job->failover.lost_node_policy == LostNodePolicy::kReplace;
+    return WorkerTrouble{
+        .failing = true,
+        .reason = "NodeLost",
+        .message = id + ": node " + lost->second + " with its pod or its state is gone, out of service or does not answer; " +
+                   (replace ? "its state is restored on another node"
+                            : "it waits for the node; set spec.failover.lostNode.policy to Replace to restore its state "
+                              "on another one")};
   }
   const auto found = observed.pods.find(worker);
   if (found == observed.pods.end()) {

@@ -177,7 +177,7 @@ TEST_CASE("Job: a secret in the wrong place is never repeated in the message") {
   }
   const auto json = ParseJobJson(R"({"spec":{"kafka":{"password":"hunter2" "x"}}})");
   REQUIRE_FALSE(json.ok());
-  CHECK(json.status().message() == "the job is not valid JSON: syntax error near line 1, column 41");
+  CHECK(json.status().message() == "the job is not valid JSON: syntax error near line 1, column 42");
 }
 
 TEST_CASE("Job: a document that is no job says so") {

@@ -1,0 +1,304 @@
+// From what the coordinator knows to what it writes and whom it fences. See coordinator.h.
+#include <algorithm>
+#include <utility>
+
+#include "common/coordination/checker.h"
+#include "common/coordination/coordinator.h"
+#include "common/coordination/wording.h"
+
+namespace coho {
+namespace {
+
+constexpr Duration kLocalityInterval = std::chrono::seconds(10);
+constexpr size_t kMovesToldOneByOne = 8;
+
+std::string Name(WorkerId id) { return "worker " + ToString(id); }
+
+}  // namespace
+
+// The next generation while it is being made.
+struct Coordinator::Draft {
+  Assignment after;
+  bool changed = false;
+  std::map<TaskId, WorkerId> owners;
+  std::vector<TaskId> granted;
+  std::vector<TaskId> revoked;
+  std::set<std::string> causes;
+  CoordinatorActions events;
+
+  // The record of `id` changes in this generation.
+  WorkerAssignment& Touch(WorkerId id) {
+    changed = true;
+    WorkerAssignment& record = after.workers[id];
+    record.generation = after.generation;
+    return record;
+  }
+};
+
+//   kMember   alive and able: may own, give and take
+//   kKeeps    silent but expected home, draining, or not heard since our start: keeps what it has, gets nothing
+//   kLeaves   lost, or beyond the desired count: gives all
+//   kOutside  owns nothing and may not own
+Coordinator::Part Coordinator::PartOf(WorkerId id) const {
+  const bool recorded = assignment_.workers.contains(id);
+  const Part unless_recorded = recorded ? Part::kKeeps : Part::kOutside;
+  if (id.value() >= options_.workers) return recorded ? Part::kLeaves : Part::kOutside;
+  const auto entry = workers_.find(id);
+  if (entry == workers_.end()) return unless_recorded;
+  const CoordinatorWorker& worker = entry->second;
+  if (worker.standing == WorkerStanding::kLost) return recorded ? Part::kLeaves : Part::kOutside;
+  const bool able = worker.phase == WorkerPhase::kStarting || worker.phase == WorkerPhase::kRunning;
+  const bool known = worker.report && !worker.report->transactional_ids.empty();
+  return worker.standing == WorkerStanding::kAlive && able && known ? Part::kMember : unless_recorded;
+}
+
+bool Coordinator::MayPlan(MonotonicTime now) const {
+  int32_t members = 0;
+  for (const auto& [id, worker] : workers_) {
+    if (PartOf(id) == Part::kMember) ++members;
+    // After a restart: the workers get the time to say that they live, so that nothing moves because of us (R3).
+    if (worker.standing == WorkerStanding::kUnknown && assignment_.workers.contains(id)) return false;
+  }
+  if (members == 0) return false;
+  if (!owners_.empty() || assignment_.generation > Generation(0)) return true;
+  return members >= options_.workers || (first_member_ && now - *first_member_ >= options_.first_assignment_wait);
+}
+
+void Coordinator::Decide(MonotonicTime now, WallTime wall, CoordinatorActions* actions) {
+  ledger_.Settle(assignment_);
+  if (!hold_) RequestFences(actions);
+  if (write_ || hold_) return;
+
+  Draft draft;
+  draft.after = assignment_;
+  draft.after.generation = assignment_.generation.Next();
+  if (replan_) {
+    replan_ = false;
+    wants_more_ = true;
+    draft.owners = owners_;
+    if (MayPlan(now)) MoveTasks(&draft);
+    RecordIds(&draft);
+    DropAbsent(&draft);
+  }
+  if (!draft.changed) {
+    const bool due = !locality_written_ || now - *locality_written_ >= kLocalityInterval;
+    const bool write_locality = locality_changed_ && (locality_urgent_ || due);
+    if (model_recorded_ && !write_locality) return;
+    draft.after = assignment_;
+  }
+  if (Finish(&draft, wall, actions)) return;
+  wants_more_ = true;
+}
+
+// A fence is asked for only when the generation that revokes is committed: assignment_ is, and the ledger holds nothing newer.
+void Coordinator::RequestFences(CoordinatorActions* actions) {
+  std::map<WorkerId, Generation> awaited = ledger_.Awaited();
+  for (const auto& [id, record] : assignment_.workers) {  // emptied: what it may still believe has to end, too
+    if (id.value() >= options_.workers && record.active.empty()) {
+      awaited[id] = std::max(awaited[id], record.generation);
+    }
+  }
+  for (const auto& [id, through] : awaited) {
+    if (fences_.contains(id)) continue;
+    const auto record = assignment_.workers.find(id);
+    if (record == assignment_.workers.end()) continue;
+    std::vector<std::string> ids = ledger_.Unproven(id, record->second, through);
+    const auto worker = workers_.find(id);
+    if (worker != workers_.end()) {
+      if (worker->second.standing == WorkerStanding::kUnknown) continue;
+      if (worker->second.standing == WorkerStanding::kAlive) {
+        // It will acknowledge for its own ids. Those of an older process that it does not use, it cannot speak for.
+        if (!worker->second.report) continue;
+        const auto& own = worker->second.report->transactional_ids;
+        std::erase_if(ids, [&](const std::string& one) { return std::find(own.begin(), own.end(), one) != own.end(); });
+      }
+    }
+    if (ids.empty()) continue;
+    fences_[id] = Fence{ids, assignment_.generation};
+    actions->push_back(FenceWorker{id, std::move(ids)});
+  }
+}
+
+void Coordinator::MoveTasks(Draft* draft) {
+  PlannerInput input;
+  input.locality = observed_;
+  input.standby_replicas = options_.standby_replicas;
+  for (const auto& [id, worker] : workers_) {
+    if (PartOf(id) == Part::kMember) {
+      const std::string node = worker.report ? worker.report->node : "";
+      input.workers.push_back({id, true, node, worker.report ? worker.report->zone : ""});
+    }
+  }
+  for (int32_t i = 0; i < model_.tasks; ++i) {
+    const TaskId task(i);
+    const auto owner = owners_.find(task);
+    if (owner != owners_.end()) {
+      if (PartOf(owner->second) == Part::kKeeps) continue;
+      input.current[task] = owner->second;
+    } else if (const auto move = moving_.find(task); move != moving_.end()) {
+      input.current[task] = move->second.to;  // what was begun is carried through
+    }
+    const auto place = observed_.find(task);
+    input.tasks.push_back({task, place == observed_.end() ? 0 : place->second.bytes, 0});
+  }
+
+  const AssignmentPlan plan = PlanAssignment(input);
+  std::map<TaskId, const TaskMove*> moves;
+  for (const TaskMove& move : plan.moves) moves[move.task] = &move;
+  std::set<WorkerId> changed;
+  wants_more_ = false;
+  for (const auto& [task, to] : plan.active) {
+    const auto owner = owners_.find(task);
+    if (owner != owners_.end() && owner->second == to) {
+      moving_.erase(task);
+      continue;
+    }
+    Move& move = moving_[task];
+    move.to = to;
+    if (const auto planned = moves.find(task); planned != moves.end()) move.bytes = planned->second->bytes;
+    if (owner != owners_.end()) {
+      move.from = owner->second;
+      const bool beyond = owner->second.value() >= options_.workers;
+      const Part part = PartOf(owner->second);
+      move.cause = part != Part::kLeaves ? "balance" : Name(owner->second) + (beyond ? " is to be removed" : " is lost");
+      draft->owners.erase(task);
+      draft->revoked.push_back(task);
+      changed.insert(owner->second);
+    } else if (ledger_.MayGrant(task, to)) {
+      if (move.cause.empty()) move.cause = assignment_.generation == Generation(0) ? "first assignment" : "had no owner";
+      draft->owners[task] = to;
+      draft->granted.push_back(task);
+      changed.insert(to);
+    } else {
+      wants_more_ = true;
+      continue;
+    }
+    draft->causes.insert(move.cause);
+  }
+  std::map<WorkerId, std::vector<TaskId>> active;
+  for (const auto& [task, owner] : draft->owners) active[owner].push_back(task);
+  for (const WorkerId id : changed) draft->Touch(id).active = active[id];
+}
+
+// R1: the ids of a worker are on record before, or together with, its first grant, and stay there.
+void Coordinator::RecordIds(Draft* draft) const {
+  for (const auto& [id, worker] : workers_) {
+    const auto record = draft->after.workers.find(id);
+    const bool recorded = record != draft->after.workers.end();
+    if (!worker.report || worker.standing != WorkerStanding::kAlive) continue;
+    if (!recorded && (PartOf(id) != Part::kMember || assignment_.generation == Generation(0))) continue;
+    std::vector<std::string> ids = recorded ? record->second.transactional_ids : std::vector<std::string>{};
+    ids.insert(ids.end(), worker.report->transactional_ids.begin(), worker.report->transactional_ids.end());
+    std::sort(ids.begin(), ids.end());
+    ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
+    if (recorded && ids == record->second.transactional_ids) continue;
+    const bool had_ids = recorded && !record->second.transactional_ids.empty();
+    if (draft->granted.empty()) draft->causes.insert(Name(id) + (had_ids ? " uses new transactional ids" : " joined"));
+    draft->Touch(id).transactional_ids = std::move(ids);
+  }
+}
+
+void Coordinator::DropAbsent(Draft* draft) const {
+  for (const auto& [id, record] : assignment_.workers) {
+    if (id.value() < options_.workers || !Released(id, record) || fences_.contains(id)) continue;
+    const auto worker = workers_.find(id);
+    const auto memory = memory_.find(id);
+    const bool no_pod = memory != memory_.end() && memory->second.pod && !memory->second.pod->exists;
+    const bool alive = worker != workers_.end() && worker->second.standing == WorkerStanding::kAlive;
+    const bool lost = worker == workers_.end() || worker->second.standing == WorkerStanding::kLost;
+    if (alive || !(no_pod || lost)) continue;
+    draft->after.workers.erase(id);
+    draft->changed = true;
+    draft->causes.insert(Name(id) + " is gone");
+  }
+}
+
+void Coordinator::Describe(Draft* draft) const {
+  std::string& reason = draft->after.reason;
+  reason.clear();
+  for (const std::string& cause : draft->causes) {
+    if (!reason.empty()) reason += ", ";
+    reason += cause;
+    if (reason.size() > 200) {
+      reason += " and more";
+      break;
+    }
+  }
+  const size_t revoked = draft->revoked.size();
+  const size_t granted = draft->granted.size();
+  std::string counts;
+  if (revoked > 0) counts = SayCount(revoked, "task") + " revoked";
+  if (granted > 0) counts += (counts.empty() ? "" : ", ") + SayCount(granted, "task") + " granted";
+  if (!counts.empty()) reason += ": " + counts;
+  draft->events.push_back(
+      EmitEvent{false, "AssignmentChanged", "generation " + ToString(draft->after.generation) + ": " + reason});
+
+  std::vector<TaskId> moved;
+  int64_t bytes = 0;
+  for (const TaskId task : draft->granted) {
+    const Move& move = moving_.at(task);
+    if (!move.from || *move.from == move.to) continue;
+    moved.push_back(task);
+    bytes += move.bytes;
+  }
+  if (moved.size() > kMovesToldOneByOne) {
+    draft->events.push_back(EmitEvent{false, "TaskMoved",
+                                      SayTasks(moved) + " moved, " + SayBytes(bytes) + " to restore"});
+    return;
+  }
+  for (const TaskId task : moved) {
+    const Move& move = moving_.at(task);
+    draft->events.push_back(EmitEvent{false, "TaskMoved",
+                                      "task " + ToString(task) + " moved from " + Name(*move.from) + " to " +
+                                          Name(move.to) + " (" + move.cause + "), " + SayBytes(move.bytes) +
+                                          " to restore"});
+  }
+}
+
+// True: the write is under way. False: it would break an invariant, so it is not made, and people are told.
+bool Coordinator::Finish(Draft* draft, WallTime wall, CoordinatorActions* actions) {
+  std::vector<TopicRecord> records;
+  if (!model_recorded_) records.push_back(EncodeModel(model_));
+  if (draft->changed) {
+    Describe(draft);
+    std::vector<std::string> violations = CheckAssignment(model_, draft->after);
+    for (std::string& violation : CheckStep(assignment_, draft->after)) violations.push_back(std::move(violation));
+    if (!violations.empty()) {
+      hold_ = true;
+      actions->push_back(EmitEvent{true, "InvariantBroken",
+                                   "generation " + ToString(draft->after.generation) +
+                                       " was not written, the job goes on with the last one: " + violations.front()});
+      return false;
+    }
+    std::vector<TopicRecord> changes = EncodeAssignmentChange(assignment_, draft->after, wall);
+    records.insert(records.end(), std::make_move_iterator(changes.begin()), std::make_move_iterator(changes.end()));
+  }
+  if (locality_changed_) records.push_back(EncodeLocality(observed_));
+  locality_changed_ = false;
+  locality_urgent_ = false;
+  write_ = Write{std::move(draft->after), observed_, std::move(draft->events)};
+  actions->push_back(WriteRecords{std::move(records), write_->after.generation});
+  return true;
+}
+
+void Coordinator::Commit(Write write, CoordinatorActions* actions) {
+  std::map<TaskId, WorkerId> owners;
+  for (const auto& [id, record] : write.after.workers) {
+    for (const TaskId task : record.active) owners[task] = id;
+  }
+  for (const auto& [task, owner] : owners_) {
+    if (!owners.contains(task)) ledger_.Revoked(task, owner, write.after.generation);
+  }
+  for (const auto& [task, owner] : owners) {
+    if (owners_.contains(task)) continue;
+    ledger_.Granted(task);
+    moving_.erase(task);
+  }
+  owners_ = std::move(owners);
+  assignment_ = std::move(write.after);
+  locality_ = std::move(write.locality);
+  model_recorded_ = true;
+  for (CoordinatorAction& event : write.events) actions->push_back(std::move(event));
+}
+
+}  // namespace coho

@@ -1,0 +1,139 @@
+#include "operator/report/status.h"
+
+#include <array>
+#include <cstdio>
+#include <ctime>
+#include <utility>
+
+#include "operator/api/names.h"
+#include "operator/report/assignment_lines.h"
+#include "operator/report/conditions.h"
+#include "operator/report/worker_state.h"
+
+namespace coho {
+namespace {
+
+using nlohmann::json;
+
+constexpr size_t kLongestNote = 1000;
+
+const char* TruthText(Truth truth) {
+  switch (truth) {
+    case Truth::kTrue:
+      return "True";
+    case Truth::kFalse:
+      return "False";
+    case Truth::kUnknown:
+      return "Unknown";
+  }
+  return "Unknown";
+}
+
+std::string TextOf(const json& object, const char* key) {
+  if (!object.is_object()) return "";
+  const auto it = object.find(key);
+  return it != object.end() && it->is_string() ? it->get<std::string>() : "";
+}
+
+// The stored condition of this type, or null.
+json StoredCondition(const json& status, const std::string& type) {
+  const auto conditions = status.find("conditions");
+  if (conditions == status.end() || !conditions->is_array()) return json();
+  for (const json& condition : *conditions) {
+    if (TextOf(condition, "type") == type) return condition;
+  }
+  return json();
+}
+
+json ConditionsJson(const Observed& observed, const std::vector<Condition>& conditions) {
+  json list = json::array();
+  for (const Condition& condition : conditions) {
+    const json stored = StoredCondition(observed.job.status, condition.type);
+    std::string since = TextOf(stored, "lastTransitionTime");
+    if (since.empty() || TextOf(stored, "status") != TruthText(condition.status)) since = Timestamp(observed.now);
+    list.push_back({{"type", condition.type},
+                    {"status", TruthText(condition.status)},
+                    {"reason", condition.reason},
+                    {"message", condition.message},
+                    {"observedGeneration", observed.job.generation},
+                    {"lastTransitionTime", since}});
+  }
+  return list;
+}
+
+std::string Ratio(int32_t some, int32_t all) { return std::to_string(some) + "/" + std::to_string(all); }
+
+}  // namespace
+
+std::string Timestamp(WallTime time) {
+  const std::time_t seconds = std::chrono::system_clock::to_time_t(
+      std::chrono::time_point_cast<std::chrono::system_clock::duration>(time));
+  std::tm parts{};
+  gmtime_r(&seconds, &parts);
+  std::array<char, 32> text{};
+  const size_t length = std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%SZ", &parts);
+  return std::string(text.data(), length);
+}
+
+json BuildStatus(const Observed& observed, const Situation& situation) {
+  const TaskOverview tasks = SummarizeTasks(observed);
+  const WorkerCounts workers = CountWorkers(observed, situation);
+  const std::string& name = observed.job.id.name;
+  json status = {
+      {"observedGeneration", observed.job.generation},
+      {"replicas", observed.pods.size()},
+      {"selector", std::string(kJobLabel) + "=" + name},
+      {"conditions", ConditionsJson(observed, Conditions(observed, situation, tasks))},
+      {"assignment", AssignmentLines(tasks, "ConfigMap " + AssignmentConfigMapName(name))},
+      {"tasks",
+       {{"total", tasks.total()},
+        {"running", tasks.running},
+        {"restoring", tasks.restoring},
+        {"unassigned", tasks.unassigned}}},
+      {"workers", {{"desired", workers.desired}, {"ready", workers.ready}, {"sticky", workers.sticky}}},
+      {"tasksSummary", Ratio(tasks.running, tasks.total())},
+      {"workersSummary", Ratio(workers.ready, workers.desired)},
+      {"sticky", Ratio(workers.sticky, workers.desired)},
+      {"lag", LagText(tasks.lag)},
+  };
+  if (observed.coordination) status["assignmentGeneration"] = observed.coordination->assignment.generation.value();
+  return status;
+}
+
+bool SameButLag(const json& a, const json& b) {
+  const auto without_lag = [](json status) {
+    if (!status.is_object()) return status;
+    status.erase("lag");
+    if (const auto lines = status.find("assignment"); lines != status.end() && lines->is_array()) {
+      for (json& line : *lines) {
+        if (line.is_string()) line = std::string(WithoutLag(line.get_ref<const std::string&>()));
+      }
+    }
+    return status;
+  };
+  return without_lag(a) == without_lag(b);
+}
+
+std::vector<PlannedEvent> EventsOfChange(const json& before, const json& after) {
+  std::vector<PlannedEvent> events;
+  const auto note = [](const json& condition) { return Shortened(TextOf(condition, "message"), kLongestNote); };
+  const json was_degraded = StoredCondition(before, "Degraded");
+  const json degraded = StoredCondition(after, "Degraded");
+  const bool was = TextOf(was_degraded, "status") == "True";
+  if (TextOf(degraded, "status") == "True") {
+    const bool same = was && TextOf(was_degraded, "reason") == TextOf(degraded, "reason") &&
+                      TextOf(was_degraded, "message") == TextOf(degraded, "message");
+    if (!same) {
+      events.push_back({.warning = true, .reason = TextOf(degraded, "reason"), .action = "Reconcile", .note = note(degraded)});
+    }
+  } else if (was) {
+    events.push_back({.reason = "Recovered", .action = "Reconcile", .note = "over: " + note(was_degraded)});
+  }
+  const json ready = StoredCondition(after, "Ready");
+  if (TextOf(ready, "status") == "True" && TextOf(StoredCondition(before, "Ready"), "status") != "True") {
+    events.push_back({.reason = "Ready", .action = "Reconcile", .note = note(ready)});
+  }
+  return events;
+}
+
+}  // namespace coho

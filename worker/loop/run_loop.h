@@ -1,0 +1,183 @@
+// One processing thread of a worker (DESIGN 4.2): it owns its consumer, its producer, its tasks and their stores, and shares nothing.
+//
+//   messages ─► start what is restored ─► poll ─► process each record ─► windows due ─► commit due ─► publish ─┐
+//      ▲──────────────────────────────────────────────────────────────────────────────────────────────────────┘
+//
+// A task's way on the loop:
+//
+//   Grant ─► Restoring ─► Starting ─► Running ─── Revoke: commit, write back, flush, close ──► TaskClosed
+//                ▲            offsets, Init   │
+//                └── transaction aborted ─────┘        fenced or lease over: all tasks dropped without a write ──► LoopFenced
+//
+// Thread rule: public methods from any thread. Events are called on the loop's thread and must not block.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <variant>
+#include <vector>
+
+#include "common/base/clock.h"
+#include "common/base/status.h"
+#include "common/model/job.h"
+#include "worker/commit/commit_decision.h"
+#include "worker/commit/lease.h"
+#include "worker/input/record_router.h"
+#include "worker/loop/loop_clients.h"
+#include "worker/loop/loop_status.h"
+#include "worker/loop/mailbox.h"
+#include "worker/loop/record_processor.h"
+#include "worker/loop/task_runtime.h"
+#include "worker/restore/restorer.h"
+#include "worker/sdk/lifecycle.h"
+
+namespace coho {
+
+struct LoopReady {};  // its producer is initialised
+struct TaskClosed {   // committed and closed, or dropped before it ran
+  TaskId task;
+};
+// Its tasks are dropped and all closed now; whatever it may own, it may own only by an assignment read after this.
+struct LoopFenced {
+  std::string reason;
+};
+struct LoopStopped {};
+struct LoopFailed {  // followed by nothing
+  int exit_code = 1;
+  std::string message;
+};
+using LoopEvent = std::variant<LoopReady, TaskClosed, LoopFenced, LoopStopped, LoopFailed>;
+
+class RunLoop {
+ public:
+  struct Options {
+    int32_t index = 0;
+    const Job* job = nullptr;          // outlives the loop, like everything pointed to
+    TaskFactory factory;
+    LoopClients::Options clients;      // without keep_trying
+    CommitPolicy commit;
+    const Lease* lease = nullptr;      // guarantee AtLeastOnce
+    const Clock* clock = &Clock::Real();
+    std::function<void(int32_t loop, LoopEvent)> on_event;
+    std::function<void(const LifecycleStep&)> on_step;
+  };
+  // Starts the thread, which connects first.
+  explicit RunLoop(Options options);
+  ~RunLoop();  // gives up what is under way, without a commit
+  RunLoop(const RunLoop&) = delete;
+  RunLoop& operator=(const RunLoop&) = delete;
+
+  // `restorer` and `model` outlive the task.
+  void Grant(TaskId task, const JobModel* model, Restorer* restorer);
+  void Revoke(TaskId task);
+  // Commits and closes everything, then LoopStopped.
+  void Drain();
+  // Stops waiting for Kafka: whatever is under way ends as if the process had been killed.
+  void GiveUp() { given_up_ = true; }
+
+  [[nodiscard]] LoopStatus status() const;
+  // When the loop last went round, or was heard from while it waited for Kafka.
+  [[nodiscard]] MonotonicTime progress() const { return MonotonicTime(Duration(progress_.load())); }
+
+ private:
+  struct GrantMessage {
+    TaskId task;
+    const JobModel* model;
+    Restorer* restorer;
+  };
+  struct RevokeMessage {
+    TaskId task;
+  };
+  struct DrainMessage {};
+  struct RestoredMessage {
+    TaskId task;
+    Result<RestoredTask> result;
+  };
+  using Message = std::variant<GrantMessage, RevokeMessage, DrainMessage, RestoredMessage>;
+
+  struct LoopTask {
+    const JobModel* model = nullptr;
+    Restorer* restorer = nullptr;
+    TaskState state = TaskState::kRestoring;
+    std::shared_ptr<RestoreProgress> progress;
+    RestoreSource source = RestoreSource::kNone;
+    int64_t replayed = 0;
+    MonotonicTime asked_at;               // for the restore
+    MonotonicTime not_before;             // of the next attempt, after a failed one
+    bool restore_failed = false;
+    std::optional<RestoredTask> restored; // until it is started
+    std::unique_ptr<TaskRuntime> runtime; // Running
+  };
+
+  // run_loop.cc
+  void Run();
+  void Turn();
+  void HandleMessages();
+  void PollAndProcess();
+  void ProcessRecord(const kafka::Record& record);
+  void RunWindows();
+  [[nodiscard]] Duration PollTimeout() const;
+  void Publish(bool now);
+  void Fail(int exit_code, std::string message);
+  bool Alive();  // notes progress; false when given up
+
+  // run_loop_tasks.cc
+  void AskForRestore(TaskId id, LoopTask* task);
+  void TakeRestored(RestoredMessage message);
+  void RetryRestores();
+  void StartRestored();
+  [[nodiscard]] Status StartTask(TaskId id, LoopTask* task, const std::map<TopicPartition, int64_t>& committed);
+  void CloseTasks(const std::vector<TaskId>& ids);
+  void Detach(LoopTask* task);  // from consumer and router; drops the runtime
+  void Forget(TaskId id);       // cancels its restore, erases it
+  void SetState(LoopTask* task, TaskState state);
+
+  // run_loop_commit.cc
+  [[nodiscard]] CommitFacts Facts(bool asked) const;
+  void MaybeCommit();
+  [[nodiscard]] bool Commit();     // false: the loop's tasks are not what they were
+  void WriteBackDue();
+  void OnClientFailure(const Status& status);
+  void Rewind(const Status& why);
+  void Fenced(const std::string& reason);
+  [[nodiscard]] bool LeaseOver();
+
+  const Options options_;
+  const Clock& clock_;
+  LoopClients clients_;
+  RecordProcessor processor_;
+  std::vector<std::string> outputs_;
+
+  Mailbox<Message> mailbox_;
+  std::atomic<int64_t> progress_;
+  std::atomic<bool> given_up_{false};
+  mutable std::mutex published_mutex_;
+  LoopStatus published_;
+
+  // The thread's own.
+  std::map<TaskId, LoopTask> tasks_;
+  RecordRouter router_;
+  kafka::RecordBatch batch_;
+  LoopStatus status_;
+  std::vector<TaskId> revoked_;
+  int running_ = 0;
+  bool draining_ = false;
+  bool ended_ = false;
+  MonotonicTime now_;
+  MonotonicTime last_commit_;
+  MonotonicTime next_window_;
+  MonotonicTime published_at_;
+  MonotonicTime sizes_at_;
+  bool work_ = false;
+  bool over_budget_ = false;
+  std::optional<MonotonicTime> moved_since_;
+  std::thread thread_;  // last: starts when everything else is there
+};
+
+}  // namespace coho

@@ -23,10 +23,10 @@ COPY operator operator
 RUN --mount=type=cache,target=/var/cache/coho \
     export CCACHE_DIR="$COHO_CACHE/ccache-image" && \
     hack/build release && \
-    cmake --install build/release --prefix /out/sdk --strip && \
+    cmake --install build/release --component sdk --prefix /out/sdk && \
     find /out/sdk/lib/coho -name '*.a' -exec strip --strip-debug {} + && \
-    hack/lib/image_root /out/operator build/release/bin/coho-operator && \
-    hack/lib/image_root /out/worker build/release/bin/coho-worker && \
+    hack/lib/image_root /out/operator build/release/operator/coho-operator && \
+    hack/lib/image_root /out/worker build/release/worker/coho-worker && \
     rm -rf build
 
 FROM scratch AS operator

@@ -102,7 +102,6 @@ function(coho_binary name)
   add_executable(${name} ${arg_SOURCES})
   target_include_directories(${name} PRIVATE "${PROJECT_SOURCE_DIR}")
   target_link_libraries(${name} PRIVATE coho_warnings ${arg_DEPS})
-  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/bin")
   # A sanitizer brings an allocator of its own.
   if(NOT COHO_SANITIZE)
     target_link_libraries(${name} PRIVATE coho::jemalloc)

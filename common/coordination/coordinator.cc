@@ -185,6 +185,7 @@ CoordinatorActions Coordinator::OnWritten(Generation generation, bool ok, Monoto
     locality_written_ = now;
   } else {
     hold_ = true;
+    locality_changed_ = locality_changed_ || write.locality != locality_;
   }
   Decide(now, wall, &actions);
   return actions;

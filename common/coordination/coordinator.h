@@ -25,66 +25,15 @@
 #include <optional>
 #include <set>
 #include <string>
-#include <variant>
 #include <vector>
 
 #include "common/base/clock.h"
 #include "common/base/ids.h"
-#include "common/coordination/planner.h"
+#include "common/coordination/coordinator_values.h"
 #include "common/coordination/release_ledger.h"
 #include "common/model/assignment.h"
 
 namespace coho {
-
-struct CoordinatorOptions {
-  int32_t workers = 1;  // desired: ids 0 .. workers-1; higher ids are emptied
-  Duration session_timeout = std::chrono::seconds(6);
-  Duration homecoming_timeout = std::chrono::minutes(5);
-  // The first assignment waits this long after the first worker appeared for the others, so that tasks are not moved at once.
-  Duration first_assignment_wait = std::chrono::seconds(10);
-  int32_t standby_replicas = 0;
-  friend bool operator==(const CoordinatorOptions&, const CoordinatorOptions&) = default;
-};
-
-// What Kubernetes knows of a worker's pod, sooner than heartbeats can tell.
-struct PodFact {
-  bool exists = false;
-  bool running = false;   // its container runs
-  bool node_lost = false; // its node object is gone or out of service
-  std::string node;
-  std::string zone;
-};
-
-// Actions. The driver performs them in order and answers with OnWritten / OnFenced; at most one write and one fence per worker
-// are under way at a time.
-struct WriteRecords {  // one Kafka transaction
-  std::vector<TopicRecord> records;
-  Generation generation;  // the generation they make; unchanged generation for model/locality only
-};
-struct FenceWorker {
-  WorkerId worker;
-  std::vector<std::string> transactional_ids;
-};
-struct EmitEvent {
-  bool warning = false;
-  // CamelCase: AssignmentChanged, TaskMoved, WorkerSilent, WorkerStopped, WorkerReturned, WorkerLost, WorkerFenced,
-  // InvariantBroken
-  std::string reason;
-  std::string message;
-};
-using CoordinatorAction = std::variant<WriteRecords, FenceWorker, EmitEvent>;
-using CoordinatorActions = std::vector<CoordinatorAction>;
-
-enum class WorkerStanding { kUnknown, kAlive, kSilent, kLost };  // silent: past its session; lost: past its homecoming
-
-struct CoordinatorWorker {
-  WorkerStanding standing = WorkerStanding::kUnknown;
-  std::string incarnation;
-  WorkerPhase phase = WorkerPhase::kStarting;
-  Generation acknowledged;
-  std::optional<WorkerReport> report;  // latest; survives small heartbeats
-  MonotonicTime last_heard;
-};
 
 class Coordinator {
  public:
@@ -153,6 +102,7 @@ class Coordinator {
   [[nodiscard]] bool Finish(Draft* draft, WallTime wall, CoordinatorActions* actions);
   void Describe(Draft* draft) const;
   void Commit(Write write, CoordinatorActions* actions);
+  [[nodiscard]] bool TasksLackMember() const;
 
   CoordinatorOptions options_;
   JobModel model_;
@@ -179,6 +129,7 @@ class Coordinator {
   bool locality_changed_ = false;
   bool locality_urgent_ = false;
   std::optional<MonotonicTime> locality_written_;
+  std::string violation_;  // told last; not told again
 };
 
 }  // namespace coho

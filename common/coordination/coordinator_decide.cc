@@ -4,6 +4,7 @@
 
 #include "common/coordination/checker.h"
 #include "common/coordination/coordinator.h"
+#include "common/coordination/planner.h"
 #include "common/coordination/wording.h"
 
 namespace coho {
@@ -69,25 +70,34 @@ void Coordinator::Decide(MonotonicTime now, WallTime wall, CoordinatorActions* a
   if (!hold_) RequestFences(actions);
   if (write_ || hold_) return;
 
+  const bool locality_due = !locality_written_ || now - *locality_written_ >= kLocalityInterval;
+  const bool write_locality = locality_changed_ && (locality_urgent_ || locality_due);
+  if (!replan_ && !write_locality && model_recorded_) return;
+
   Draft draft;
   draft.after = assignment_;
-  draft.after.generation = assignment_.generation.Next();
   if (replan_) {
     replan_ = false;
-    wants_more_ = true;
+    draft.after.generation = assignment_.generation.Next();
     draft.owners = owners_;
+    wants_more_ = TasksLackMember();
     if (MayPlan(now)) MoveTasks(&draft);
     RecordIds(&draft);
     DropAbsent(&draft);
   }
   if (!draft.changed) {
-    const bool due = !locality_written_ || now - *locality_written_ >= kLocalityInterval;
-    const bool write_locality = locality_changed_ && (locality_urgent_ || due);
     if (model_recorded_ && !write_locality) return;
     draft.after = assignment_;
   }
-  if (Finish(&draft, wall, actions)) return;
-  wants_more_ = true;
+  if (!Finish(&draft, wall, actions)) wants_more_ = true;
+}
+
+// Without a plan: something waits for a worker that may own tasks.
+bool Coordinator::TasksLackMember() const {
+  if (owners_.size() < static_cast<size_t>(model_.tasks)) return true;
+  return std::any_of(assignment_.workers.begin(), assignment_.workers.end(), [this](const auto& entry) {
+    return !entry.second.active.empty() && PartOf(entry.first) == Part::kLeaves;
+  });
 }
 
 // A fence is asked for only when the generation that revokes is committed: assignment_ is, and the ledger holds nothing newer.
@@ -186,7 +196,7 @@ void Coordinator::RecordIds(Draft* draft) const {
     const auto record = draft->after.workers.find(id);
     const bool recorded = record != draft->after.workers.end();
     if (!worker.report || worker.standing != WorkerStanding::kAlive) continue;
-    if (!recorded && (PartOf(id) != Part::kMember || assignment_.generation == Generation(0))) continue;
+    if (!recorded && (PartOf(id) != Part::kMember || draft->after.workers.empty())) continue;
     std::vector<std::string> ids = recorded ? record->second.transactional_ids : std::vector<std::string>{};
     ids.insert(ids.end(), worker.report->transactional_ids.begin(), worker.report->transactional_ids.end());
     std::sort(ids.begin(), ids.end());
@@ -265,9 +275,11 @@ bool Coordinator::Finish(Draft* draft, WallTime wall, CoordinatorActions* action
     for (std::string& violation : CheckStep(assignment_, draft->after)) violations.push_back(std::move(violation));
     if (!violations.empty()) {
       hold_ = true;
-      actions->push_back(EmitEvent{true, "InvariantBroken",
-                                   "generation " + ToString(draft->after.generation) +
-                                       " was not written, the job goes on with the last one: " + violations.front()});
+      if (std::exchange(violation_, violations.front()) != violations.front()) {
+        actions->push_back(EmitEvent{true, "InvariantBroken",
+                                     "generation " + ToString(draft->after.generation) +
+                                         " was not written, the job goes on with the last one: " + violation_});
+      }
       return false;
     }
     std::vector<TopicRecord> changes = EncodeAssignmentChange(assignment_, draft->after, wall);

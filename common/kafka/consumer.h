@@ -28,41 +28,50 @@ struct Header {
 // One record as it lies in librdkafka's buffer. Cheap to copy; does not own.
 class Record {
  public:
-  explicit Record(const void* message) : message_(message) {}  // rd_kafka_message_t
-  [[nodiscard]] std::string_view key() const;
-  [[nodiscard]] bool has_key() const;
-  [[nodiscard]] std::string_view value() const;
-  [[nodiscard]] bool is_tombstone() const;  // null value
+  explicit Record(const void* message);  // rd_kafka_message_t
+  [[nodiscard]] std::string_view key() const { return {key_, key_size_}; }
+  [[nodiscard]] bool has_key() const { return key_ != nullptr; }
+  [[nodiscard]] std::string_view value() const { return {value_, value_size_}; }
+  [[nodiscard]] bool is_tombstone() const { return value_ == nullptr; }  // null value
   [[nodiscard]] std::string_view topic() const;
   // Identity of the topic inside this consumer, stable while it is assigned: compare pointers instead of names.
-  [[nodiscard]] const void* topic_handle() const;
-  [[nodiscard]] int32_t partition() const;
-  [[nodiscard]] int64_t offset() const;
+  [[nodiscard]] const void* topic_handle() const { return topic_; }
+  [[nodiscard]] int32_t partition() const { return partition_; }
+  [[nodiscard]] int64_t offset() const { return offset_; }
   [[nodiscard]] int64_t timestamp_ms() const;
   [[nodiscard]] std::vector<Header> headers() const;
   // The partition's end was reached: offset() is the next offset to be written (past control records). No key, no value.
-  [[nodiscard]] bool is_end_of_partition() const;
+  [[nodiscard]] bool is_end_of_partition() const { return is_end_; }
 
  private:
   const void* message_;
+  const char* key_ = nullptr;
+  const char* value_ = nullptr;
+  const void* topic_;
+  int64_t offset_;
+  uint32_t key_size_ = 0;
+  uint32_t value_size_ = 0;
+  int32_t partition_;
+  bool is_end_;
 };
 
-// Records of one poll. Reuse one per loop. Movable, owns the messages.
+// Records of one poll. Reuse one per loop. Owns the messages, and keeps librdkafka's client alive as long as it holds any.
 class RecordBatch {
  public:
   explicit RecordBatch(size_t capacity);
   ~RecordBatch();
   RecordBatch(const RecordBatch&) = delete;
   RecordBatch& operator=(const RecordBatch&) = delete;
-  [[nodiscard]] size_t size() const { return size_; }
+  [[nodiscard]] size_t size() const { return records_.size(); }
   [[nodiscard]] size_t capacity() const { return messages_.size(); }
-  [[nodiscard]] Record operator[](size_t i) const { return Record(messages_[i]); }
+  [[nodiscard]] const Record& operator[](size_t i) const { return records_[i]; }
   void Clear();
 
  private:
   friend class Consumer;
-  std::vector<void*> messages_;  // rd_kafka_message_t*
-  size_t size_ = 0;
+  std::shared_ptr<void> client_;  // also owned by the Consumer that filled the batch
+  std::vector<void*> messages_;   // rd_kafka_message_t*; a place to fill, valid in Consumer::Poll only
+  std::vector<Record> records_;
 };
 
 struct OffsetRange {

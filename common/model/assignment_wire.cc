@@ -1,4 +1,5 @@
-// Records of the coordinator topic. Localities are rows of numbers beside a table of names, because one record holds all tasks.
+// Records of the coordinator topic. Localities are rows of numbers beside a table of names, because
+// one record holds all tasks.
 #include <algorithm>
 #include <charconv>
 
@@ -99,17 +100,21 @@ Result<Locality> DecodeLocality(const Json& json) {
 
   Locality locality;
   const auto bad_row = [&](size_t i) {
-    return InvalidArgument("value.tasks[" + std::to_string(i) + "]: found " + ShowJson((*rows)[i]) +
-                           ", need 8 whole numbers: task, worker, three indices into names, position, bytes, time");
+    return InvalidArgument(
+        "value.tasks[" + std::to_string(i) + "]: found " + ShowJson((*rows)[i]) +
+        ", need 8 whole numbers: task, worker, three indices into names, position, bytes, time");
   };
   for (size_t i = 0; i < rows->size(); ++i) {
     const Json& row = (*rows)[i];
     const auto whole = [](const Json& item) { return item.is_number_integer(); };
-    if (!row.is_array() || row.size() != kRowSize || !std::all_of(row.begin(), row.end(), whole)) return bad_row(i);
+    if (!row.is_array() || row.size() != kRowSize || !std::all_of(row.begin(), row.end(), whole))
+      return bad_row(i);
     int64_t n[kRowSize];
     for (size_t k = 0; k < kRowSize; ++k) n[k] = row[k].get<int64_t>();
     const auto id = [](int64_t number) { return number >= 0 && number <= INT32_MAX; };
-    const auto name = [&](int64_t index) { return index >= 0 && static_cast<size_t>(index) < names.size(); };
+    const auto name = [&](int64_t index) {
+      return index >= 0 && static_cast<size_t>(index) < names.size();
+    };
     if (!id(n[0]) || !id(n[1]) || !name(n[2]) || !name(n[3]) || !name(n[4])) return bad_row(i);
     locality[TaskId(static_cast<int32_t>(n[0]))] = {.worker = WorkerId(static_cast<int32_t>(n[1])),
                                                     .node = names[static_cast<size_t>(n[2])],
@@ -127,7 +132,8 @@ Result<WorkerId> ParseWorkerKey(std::string_view key) {
   int32_t id = -1;
   const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), id);
   if (error != std::errc() || end != digits.data() + digits.size() || id < 0) {
-    return Corruption("coordinator record " + ShowJson(key) + ": the key must end in a worker's number");
+    return Corruption("coordinator record " + ShowJson(key) +
+                      ": the key must end in a worker's number");
   }
   return WorkerId(id);
 }
@@ -150,13 +156,14 @@ TopicRecord EncodeLocality(const Locality& locality) {
   };
   Json rows = Json::array();
   for (const auto& [task, at] : locality) {
-    rows.push_back({task.value(), at.worker.value(), index(at.node), index(at.zone), index(at.volume),
-                    at.changelog_position, at.bytes, at.seen_at_ms});
+    rows.push_back({task.value(), at.worker.value(), index(at.node), index(at.zone),
+                    index(at.volume), at.changelog_position, at.bytes, at.seen_at_ms});
   }
   return MakeRecord(kLocalityKey, {{"names", names}, {"tasks", rows}});
 }
 
-std::vector<TopicRecord> EncodeAssignmentChange(const Assignment& before, const Assignment& after, WallTime now) {
+std::vector<TopicRecord> EncodeAssignmentChange(const Assignment& before, const Assignment& after,
+                                                WallTime now) {
   if (before == after) return {};
   std::vector<TopicRecord> records;
   for (const auto& [id, worker] : after.workers) {
@@ -179,7 +186,8 @@ std::vector<TopicRecord> EncodeAssignmentChange(const Assignment& before, const 
 Status ApplyCoordinatorRecord(const TopicRecord& record, CoordinatorState* state) {
   const std::string_view key = record.key;
   const bool is_worker = key.substr(0, kWorkerPrefix.size()) == kWorkerPrefix;
-  if (!is_worker && key != kModelKey && key != kHeaderKey && key != kLocalityKey) return Status::Ok();
+  if (!is_worker && key != kModelKey && key != kHeaderKey && key != kLocalityKey)
+    return Status::Ok();
 
   WorkerId worker_id;
   if (is_worker) {
@@ -207,10 +215,13 @@ Status ApplyCoordinatorRecord(const TopicRecord& record, CoordinatorState* state
     return Status::Ok();
   };
   if (is_worker) {
-    return fold(DecodeWorker(json), [&](const WorkerAssignment& w) { state->assignment.workers[worker_id] = w; });
+    return fold(DecodeWorker(json),
+                [&](const WorkerAssignment& w) { state->assignment.workers[worker_id] = w; });
   }
-  if (key == kModelKey) return fold(DecodeModel(json), [&](const JobModel& m) { state->model = m; });
-  if (key == kLocalityKey) return fold(DecodeLocality(json), [&](const Locality& l) { state->locality = l; });
+  if (key == kModelKey)
+    return fold(DecodeModel(json), [&](const JobModel& m) { state->model = m; });
+  if (key == kLocalityKey)
+    return fold(DecodeLocality(json), [&](const Locality& l) { state->locality = l; });
   return fold(DecodeHeader(json), [&](const AssignmentHeader& h) {
     state->assignment.generation = h.generation;
     state->assignment.reason = h.reason;

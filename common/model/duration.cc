@@ -67,7 +67,8 @@ Result<Duration> ParseDuration(std::string_view text) {
       const auto [end, error] = std::from_chars(whole.data(), whole.data() + whole.size(), value);
       if (error != std::errc()) return refuse();
     }
-    if (__builtin_mul_overflow(value, unit->nanoseconds, &value) || __builtin_add_overflow(total, value, &total)) {
+    if (__builtin_mul_overflow(value, unit->nanoseconds, &value) ||
+        __builtin_add_overflow(total, value, &total)) {
       return refuse();
     }
     int64_t scale = unit->nanoseconds;

@@ -1,4 +1,5 @@
-// Records of the heartbeats topic. Empty and zero fields are left out: most beats carry no report and are a few bytes.
+// Records of the heartbeats topic. Empty and zero fields are left out: most beats carry no report
+// and are a few bytes.
 #include "common/model/assignment.h"
 #include "common/model/wire_version.h"
 
@@ -15,7 +16,8 @@ void PutNumber(Json& json, const char* name, int64_t number) {
 Json WriteTask(const TaskReport& task) {
   Json json = {{"task", task.task.value()}};
   if (task.state != TaskState::kClosed) json["state"] = TaskStateName(task.state);
-  if (task.restore_source != RestoreSource::kNone) json["restoreSource"] = RestoreSourceName(task.restore_source);
+  if (task.restore_source != RestoreSource::kNone)
+    json["restoreSource"] = RestoreSourceName(task.restore_source);
   PutNumber(json, "restoredRecords", task.restored_records);
   PutNumber(json, "restoreTotal", task.restore_total);
   PutNumber(json, "lag", task.lag);
@@ -101,7 +103,8 @@ Result<Heartbeat> DecodeHeartbeat(std::string_view value) {
   Heartbeat beat;
   Status error;
   ObjectReader in(json, "value", &error);
-  for (const char* name : {"worker", "incarnation", "sequence", "phase", "acknowledged"}) in.Require(name, "a value");
+  for (const char* name : {"worker", "incarnation", "sequence", "phase", "acknowledged"})
+    in.Require(name, "a value");
   ReadStrong(in, "worker", &beat.worker);
   in.Text("incarnation", &beat.incarnation);
   in.Number("sequence", 0, INT64_MAX, &beat.sequence);

@@ -39,7 +39,8 @@ void ReadInput(ObjectReader& in, InputSpec* out) {
   in.Require("topic", "the name of a topic");
   in.Text("topic", &out->topic);
   ReadSerdes(in, &out->key, &out->value);
-  in.OneOf<StartFrom>("startFrom", {{"Earliest", StartFrom::kEarliest}, {"Latest", StartFrom::kLatest}},
+  in.OneOf<StartFrom>("startFrom",
+                      {{"Earliest", StartFrom::kEarliest}, {"Latest", StartFrom::kLatest}},
                       &out->start_from);
 }
 
@@ -66,14 +67,16 @@ void ReadWorkers(ObjectReader& in, WorkersSpec* out) {
 }
 
 void ReadProcessing(ObjectReader& in, ProcessingSpec* out) {
-  in.OneOf<Guarantee>("guarantee",
-                      {{"ExactlyOnce", Guarantee::kExactlyOnce}, {"AtLeastOnce", Guarantee::kAtLeastOnce}},
-                      &out->guarantee);
+  in.OneOf<Guarantee>(
+      "guarantee",
+      {{"ExactlyOnce", Guarantee::kExactlyOnce}, {"AtLeastOnce", Guarantee::kAtLeastOnce}},
+      &out->guarantee);
   in.Time("commitInterval", &out->commit_interval);
   in.Time("windowInterval", &out->window_interval);
-  in.OneOf<OnError>("onError",
-                    {{"Fail", OnError::kFail}, {"Skip", OnError::kSkip}, {"DeadLetter", OnError::kDeadLetter}},
-                    &out->on_error);
+  in.OneOf<OnError>(
+      "onError",
+      {{"Fail", OnError::kFail}, {"Skip", OnError::kSkip}, {"DeadLetter", OnError::kDeadLetter}},
+      &out->on_error);
   in.Text("deadLetterTopic", &out->dead_letter_topic);
 }
 
@@ -82,8 +85,8 @@ void ReadStorage(ObjectReader& in, StorageSpec* out) {
   in.Scalar("size", &out->size);
   in.Text("storageClassName", &out->storage_class_name);
   in.Object("retention", [&](ObjectReader& retention) {
-    for (const auto& [name, flag] :
-         {std::pair("whenScaled", &out->delete_when_scaled), std::pair("whenDeleted", &out->delete_when_deleted)}) {
+    for (const auto& [name, flag] : {std::pair("whenScaled", &out->delete_when_scaled),
+                                     std::pair("whenDeleted", &out->delete_when_deleted)}) {
       retention.OneOf<bool>(name, {{"Delete", true}, {"Retain", false}}, flag);
     }
   });
@@ -94,8 +97,9 @@ void ReadFailover(ObjectReader& in, FailoverSpec* out) {
   in.Time("sessionTimeout", &out->session_timeout);
   in.Time("homecomingTimeout", &out->homecoming_timeout);
   in.Object("lostNode", [&](ObjectReader& node) {
-    node.OneOf<LostNodePolicy>("policy", {{"Wait", LostNodePolicy::kWait}, {"Replace", LostNodePolicy::kReplace}},
-                               &out->lost_node_policy);
+    node.OneOf<LostNodePolicy>(
+        "policy", {{"Wait", LostNodePolicy::kWait}, {"Replace", LostNodePolicy::kReplace}},
+        &out->lost_node_policy);
     node.Time("timeout", &out->lost_node_timeout);
   });
 }
@@ -131,7 +135,8 @@ Result<Job> ParseJobJson(std::string_view json) {
 
   Job job;
   Status error;
-  if (!parsed->is_object()) return InvalidArgument("the job: found " + ShowJson(*parsed) + ", need an object");
+  if (!parsed->is_object())
+    return InvalidArgument("the job: found " + ShowJson(*parsed) + ", need an object");
   ObjectReader root(*parsed, "", &error);
   ReadConstant(root, "apiVersion", kJobApiVersion);
   ReadConstant(root, "kind", kJobKind);
@@ -149,7 +154,8 @@ Result<Job> ParseJobJson(std::string_view json) {
   root.RefuseUnknown();
   if (!error.ok()) return error;
 
-  if (job.kafka.topic_prefix.empty()) job.kafka.topic_prefix = "coho-" + job.id.ns + "-" + job.id.name;
+  if (job.kafka.topic_prefix.empty())
+    job.kafka.topic_prefix = "coho-" + job.id.ns + "-" + job.id.name;
   if (job.processing.dead_letter_topic.empty()) {
     job.processing.dead_letter_topic = job.kafka.topic_prefix + "-dead-letter";
   }

@@ -19,7 +19,8 @@ bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 Status Wrong(std::string_view path, std::string_view found, std::string_view need) {
   std::string shown(found.substr(0, 80));
   if (found.size() > 80) shown += "...";
-  return InvalidArgument(std::string(path) + ": found \"" + shown + "\", need " + std::string(need));
+  return InvalidArgument(std::string(path) + ": found \"" + shown + "\", need " +
+                         std::string(need));
 }
 
 // DNS label, as Kubernetes names most of its objects.
@@ -46,7 +47,8 @@ Status CheckTopic(std::string_view path, std::string_view topic) {
       std::all_of(topic.begin(), topic.end(), legal)) {
     return Status::Ok();
   }
-  return Wrong(path, topic, "a Kafka topic name: 1 to 249 characters of a-z, A-Z, 0-9, '.', '_' and '-'");
+  return Wrong(path, topic,
+               "a Kafka topic name: 1 to 249 characters of a-z, A-Z, 0-9, '.', '_' and '-'");
 }
 
 Status CheckServers(std::string_view servers) {
@@ -102,21 +104,22 @@ constexpr std::array<std::string_view, 25> kDecidedByCoho = {
 };
 
 bool LooksSecret(std::string_view name) {
-  constexpr std::array<std::string_view, 7> kParts = {"password",          "secret",
-                                                      "passphrase",        "private.key.pem",
-                                                      "ssl.key.pem",       "sasl.jaas.config",
-                                                      "oauthbearer.config"};
-  return std::any_of(kParts.begin(), kParts.end(),
-                     [&](std::string_view part) { return name.find(part) != std::string_view::npos; });
+  constexpr std::array<std::string_view, 7> kParts = {
+      "password",    "secret",           "passphrase",        "private.key.pem",
+      "ssl.key.pem", "sasl.jaas.config", "oauthbearer.config"};
+  return std::any_of(kParts.begin(), kParts.end(), [&](std::string_view part) {
+    return name.find(part) != std::string_view::npos;
+  });
 }
 
 Status CheckProperties(const KafkaSpec& kafka) {
   for (const auto& [name, value] : kafka.properties) {
     const std::string path = "spec.kafka.properties." + name;
     if (LooksSecret(name)) {  // the value must appear nowhere
-      return InvalidArgument(path +
-                             ": a secret must not stand here; put it into a Secret whose key is the property's name "
-                             "and name that Secret in spec.kafka.secretRef.name");
+      return InvalidArgument(
+          path +
+          ": a secret must not stand here; put it into a Secret whose key is the property's name "
+          "and name that Secret in spec.kafka.secretRef.name");
     }
     if (std::find(kDecidedByCoho.begin(), kDecidedByCoho.end(), name) != kDecidedByCoho.end()) {
       return InvalidArgument(path + ": Coho decides this property by itself; remove it");
@@ -137,7 +140,9 @@ Status CheckKafka(const Job& job) {
     }
   }
   if (job.kafka.replication_factor == 0) {
-    return InvalidArgument("spec.kafka.replicationFactor: found 0, need a number from 1, or -1 for the broker's default");
+    return InvalidArgument(
+        "spec.kafka.replicationFactor: found 0, need a number from 1, or -1 for the broker's "
+        "default");
   }
   return Status::Ok();
 }
@@ -147,7 +152,8 @@ std::string At(std::string_view list, size_t i, std::string_view field) {
 }
 
 Status CheckStreams(const Job& job) {
-  if (job.inputs.empty()) return InvalidArgument("spec.inputs: found none, need at least one input");
+  if (job.inputs.empty())
+    return InvalidArgument("spec.inputs: found none, need at least one input");
   std::set<std::string> inputs;
   for (size_t i = 0; i < job.inputs.size(); ++i) {
     const std::string& topic = job.inputs[i].topic;
@@ -175,8 +181,9 @@ Status CheckStores(const Job& job) {
     COHO_RETURN_IF_ERROR(CheckLabel(path, name, 63));
     if (!names.insert(name).second) return Wrong(path, name, "a name that no other store has");
     if (job.stores[i].changelog && job.ChangelogTopic(name).size() > kLongestTopic) {
-      return Wrong(path, name, "a shorter name, or a shorter spec.kafka.topicPrefix: " + job.ChangelogTopic(name) +
-                                   " would have more than 249 characters");
+      return Wrong(path, name,
+                   "a shorter name, or a shorter spec.kafka.topicPrefix: " +
+                       job.ChangelogTopic(name) + " would have more than 249 characters");
     }
   }
   return Status::Ok();
@@ -193,12 +200,16 @@ struct TimeLimit {
 Status CheckTimes(const Job& job) {
   const TimeLimit limits[] = {
       {"spec.processing.commitInterval", job.processing.commit_interval, milliseconds(1), hours(1)},
-      {"spec.processing.windowInterval", job.processing.window_interval, milliseconds(1), hours(24), true},
+      {"spec.processing.windowInterval", job.processing.window_interval, milliseconds(1), hours(24),
+       true},
       {"spec.storage.flushInterval", job.storage.flush_interval, milliseconds(1), hours(24)},
-      {"spec.failover.heartbeatInterval", job.failover.heartbeat_interval, milliseconds(10), hours(1)},
+      {"spec.failover.heartbeatInterval", job.failover.heartbeat_interval, milliseconds(10),
+       hours(1)},
       {"spec.failover.sessionTimeout", job.failover.session_timeout, milliseconds(30), hours(24)},
-      {"spec.failover.homecomingTimeout", job.failover.homecoming_timeout, Duration::zero(), hours(24 * 365)},
-      {"spec.failover.lostNode.timeout", job.failover.lost_node_timeout, Duration::zero(), hours(24 * 365)},
+      {"spec.failover.homecomingTimeout", job.failover.homecoming_timeout, Duration::zero(),
+       hours(24 * 365)},
+      {"spec.failover.lostNode.timeout", job.failover.lost_node_timeout, Duration::zero(),
+       hours(24 * 365)},
   };
   for (const TimeLimit& limit : limits) {
     if ((limit.or_zero && limit.found == Duration::zero()) ||
@@ -222,7 +233,9 @@ Status CheckDeadLetter(const Job& job) {
   const std::string& topic = job.processing.dead_letter_topic;
   COHO_RETURN_IF_ERROR(CheckTopic(kPath, topic));
   for (const InputSpec& input : job.inputs) {
-    if (input.topic == topic) return Wrong(kPath, topic, "a topic that the job does not read: a bad record would come back");
+    if (input.topic == topic)
+      return Wrong(kPath, topic,
+                   "a topic that the job does not read: a bad record would come back");
   }
   return Status::Ok();
 }
@@ -237,7 +250,8 @@ Status CheckSize(std::string_view size) {
   const bool is_number = !number.empty() && IsDigit(number.front()) &&
                          std::count(number.begin(), number.end(), '.') <= 1 &&
                          number.find_first_not_of("0.") != std::string_view::npos;
-  if (is_number && std::find(kSuffixes.begin(), kSuffixes.end(), suffix) != kSuffixes.end()) return Status::Ok();
+  if (is_number && std::find(kSuffixes.begin(), kSuffixes.end(), suffix) != kSuffixes.end())
+    return Status::Ok();
   return Wrong("spec.storage.size", size, "a quantity such as 500Mi or 10Gi");
 }
 
@@ -247,7 +261,8 @@ Status ValidateJob(const Job& job) {
   COHO_RETURN_IF_ERROR(CheckLabel("metadata.name", job.id.name, kMaxJobName));
   COHO_RETURN_IF_ERROR(CheckLabel("metadata.namespace", job.id.ns, 63));
   if (job.task.name.empty()) {
-    return Wrong("spec.task.name", "", "the name under which the task is registered, such as count");
+    return Wrong("spec.task.name", "",
+                 "the name under which the task is registered, such as count");
   }
   COHO_RETURN_IF_ERROR(CheckKafka(job));
   COHO_RETURN_IF_ERROR(CheckStreams(job));

@@ -11,10 +11,11 @@ std::string_view RetentionName(bool deleted) { return deleted ? "Delete" : "Reta
 Json WriteStreams(const Job& job) {
   Json inputs = Json::array();
   for (const InputSpec& input : job.inputs) {
-    inputs.push_back({{"topic", input.topic},
-                      {"key", SerdeName(input.key)},
-                      {"value", SerdeName(input.value)},
-                      {"startFrom", input.start_from == StartFrom::kEarliest ? "Earliest" : "Latest"}});
+    inputs.push_back(
+        {{"topic", input.topic},
+         {"key", SerdeName(input.key)},
+         {"value", SerdeName(input.value)},
+         {"startFrom", input.start_from == StartFrom::kEarliest ? "Earliest" : "Latest"}});
   }
   Json outputs = Json::array();
   for (const OutputSpec& output : job.outputs) {
@@ -55,7 +56,8 @@ std::string_view OnErrorName(OnError policy) {
 }
 
 Json WriteProcessing(const ProcessingSpec& processing) {
-  return {{"guarantee", processing.guarantee == Guarantee::kExactlyOnce ? "ExactlyOnce" : "AtLeastOnce"},
+  return {{"guarantee",
+           processing.guarantee == Guarantee::kExactlyOnce ? "ExactlyOnce" : "AtLeastOnce"},
           {"commitInterval", FormatDuration(processing.commit_interval)},
           {"windowInterval", FormatDuration(processing.window_interval)},
           {"onError", OnErrorName(processing.on_error)},

@@ -35,8 +35,10 @@ bool DeeperThan(std::string_view text, size_t limit) {
 std::string Position(std::string_view text, size_t byte) {
   const std::string_view before = text.substr(0, std::min(byte, text.size()));
   const auto line = 1 + std::count(before.begin(), before.end(), '\n');
-  const size_t line_start = before.rfind('\n') == std::string_view::npos ? 0 : before.rfind('\n') + 1;
-  return "line " + std::to_string(line) + ", column " + std::to_string(before.size() - line_start + 1);
+  const size_t line_start =
+      before.rfind('\n') == std::string_view::npos ? 0 : before.rfind('\n') + 1;
+  return "line " + std::to_string(line) + ", column " +
+         std::to_string(before.size() - line_start + 1);
 }
 
 }  // namespace
@@ -48,7 +50,8 @@ Result<Json> ParseJson(std::string_view text, std::string_view what, const JsonL
                            std::to_string(limits.bytes) + " are allowed");
   }
   if (DeeperThan(text, limits.depth)) {
-    return InvalidArgument(subject + " is nested more than " + std::to_string(limits.depth) + " levels deep");
+    return InvalidArgument(subject + " is nested more than " + std::to_string(limits.depth) +
+                           " levels deep");
   }
   std::vector<std::set<std::string>> keys;
   std::optional<std::string> twice;
@@ -65,7 +68,8 @@ Result<Json> ParseJson(std::string_view text, std::string_view what, const JsonL
   };
   try {
     Json json = Json::parse(text.begin(), text.end(), watch_keys);
-    if (twice) return InvalidArgument(subject + " has the key " + ShowJson(*twice) + " twice in one object");
+    if (twice)
+      return InvalidArgument(subject + " has the key " + ShowJson(*twice) + " twice in one object");
     return json;
   } catch (const Json::parse_error& e) {
     // The library's own message quotes the text, which may hold what nobody should see.
@@ -76,14 +80,17 @@ Result<Json> ParseJson(std::string_view text, std::string_view what, const JsonL
   }
 }
 
-std::string DumpJson(const Json& value) { return value.dump(-1, ' ', false, Json::error_handler_t::replace); }
+std::string DumpJson(const Json& value) {
+  return value.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
 
 std::string ShowJson(const Json& value) {
   constexpr size_t kShown = 80;
   std::string text = DumpJson(value);
   if (text.size() > kShown) {
     size_t cut = kShown;
-    while (cut > 0 && (static_cast<unsigned char>(text[cut]) & 0xC0) == 0x80) --cut;  // not inside a UTF-8 character
+    while (cut > 0 && (static_cast<unsigned char>(text[cut]) & 0xC0) == 0x80)
+      --cut;  // not inside a UTF-8 character
     text.resize(cut);
     text += "...";
   }
@@ -160,8 +167,9 @@ bool ObjectReader::ReadNumber(std::string_view name, int64_t min, int64_t max, i
   const Json* value = Find(name);
   if (value == nullptr) return false;
   // An unsigned value above int64's range turns negative here, so it is looked at first.
-  const bool fits = value->is_number_integer() &&
-                    !(value->is_number_unsigned() && value->get<uint64_t>() > static_cast<uint64_t>(INT64_MAX));
+  const bool fits =
+      value->is_number_integer() &&
+      !(value->is_number_unsigned() && value->get<uint64_t>() > static_cast<uint64_t>(INT64_MAX));
   if (!fits || value->get<int64_t>() < min || value->get<int64_t>() > max) {
     Refuse(name, min == INT64_MIN && max == INT64_MAX
                      ? std::string("a whole number")
@@ -188,7 +196,8 @@ void ObjectReader::RefuseUnknown() {
     std::string names;
     for (const std::string& name : known_) names.append(names.empty() ? "" : ", ").append(name);
     // The value stays unnamed: whoever mistypes a field may have put a password there.
-    *error_ = InvalidArgument(PathOf(key) + ": unknown field, known are " + (names.empty() ? "none" : names));
+    *error_ = InvalidArgument(PathOf(key) + ": unknown field, known are " +
+                              (names.empty() ? "none" : names));
     return;
   }
 }

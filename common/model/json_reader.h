@@ -1,19 +1,21 @@
-// Reading JSON that may come from anyone: capped, strict, and with errors that name the field. Include only from .cc files of
-// common/model.
+// Reading JSON that may come from anyone: capped, strict, and with errors that name the field.
+// Include only from .cc files of common/model.
 //
-// An ObjectReader reads one object's fields into a struct. The first error of a whole document is kept in one Status that all
-// its readers share; after it every call does nothing, so that a codec needs no check per field. Values, no IO.
+// An ObjectReader reads one object's fields into a struct. The first error of a whole document is
+// kept in one Status that all its readers share; after it every call does nothing, so that a codec
+// needs no check per field. Values, no IO.
 #pragma once
 
 #include <concepts>
 #include <cstdint>
 #include <initializer_list>
 #include <map>
-#include <nlohmann/json.hpp>
 #include <set>
 #include <string>
 #include <string_view>
 #include <utility>
+
+#include <nlohmann/json.hpp>
 
 #include "common/base/clock.h"
 #include "common/base/status.h"
@@ -27,9 +29,10 @@ struct JsonLimits {
   size_t depth = 64;
 };
 
-// Refuses what is too large, too deep (a deep value would exhaust the stack when it is written out again), has a key twice, or
-// is no JSON. `what` begins the message: "the job".
-[[nodiscard]] Result<Json> ParseJson(std::string_view text, std::string_view what, const JsonLimits& limits = {});
+// Refuses what is too large, too deep (a deep value would exhaust the stack when it is written out
+// again), has a key twice, or is no JSON. `what` begins the message: "the job".
+[[nodiscard]] Result<Json> ParseJson(std::string_view text, std::string_view what,
+                                     const JsonLimits& limits = {});
 
 // One line of JSON; bytes that are not UTF-8 become U+FFFD.
 [[nodiscard]] std::string DumpJson(const Json& value);
@@ -65,7 +68,8 @@ class ObjectReader {
   }
 
   template <class E>
-  void OneOf(std::string_view name, std::initializer_list<std::pair<std::string_view, E>> names, E* out) {
+  void OneOf(std::string_view name, std::initializer_list<std::pair<std::string_view, E>> names,
+             E* out) {
     const Json* value = Find(name);
     if (value == nullptr) return;
     std::string need = "one of";

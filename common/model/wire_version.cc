@@ -18,7 +18,8 @@ Result<Json> ParseVersioned(std::string_view value, const std::string& record) {
   if (!error.ok()) return CorruptRecord(record, error);
   if (version != kWireVersion) {
     return Corruption(record + ": value.v: found " + std::to_string(version) + ", need " +
-                      std::to_string(kWireVersion) + "; a later version of Coho wrote it, which this one cannot read");
+                      std::to_string(kWireVersion) +
+                      "; a later version of Coho wrote it, which this one cannot read");
   }
   return json;
 }

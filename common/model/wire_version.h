@@ -1,5 +1,6 @@
-// What the records of the coordinator and heartbeats topics have in common: JSON objects with a version. A decoder ignores fields
-// that it does not know, and refuses versions that it does not know. Include only from .cc files of common/model.
+// What the records of the coordinator and heartbeats topics have in common: JSON objects with a
+// version. A decoder ignores fields that it does not know, and refuses versions that it does not
+// know. Include only from .cc files of common/model.
 #pragma once
 
 #include <string>
@@ -13,7 +14,8 @@ namespace coho {
 
 inline constexpr int64_t kWireVersion = 1;
 
-// Parses a record's value and checks its version. `record` begins the messages: "heartbeat". Codes: kCorruption.
+// Parses a record's value and checks its version. `record` begins the messages: "heartbeat". Codes:
+// kCorruption.
 [[nodiscard]] Result<Json> ParseVersioned(std::string_view value, const std::string& record);
 
 // The same Status as kCorruption of `record`.

@@ -4,21 +4,20 @@
 #include <utility>
 
 #include "operator/api/names.h"
-#include "operator/apply/kinds.h"
 #include "operator/kube/json.h"
+#include "operator/kube/kinds.h"
 #include "operator/observe/facts.h"
 
 namespace coho {
 
 using kube::Json;
-using kube::ObjectKey;
 using kube::ObjectPtr;
 using kube::TextAt;
 using kube::Watch;
 
 ClusterCache::ClusterCache(kube::Api& api, const Clock& clock, const std::string& ns, OnJobConcerned on_job_concerned)
     : on_job_concerned_(std::move(on_job_concerned)) {
-  const auto on_child = [this](const ObjectKey&, const ObjectPtr& before, const ObjectPtr& after) {
+  const auto on_child = [this](const kube::ObjectKey&, const ObjectPtr& before, const ObjectPtr& after) {
     OnChild(before, after);
   };
   const std::string job_label(kJobLabel);
@@ -27,7 +26,7 @@ ClusterCache::ClusterCache(kube::Api& api, const Clock& clock, const std::string
       Watch::Options{.type = StreamJobType(),
                      .ns = ns,
                      .slim = SlimStreamJob,
-                     .on_change = [this](const ObjectKey& key, const ObjectPtr&, const ObjectPtr&) { on_job_concerned_(key); }});
+                     .on_change = [this](const kube::ObjectKey& key, const ObjectPtr&, const ObjectPtr&) { on_job_concerned_(key); }});
   sets_ = std::make_unique<Watch>(api, clock,
                                   Watch::Options{.type = StatefulSetType(),
                                                  .ns = ns,
@@ -54,7 +53,7 @@ ClusterCache::ClusterCache(kube::Api& api, const Clock& clock, const std::string
       Watch::Options{.type = PersistentVolumeType(),
                      .optional = true,
                      .slim = SlimVolume,
-                     .on_change = [this](const ObjectKey&, const ObjectPtr& before, const ObjectPtr& after) {
+                     .on_change = [this](const kube::ObjectKey&, const ObjectPtr& before, const ObjectPtr& after) {
                        OnVolume(before, after);
                      }});
   nodes_ = std::make_unique<Watch>(
@@ -62,7 +61,7 @@ ClusterCache::ClusterCache(kube::Api& api, const Clock& clock, const std::string
       Watch::Options{.type = NodeType(),
                      .optional = true,
                      .slim = SlimNode,
-                     .on_change = [this](const ObjectKey&, const ObjectPtr& before, const ObjectPtr& after) {
+                     .on_change = [this](const kube::ObjectKey&, const ObjectPtr& before, const ObjectPtr& after) {
                        OnNode(before, after);
                      }});
 }
@@ -92,13 +91,13 @@ std::vector<std::string> ClusterCache::unsynced() const {
 }
 
 void ClusterCache::OnChild(const ObjectPtr& before, const ObjectPtr& after) const {
-  std::set<ObjectKey> concerned;  // two, when the label was changed
+  std::set<kube::ObjectKey> concerned;  // two, when the label was changed
   for (const ObjectPtr& object : {before, after}) {
     if (object == nullptr) continue;
     const std::string job = TextAt(*object, {"metadata", "labels", std::string(kJobLabel).c_str()});
     if (!job.empty()) concerned.insert({TextAt(*object, {"metadata", "namespace"}), job});
   }
-  for (const ObjectKey& job : concerned) on_job_concerned_(job);
+  for (const kube::ObjectKey& job : concerned) on_job_concerned_(job);
 }
 
 void ClusterCache::OnVolume(const ObjectPtr& before, const ObjectPtr& after) const {

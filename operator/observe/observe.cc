@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "operator/api/names.h"
-#include "operator/apply/kinds.h"
+#include "operator/kube/kinds.h"
 #include "operator/observe/facts.h"
 
 namespace coho {

@@ -24,10 +24,9 @@ std::string WorkerNumbers(const std::set<WorkerId>& workers) {
 
 bool IsPrepared(const Observed& observed) { return observed.coordination && observed.coordination->prepared; }
 
-// A blocking problem about which nothing in the spec needs to be wrong: Kafka does not answer, or a write was refused.
+// A blocking problem about which nothing in the spec needs to be wrong.
 bool MayPass(const JobProblem& problem) {
-  return problem.reason == "KafkaUnreachable" || problem.reason == "KafkaError" || problem.reason == kWriteRefused ||
-         problem.reason == kNameTaken;
+  return problem.reason == "KafkaUnreachable" || problem.reason == "KafkaError" || problem.reason == kNameTaken;
 }
 
 // Everything the conditions are made from, computed once.

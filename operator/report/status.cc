@@ -121,10 +121,12 @@ std::vector<PlannedEvent> EventsOfChange(const json& before, const json& after) 
   const json degraded = StoredCondition(after, "Degraded");
   const bool was = TextOf(was_degraded, "status") == "True";
   if (TextOf(degraded, "status") == "True") {
-    const bool same = was && TextOf(was_degraded, "reason") == TextOf(degraded, "reason") &&
-                      TextOf(was_degraded, "message") == TextOf(degraded, "message");
+    const std::string reason = TextOf(degraded, "reason");
+    // What Kafka's client says of one and the same outage differs from try to try.
+    const bool same = was && TextOf(was_degraded, "reason") == reason &&
+                      (reason.starts_with("Kafka") || TextOf(was_degraded, "message") == TextOf(degraded, "message"));
     if (!same) {
-      events.push_back({.warning = true, .reason = TextOf(degraded, "reason"), .action = "Reconcile", .note = note(degraded)});
+      events.push_back({.warning = true, .reason = reason, .action = "Reconcile", .note = note(degraded)});
     }
   } else if (was) {
     events.push_back({.reason = "Recovered", .action = "Reconcile", .note = "over: " + note(was_degraded)});

@@ -1,9 +1,8 @@
 #include "worker/loop/record_processor.h"
 
-#include <exception>
-
 #include "common/base/log.h"
 #include "worker/loop/dead_letter.h"
+#include "worker/loop/guarded.h"
 #include "worker/sdk/envelope.h"
 #include "worker/sdk/serde.h"
 
@@ -18,18 +17,6 @@ Status CheckRecord(const InputSpec& input, const kafka::Record& record) {
     if (Status status = CheckBytes(input.value, record.value()); !status.ok()) return status.WithContext("value");
   }
   return Status::Ok();
-}
-
-// User code may throw; that is an error of the record, not the end of the process.
-template <class Call>
-Status Guarded(const Call& call) {
-  try {
-    return call();
-  } catch (const std::exception& e) {
-    return Internal(std::string("exception: ") + e.what());
-  } catch (...) {
-    return Internal("exception of unknown type");
-  }
 }
 
 }  // namespace

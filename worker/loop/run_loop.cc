@@ -41,10 +41,8 @@ RunLoop::~RunLoop() {
   thread_.join();
 }
 
-void RunLoop::Grant(TaskId task, const JobModel* model, Restorer* restorer) {
-  mailbox_.Post(GrantMessage{.task = task, .model = model, .restorer = restorer});
-}
-void RunLoop::Revoke(TaskId task) { mailbox_.Post(RevokeMessage{task}); }
+void RunLoop::GrantTask(const Grant& grant) { mailbox_.Post(grant); }
+void RunLoop::RevokeTask(TaskId task, int64_t grant) { mailbox_.Post(Revocation{.task = task, .grant = grant}); }
 void RunLoop::Drain() { mailbox_.Post(DrainMessage{}); }
 
 LoopStatus RunLoop::status() const {
@@ -59,13 +57,17 @@ bool RunLoop::Alive() {
 
 void RunLoop::Fail(int exit_code, std::string message) {
   if (ended_) return;
-  ended_ = true;
+  ended_ = failed_ = true;
   options_.on_event(options_.index, LoopFailed{.exit_code = exit_code, .message = std::move(message)});
 }
 
 void RunLoop::Run() {
   if (const Status status = clients_.Connect(); !status.ok()) {
-    Fail(ExitCodeOfKafka(status), "run loop " + std::to_string(options_.index) + ": " + status.ToString());
+    if (given_up_) {
+      options_.on_event(options_.index, LoopStopped{});
+    } else {
+      Fail(ExitCodeOfKafka(status), "run loop " + std::to_string(options_.index) + ": " + status.ToString());
+    }
     return;
   }
   status_.initialised = true;
@@ -81,11 +83,11 @@ void RunLoop::Run() {
     given_up_ = true;
     clients_.transaction().Abort().IgnoreError("the next start of this worker aborts it");
   }
-  const bool failed = !draining_ || !tasks_.empty();
+  const bool drained = draining_ && !failed_ && tasks_.empty();
   clients_.Close();
   while (!tasks_.empty()) Forget(tasks_.begin()->first);
   Publish(true);
-  if (!failed) options_.on_event(options_.index, LoopStopped{});
+  if (drained) options_.on_event(options_.index, LoopStopped{});
 }
 
 void RunLoop::Turn() {
@@ -115,14 +117,14 @@ void RunLoop::Turn() {
 void RunLoop::HandleMessages() {
   if (mailbox_.empty()) return;
   while (auto message = mailbox_.Take()) {
-    if (const auto* grant = std::get_if<GrantMessage>(&*message)) {
-      if (draining_ || tasks_.contains(grant->task)) continue;
+    if (const auto* grant = std::get_if<Grant>(&*message)) {
+      if (draining_) continue;
+      lease_epoch_ = tasks_.empty() ? grant->lease_epoch : std::min(lease_epoch_, grant->lease_epoch);
       LoopTask& task = tasks_[grant->task];
-      task.model = grant->model;
-      task.restorer = grant->restorer;
+      task.grant = *grant;
       AskForRestore(grant->task, &task);
-    } else if (const auto* revoke = std::get_if<RevokeMessage>(&*message)) {
-      revoked_.push_back(revoke->task);
+    } else if (const auto* revoke = std::get_if<Revocation>(&*message)) {
+      revoked_.push_back(*revoke);
     } else if (auto* restored = std::get_if<RestoredMessage>(&*message)) {
       TakeRestored(std::move(*restored));
     } else {
@@ -135,7 +137,7 @@ void RunLoop::HandleMessages() {
   }
   if (draining_) {
     revoked_.clear();
-    for (const auto& [id, task] : tasks_) revoked_.push_back(id);
+    for (const auto& [id, task] : tasks_) revoked_.push_back({.task = id, .grant = task.grant.number});
   }
   if (!revoked_.empty()) CloseTasks(std::exchange(revoked_, {}));
   if (draining_ && tasks_.empty()) ended_ = true;

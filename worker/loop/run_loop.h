@@ -42,6 +42,7 @@ namespace coho {
 struct LoopReady {};  // its producer is initialised
 struct TaskClosed {   // committed and closed, or dropped before it ran
   TaskId task;
+  int64_t grant = 0;
 };
 // Its tasks are dropped and all closed now; whatever it may own, it may own only by an assignment read after this.
 struct LoopFenced {
@@ -73,9 +74,16 @@ class RunLoop {
   RunLoop(const RunLoop&) = delete;
   RunLoop& operator=(const RunLoop&) = delete;
 
-  // `restorer` and `model` outlive the task.
-  void Grant(TaskId task, const JobModel* model, Restorer* restorer);
-  void Revoke(TaskId task);
+  struct Grant {
+    TaskId task;
+    int64_t number = 0;           // comes back with TaskClosed
+    const JobModel* model = nullptr;
+    Restorer* restorer = nullptr;
+    int64_t lease_epoch = 0;      // the lease's when the assignment was read
+  };
+  void GrantTask(const Grant& grant);
+  // A grant that is over already is answered like one that just ended.
+  void RevokeTask(TaskId task, int64_t grant);
   // Commits and closes everything, then LoopStopped.
   void Drain();
   // Stops waiting for Kafka: whatever is under way ends as if the process had been killed.
@@ -86,24 +94,19 @@ class RunLoop {
   [[nodiscard]] MonotonicTime progress() const { return MonotonicTime(Duration(progress_.load())); }
 
  private:
-  struct GrantMessage {
+  struct Revocation {
     TaskId task;
-    const JobModel* model;
-    Restorer* restorer;
-  };
-  struct RevokeMessage {
-    TaskId task;
+    int64_t grant = 0;
   };
   struct DrainMessage {};
   struct RestoredMessage {
     TaskId task;
     Result<RestoredTask> result;
   };
-  using Message = std::variant<GrantMessage, RevokeMessage, DrainMessage, RestoredMessage>;
+  using Message = std::variant<Grant, Revocation, DrainMessage, RestoredMessage>;
 
   struct LoopTask {
-    const JobModel* model = nullptr;
-    Restorer* restorer = nullptr;
+    Grant grant;
     TaskState state = TaskState::kRestoring;
     std::shared_ptr<RestoreProgress> progress;
     RestoreSource source = RestoreSource::kNone;
@@ -133,7 +136,8 @@ class RunLoop {
   void RetryRestores();
   void StartRestored();
   [[nodiscard]] Status StartTask(TaskId id, LoopTask* task, const std::map<TopicPartition, int64_t>& committed);
-  void CloseTasks(const std::vector<TaskId>& ids);
+  void CloseTasks(const std::vector<Revocation>& revocations);
+  void CloseCommitted(TaskId id, LoopTask* task);
   void Detach(LoopTask* task);  // from consumer and router; drops the runtime
   void Forget(TaskId id);       // cancels its restore, erases it
   void SetState(LoopTask* task, TaskState state);
@@ -165,15 +169,18 @@ class RunLoop {
   RecordRouter router_;
   kafka::RecordBatch batch_;
   LoopStatus status_;
-  std::vector<TaskId> revoked_;
+  std::vector<Revocation> revoked_;
   int running_ = 0;
   bool draining_ = false;
   bool ended_ = false;
+  bool failed_ = false;
+  int64_t lease_epoch_ = 0;  // oldest of the grants
   MonotonicTime now_;
   MonotonicTime last_commit_;
   MonotonicTime next_window_;
   MonotonicTime published_at_;
   MonotonicTime sizes_at_;
+  MonotonicTime wrote_back_at_;
   bool work_ = false;
   bool over_budget_ = false;
   std::optional<MonotonicTime> moved_since_;

@@ -39,6 +39,11 @@ class TaskRuntime final : public TaskContext {
   [[nodiscard]] int32_t task_count() const override { return task_count_; }
   [[nodiscard]] const std::map<std::string, std::string>& config() const override { return job_.task.config; }
   [[nodiscard]] const std::vector<std::string>& outputs() const override { return outputs_; }
+  [[nodiscard]] std::vector<std::string> store_names() const override {
+    std::vector<std::string> names;
+    for (const StoreSpec& store : job_.stores) names.push_back(store.name);
+    return names;
+  }
   [[nodiscard]] Result<StoreBackend*> FindStore(std::string_view name) override;
 
   [[nodiscard]] StreamTask& user() { return *user_; }

@@ -14,7 +14,7 @@ namespace coho {
 
 struct RestoreInput {
   std::string job_id;
-  std::string changelog_topic;
+  std::string changelog_topic;  // empty: a store without changelog; begin and end are 0
   int32_t partition = 0;
   std::optional<StoreMarker> marker;  // nullopt: none in the store, or the store is new
   bool corrupt = false;               // the store could not be opened
@@ -25,6 +25,7 @@ struct RestoreInput {
 };
 
 enum class RestoreMode { kUseLocal, kReplayFromMarker, kWipeAndReplay };
+[[nodiscard]] std::string_view RestoreModeName(RestoreMode mode);  // "UseLocal"
 
 struct RestorePlan {
   RestoreMode mode = RestoreMode::kUseLocal;
@@ -32,6 +33,10 @@ struct RestorePlan {
   int64_t to = 0;           // stop before it
   std::string_view reason;  // static text, for log and status
 };
+
+// Reason of the wipe of a store whose marker is older than the tombstones that it may have missed. It is only a suspicion:
+// if nothing but control records lies between marker and end, the store is as good as at the end.
+inline constexpr std::string_view kReasonTooOld = "the store is older than the changelog keeps tombstones";
 
 // REQUIRES: begin <= end. A new store of an empty changelog is kUseLocal.
 [[nodiscard]] RestorePlan PlanRestore(const RestoreInput& input);

@@ -29,6 +29,8 @@ class TaskContext {
   [[nodiscard]] virtual const std::map<std::string, std::string>& config() const = 0;
   // Declared output topics, in the order of spec.outputs.
   [[nodiscard]] virtual const std::vector<std::string>& outputs() const = 0;
+  // Names of the stores, in the order of spec.stores.
+  [[nodiscard]] virtual std::vector<std::string> store_names() const = 0;
   // The store of that name from spec.stores; NotFound names the stores there are.
   [[nodiscard]] virtual Result<StoreBackend*> FindStore(std::string_view name) = 0;
 

@@ -68,6 +68,11 @@ class DriverContext final : public TaskContext {
   int32_t task_count() const override { return 1; }
   const std::map<std::string, std::string>& config() const override { return job_.task.config; }
   const std::vector<std::string>& outputs() const override { return outputs_; }
+  std::vector<std::string> store_names() const override {
+    std::vector<std::string> names;
+    for (const auto& store : stores_) names.push_back(store->spec().name);
+    return names;
+  }
   Result<StoreBackend*> FindStore(std::string_view name) override {
     std::string names;
     for (const auto& store : stores_) {

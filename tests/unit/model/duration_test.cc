@@ -14,10 +14,18 @@ using std::chrono::seconds;
 
 TEST_CASE("Duration: reads what Kubernetes and Go read") {
   const std::pair<const char*, Duration> rows[] = {
-      {"100ms", milliseconds(100)}, {"5s", seconds(5)},           {"1m30s", seconds(90)},
-      {"2h", hours(2)},             {"0", Duration::zero()},      {"0s", Duration::zero()},
-      {"1.5s", milliseconds(1500)}, {".5m", seconds(30)},         {"1.s", seconds(1)},
-      {"250us", microseconds(250)}, {"250µs", microseconds(250)}, {"7ns", Duration(7)},
+      {"100ms", milliseconds(100)},
+      {"5s", seconds(5)},
+      {"1m30s", seconds(90)},
+      {"2h", hours(2)},
+      {"0", Duration::zero()},
+      {"0s", Duration::zero()},
+      {"1.5s", milliseconds(1500)},
+      {".5m", seconds(30)},
+      {"1.s", seconds(1)},
+      {"250us", microseconds(250)},
+      {"250µs", microseconds(250)},
+      {"7ns", Duration(7)},
       {"1h1m1s", hours(1) + minutes(1) + seconds(1)},
   };
   for (const auto& [text, expected] : rows) {
@@ -29,13 +37,15 @@ TEST_CASE("Duration: reads what Kubernetes and Go read") {
 }
 
 TEST_CASE("Duration: refuses everything else, naming what was found") {
-  for (const char* text : {"", "100", "-5s", "5", "s", "5 s", " 5s", "5s ", "5sec", ".s", "1d", "1..5s", "5S", "1e3s",
-                           "9999999999999999999s", "9223372036854775807h", "2562047h48m", "5s5"}) {
+  for (const char* text :
+       {"", "100", "-5s", "5", "s", "5 s", " 5s", "5s ", "5sec", ".s", "1d", "1..5s", "5S", "1e3s",
+        "9999999999999999999s", "9223372036854775807h", "2562047h48m", "5s5"}) {
     CAPTURE(text);
     const auto parsed = ParseDuration(text);
     REQUIRE_FALSE(parsed.ok());
     CHECK(parsed.status().code() == Code::kInvalidArgument);
-    CHECK(parsed.status().message() == "\"" + std::string(text) + "\" is not a duration such as 100ms, 5s or 1m30s");
+    CHECK(parsed.status().message() ==
+          "\"" + std::string(text) + "\" is not a duration such as 100ms, 5s or 1m30s");
   }
 }
 

@@ -1,21 +1,26 @@
-#include <doctest/doctest.h>
+#include "common/model/job.h"
 
 #include <string>
 
-#include "common/model/job.h"
+#include <doctest/doctest.h>
+
 #include "tests/unit/model/random_values.h"
 
 namespace coho {
 namespace {
 
-// A job with the lines of `spec` after the four required fields; a later line of the same name replaces the earlier one.
+// A job with the lines of `spec` after the four required fields; a later line of the same name
+// replaces the earlier one.
 std::string YamlJob(const std::string& spec = "", const std::string& metadata = "name: visits") {
-  std::string yaml = "apiVersion: coho.dev/v1alpha1\nkind: StreamJob\nmetadata: {" + metadata + "}\nspec:\n";
-  const std::pair<const char*, const char*> required[] = {{"task", "{name: count}"},
-                                                          {"kafka", "{bootstrapServers: \"kafka:9092\"}"},
-                                                          {"inputs", "[{topic: requests}]"}};
+  std::string yaml =
+      "apiVersion: coho.dev/v1alpha1\nkind: StreamJob\nmetadata: {" + metadata + "}\nspec:\n";
+  const std::pair<const char*, const char*> required[] = {
+      {"task", "{name: count}"},
+      {"kafka", "{bootstrapServers: \"kafka:9092\"}"},
+      {"inputs", "[{topic: requests}]"}};
   for (const auto& [name, value] : required) {
-    if (spec.find(std::string(name) + ":") != 0) yaml += "  " + std::string(name) + ": " + value + "\n";
+    if (spec.find(std::string(name) + ":") != 0)
+      yaml += "  " + std::string(name) + ": " + value + "\n";
   }
   return yaml + "  " + spec + "\n";
 }
@@ -100,63 +105,107 @@ struct BadJob {
 TEST_CASE("Job: what cannot work is refused, naming field, found value and what to do") {
   const BadJob rows[] = {
       {"unknown field", "worker: {count: 3}",
-       "spec.worker: unknown field, known are failover, image, inputs, kafka, outputs, processing, storage, stores, task, workers"},
+       "spec.worker: unknown field, known are failover, image, inputs, kafka, outputs, processing, "
+       "storage, stores, task, workers"},
       {"unknown inner field", "workers: {counts: 3}",
        "spec.workers.counts: unknown field, known are count, resources, runLoops, template"},
-      {"no task name", "task: {}", "spec.task.name: found nothing, need the name under which the task is registered, such as count"},
-      {"empty task name", "task: {name: ''}", "spec.task.name: found \"\", need the name under which the task is registered, such as count"},
-      {"config is nested", "task: {name: count, config: {a: [1]}}", "spec.task.config.a: found [1], need a string, number or boolean"},
-      {"no servers", "kafka: {}", "spec.kafka.bootstrapServers: found nothing, need the brokers' addresses, such as kafka:9092"},
-      {"no port", "kafka: {bootstrapServers: kafka}", "spec.kafka.bootstrapServers: found \"kafka\", need host:port, several with commas between them"},
-      {"bad port", "kafka: {bootstrapServers: 'a:1,b:x'}", "spec.kafka.bootstrapServers: found \"a:1,b:x\", need host:port, several with commas between them"},
+      {"no task name", "task: {}",
+       "spec.task.name: found nothing, need the name under which the task is registered, such as "
+       "count"},
+      {"empty task name", "task: {name: ''}",
+       "spec.task.name: found \"\", need the name under which the task is registered, such as "
+       "count"},
+      {"config is nested", "task: {name: count, config: {a: [1]}}",
+       "spec.task.config.a: found [1], need a string, number or boolean"},
+      {"no servers", "kafka: {}",
+       "spec.kafka.bootstrapServers: found nothing, need the brokers' addresses, such as "
+       "kafka:9092"},
+      {"no port", "kafka: {bootstrapServers: kafka}",
+       "spec.kafka.bootstrapServers: found \"kafka\", need host:port, several with commas between "
+       "them"},
+      {"bad port", "kafka: {bootstrapServers: 'a:1,b:x'}",
+       "spec.kafka.bootstrapServers: found \"a:1,b:x\", need host:port, several with commas "
+       "between them"},
       {"a secret", "kafka: {bootstrapServers: 'a:1', properties: {sasl.password: hunter2}}",
-       "spec.kafka.properties.sasl.password: a secret must not stand here; put it into a Secret whose key is the property's name and name that Secret in "
+       "spec.kafka.properties.sasl.password: a secret must not stand here; put it into a Secret "
+       "whose key is the property's name and name that Secret in "
        "spec.kafka.secretRef.name"},
       {"a secret key", "kafka: {bootstrapServers: 'a:1', properties: {ssl.key.pem: x}}",
-       "spec.kafka.properties.ssl.key.pem: a secret must not stand here; put it into a Secret whose key is the property's name and name that Secret in "
+       "spec.kafka.properties.ssl.key.pem: a secret must not stand here; put it into a Secret "
+       "whose key is the property's name and name that Secret in "
        "spec.kafka.secretRef.name"},
-      {"Coho's property", "kafka: {bootstrapServers: 'a:1', properties: {isolation.level: read_uncommitted}}",
+      {"Coho's property",
+       "kafka: {bootstrapServers: 'a:1', properties: {isolation.level: read_uncommitted}}",
        "spec.kafka.properties.isolation.level: Coho decides this property by itself; remove it"},
       {"replication", "kafka: {bootstrapServers: 'a:1', replicationFactor: 0}",
-       "spec.kafka.replicationFactor: found 0, need a number from 1, or -1 for the broker's default"},
+       "spec.kafka.replicationFactor: found 0, need a number from 1, or -1 for the broker's "
+       "default"},
       {"prefix", "kafka: {bootstrapServers: 'a:1', topicPrefix: 'a b'}",
-       "spec.kafka.topicPrefix: found \"a b\", need a Kafka topic name: 1 to 249 characters of a-z, A-Z, 0-9, '.', '_' and '-'"},
+       "spec.kafka.topicPrefix: found \"a b\", need a Kafka topic name: 1 to 249 characters of "
+       "a-z, A-Z, 0-9, '.', '_' and '-'"},
       {"no inputs", "inputs: []", "spec.inputs: found none, need at least one input"},
-      {"inputs is no list", "inputs: {topic: a}", "spec.inputs: found {\"topic\":\"a\"}, need a list"},
-      {"input is no object", "inputs: [requests]", "spec.inputs[0]: found \"requests\", need an object"},
-      {"same input twice", "inputs: [{topic: a}, {topic: b}, {topic: a}]", "spec.inputs[2].topic: found \"a\", need each topic in one input only"},
+      {"inputs is no list", "inputs: {topic: a}",
+       "spec.inputs: found {\"topic\":\"a\"}, need a list"},
+      {"input is no object", "inputs: [requests]",
+       "spec.inputs[0]: found \"requests\", need an object"},
+      {"same input twice", "inputs: [{topic: a}, {topic: b}, {topic: a}]",
+       "spec.inputs[2].topic: found \"a\", need each topic in one input only"},
       {"topic name", "inputs: [{topic: 'a/b'}]",
-       "spec.inputs[0].topic: found \"a/b\", need a Kafka topic name: 1 to 249 characters of a-z, A-Z, 0-9, '.', '_' and '-'"},
-      {"unknown serde", "inputs: [{topic: a, key: avro}]", "spec.inputs[0].key: found \"avro\", need one of bytes, string, int64, json"},
-      {"start from", "inputs: [{topic: a, startFrom: earliest}]", "spec.inputs[0].startFrom: found \"earliest\", need one of Earliest, Latest"},
-      {"same output twice", "outputs: [{topic: a}, {topic: a}]", "spec.outputs[1].topic: found \"a\", need each topic in one output only"},
-      {"partitions", "outputs: [{topic: a, partitions: -1}]", "spec.outputs[0].partitions: found -1, need a whole number from 0 to 100000"},
-      {"same store twice", "stores: [{name: a}, {name: a}]", "spec.stores[1].name: found \"a\", need a name that no other store has"},
+       "spec.inputs[0].topic: found \"a/b\", need a Kafka topic name: 1 to 249 characters of a-z, "
+       "A-Z, 0-9, '.', '_' and '-'"},
+      {"unknown serde", "inputs: [{topic: a, key: avro}]",
+       "spec.inputs[0].key: found \"avro\", need one of bytes, string, int64, json"},
+      {"start from", "inputs: [{topic: a, startFrom: earliest}]",
+       "spec.inputs[0].startFrom: found \"earliest\", need one of Earliest, Latest"},
+      {"same output twice", "outputs: [{topic: a}, {topic: a}]",
+       "spec.outputs[1].topic: found \"a\", need each topic in one output only"},
+      {"partitions", "outputs: [{topic: a, partitions: -1}]",
+       "spec.outputs[0].partitions: found -1, need a whole number from 0 to 100000"},
+      {"same store twice", "stores: [{name: a}, {name: a}]",
+       "spec.stores[1].name: found \"a\", need a name that no other store has"},
       {"store name", "stores: [{name: My_Store}]",
-       "spec.stores[0].name: found \"My_Store\", need 1 to 63 characters of a-z, 0-9 and -, with a letter or digit at both ends"},
-      {"changelog", "stores: [{name: a, changelog: no}]", "spec.stores[0].changelog: found \"no\", need true or false"},
-      {"no workers", "workers: {count: 0}", "spec.workers.count: found 0, need a whole number from 1 to 1000"},
-      {"half a worker", "workers: {count: 1.5}", "spec.workers.count: found 1.5, need a whole number from 1 to 1000"},
-      {"huge count", "workers: {count: 18446744073709551615}", "spec.workers.count: found 18446744073709551615, need a whole number from 1 to 1000"},
-      {"octal-looking", "workers: {count: 0123}", "spec.workers.count: found \"0123\", need a whole number from 1 to 1000"},
-      {"run loops", "workers: {runLoops: 65}", "spec.workers.runLoops: found 65, need a whole number from 1 to 64"},
-      {"guarantee", "processing: {guarantee: exactly-once}", "spec.processing.guarantee: found \"exactly-once\", need one of ExactlyOnce, AtLeastOnce"},
+       "spec.stores[0].name: found \"My_Store\", need 1 to 63 characters of a-z, 0-9 and -, with a "
+       "letter or digit at both ends"},
+      {"changelog", "stores: [{name: a, changelog: no}]",
+       "spec.stores[0].changelog: found \"no\", need true or false"},
+      {"no workers", "workers: {count: 0}",
+       "spec.workers.count: found 0, need a whole number from 1 to 1000"},
+      {"half a worker", "workers: {count: 1.5}",
+       "spec.workers.count: found 1.5, need a whole number from 1 to 1000"},
+      {"huge count", "workers: {count: 18446744073709551615}",
+       "spec.workers.count: found 18446744073709551615, need a whole number from 1 to 1000"},
+      {"octal-looking", "workers: {count: 0123}",
+       "spec.workers.count: found \"0123\", need a whole number from 1 to 1000"},
+      {"run loops", "workers: {runLoops: 65}",
+       "spec.workers.runLoops: found 65, need a whole number from 1 to 64"},
+      {"guarantee", "processing: {guarantee: exactly-once}",
+       "spec.processing.guarantee: found \"exactly-once\", need one of ExactlyOnce, AtLeastOnce"},
       {"duration without unit", "processing: {commitInterval: '100'}",
        "spec.processing.commitInterval: found \"100\", need a duration such as 100ms, 5s or 1m30s"},
       {"duration as number", "processing: {commitInterval: 100}",
        "spec.processing.commitInterval: found 100, need a duration such as 100ms, 5s or 1m30s"},
-      {"commit too often", "processing: {commitInterval: 0s}", "spec.processing.commitInterval: found \"0s\", need a duration from 1ms to 1h"},
-      {"commit too rarely", "processing: {commitInterval: 2h}", "spec.processing.commitInterval: found \"2h\", need a duration from 1ms to 1h"},
+      {"commit too often", "processing: {commitInterval: 0s}",
+       "spec.processing.commitInterval: found \"0s\", need a duration from 1ms to 1h"},
+      {"commit too rarely", "processing: {commitInterval: 2h}",
+       "spec.processing.commitInterval: found \"2h\", need a duration from 1ms to 1h"},
       {"window", "processing: {windowInterval: 25h}",
-       "spec.processing.windowInterval: found \"25h\", need 0s (never) or a duration from 1ms to 24h"},
+       "spec.processing.windowInterval: found \"25h\", need 0s (never) or a duration from 1ms to "
+       "24h"},
       {"dead letters come back", "processing: {deadLetterTopic: requests}",
-       "spec.processing.deadLetterTopic: found \"requests\", need a topic that the job does not read: a bad record would come back"},
-      {"size", "storage: {size: 10Gb}", "spec.storage.size: found \"10Gb\", need a quantity such as 500Mi or 10Gi"},
-      {"retention", "storage: {retention: {whenScaled: Keep}}", "spec.storage.retention.whenScaled: found \"Keep\", need one of Delete, Retain"},
+       "spec.processing.deadLetterTopic: found \"requests\", need a topic that the job does not "
+       "read: a bad record would come back"},
+      {"size", "storage: {size: 10Gb}",
+       "spec.storage.size: found \"10Gb\", need a quantity such as 500Mi or 10Gi"},
+      {"retention", "storage: {retention: {whenScaled: Keep}}",
+       "spec.storage.retention.whenScaled: found \"Keep\", need one of Delete, Retain"},
       {"session", "failover: {heartbeatInterval: 3s}",
-       "spec.failover.sessionTimeout: found \"6s\", need at least three times spec.failover.heartbeatInterval: 9s"},
-      {"lost node", "failover: {lostNode: {policy: Move}}", "spec.failover.lostNode.policy: found \"Move\", need one of Wait, Replace"},
-      {"empty spec field", "kafka:", "spec.kafka: found null, need how to reach Kafka, such as {bootstrapServers: \"kafka:9092\"}"},
+       "spec.failover.sessionTimeout: found \"6s\", need at least three times "
+       "spec.failover.heartbeatInterval: 9s"},
+      {"lost node", "failover: {lostNode: {policy: Move}}",
+       "spec.failover.lostNode.policy: found \"Move\", need one of Wait, Replace"},
+      {"empty spec field", "kafka:",
+       "spec.kafka: found null, need how to reach Kafka, such as {bootstrapServers: "
+       "\"kafka:9092\"}"},
   };
   for (const BadJob& bad : rows) {
     CAPTURE(bad.row);
@@ -168,16 +217,18 @@ TEST_CASE("Job: what cannot work is refused, naming field, found value and what 
 }
 
 TEST_CASE("Job: a secret in the wrong place is never repeated in the message") {
-  for (const char* spec : {"kafka: {bootstrapServers: 'a:1', properties: {sasl.password: hunter2}}",
-                           "kafka: {bootstrapServers: 'a:1', password: hunter2}", "password: hunter2",
-                           "kafka: {bootstrapServers: 'a:1', properties: {sasl.password: hunter2"}) {
+  for (const char* spec :
+       {"kafka: {bootstrapServers: 'a:1', properties: {sasl.password: hunter2}}",
+        "kafka: {bootstrapServers: 'a:1', password: hunter2}", "password: hunter2",
+        "kafka: {bootstrapServers: 'a:1', properties: {sasl.password: hunter2"}) {
     const auto job = ParseJobYaml(YamlJob(spec));
     REQUIRE_FALSE(job.ok());
     CHECK(job.status().message().find("hunter2") == std::string::npos);
   }
   const auto json = ParseJobJson(R"({"spec":{"kafka":{"password":"hunter2" "x"}}})");
   REQUIRE_FALSE(json.ok());
-  CHECK(json.status().message() == "the job is not valid JSON: syntax error near line 1, column 42");
+  CHECK(json.status().message() ==
+        "the job is not valid JSON: syntax error near line 1, column 42");
 }
 
 TEST_CASE("Job: a document that is no job says so") {
@@ -188,16 +239,22 @@ TEST_CASE("Job: a document that is no job says so") {
       {"[1, 2]", "the job: found [1,2], need an object"},
       {"kind: StreamJob", "apiVersion: found nothing, need coho.dev/v1alpha1"},
       {"apiVersion: coho.dev/v1alpha1\nkind: Job", "kind: found \"Job\", need StreamJob"},
-      {"apiVersion: coho.dev/v1alpha1\nkind: StreamJob", "metadata: found nothing, need an object with the job's name"},
+      {"apiVersion: coho.dev/v1alpha1\nkind: StreamJob",
+       "metadata: found nothing, need an object with the job's name"},
       {YamlJob("", "namespace: web"), "metadata.name: found nothing, need the job's name"},
       {YamlJob("", "name: Visits"),
-       "metadata.name: found \"Visits\", need 1 to 40 characters of a-z, 0-9 and -, with a letter or digit at both ends"},
+       "metadata.name: found \"Visits\", need 1 to 40 characters of a-z, 0-9 and -, with a letter "
+       "or digit at both ends"},
       {YamlJob("", "name: a, namespace: 'x.y'"),
-       "metadata.namespace: found \"x.y\", need 1 to 63 characters of a-z, 0-9 and -, with a letter or digit at both ends"},
-      {"apiVersion: coho.dev/v1alpha1\nkind: StreamJob\nmetadata: {name: a}", "spec: found nothing, need an object"},
+       "metadata.namespace: found \"x.y\", need 1 to 63 characters of a-z, 0-9 and -, with a "
+       "letter or digit at both ends"},
+      {"apiVersion: coho.dev/v1alpha1\nkind: StreamJob\nmetadata: {name: a}",
+       "spec: found nothing, need an object"},
       {YamlJob() + "---\n" + YamlJob(), "the job: found more than one YAML document, need one"},
-      {YamlJob("image: a\n  image: b"), "the job, line 9: the key \"image\" appears twice in one object"},
-      {YamlJob("image: &x a\n  outputs: *x"), "the job, line 9: aliases (*name) are not supported; write the value out"},
+      {YamlJob("image: a\n  image: b"),
+       "the job, line 9: the key \"image\" appears twice in one object"},
+      {YamlJob("image: &x a\n  outputs: *x"),
+       "the job, line 9: aliases (*name) are not supported; write the value out"},
       {YamlJob("image: !!binary aGFsbG8="), "the job, line 8: tags (!name) are not supported"},
       {YamlJob("image: [a"), "the job is not valid YAML: line 9: end of sequence flow not found"},
   };
@@ -216,7 +273,8 @@ TEST_CASE("Job: JSON with a key twice, too large or too deep is refused") {
         "the job has 2097152 bytes, at most 1048576 are allowed");
   const std::string deep(500'000, '[');
   CHECK(ParseJobJson(deep).status().message() == "the job is nested more than 64 levels deep");
-  CHECK(ParseJobJson("{\"spec\":" + deep).status().message() == "the job is nested more than 64 levels deep");
+  CHECK(ParseJobJson("{\"spec\":" + deep).status().message() ==
+        "the job is nested more than 64 levels deep");
   CHECK_FALSE(ParseJobYaml(deep).ok());
   CHECK_FALSE(ParseJobYaml(std::string(100'000, '{')).ok());
 }
@@ -271,9 +329,11 @@ TEST_CASE("Job: damaged text never crashes a reader") {
   };
   for (int i = 0; i < 3000; ++i) {
     const std::string json = damage(JobToJson(random.MakeJob()));
-    if (const auto job = ParseJobJson(json); !job.ok()) REQUIRE_FALSE(job.status().message().empty());
+    if (const auto job = ParseJobJson(json); !job.ok())
+      REQUIRE_FALSE(job.status().message().empty());
     const std::string yaml = damage(YamlJob("workers: {count: 3}"));
-    if (const auto job = ParseJobYaml(yaml); !job.ok()) REQUIRE_FALSE(job.status().message().empty());
+    if (const auto job = ParseJobYaml(yaml); !job.ok())
+      REQUIRE_FALSE(job.status().message().empty());
     std::string noise;
     for (int64_t n = random.Int(0, 100); n > 0; --n) noise += static_cast<char>(random.Int(0, 255));
     (void)ParseJobJson(noise);

@@ -46,7 +46,8 @@ Job Random::MakeJob() {
                  .delete_when_scaled = Flip(),
                  .delete_when_deleted = Flip()};
   job.failover.heartbeat_interval = Time(milliseconds(10), hours(1));
-  job.failover.session_timeout = Time(3 * job.failover.heartbeat_interval + milliseconds(30), hours(24));
+  job.failover.session_timeout =
+      Time(3 * job.failover.heartbeat_interval + milliseconds(30), hours(24));
   job.failover.homecoming_timeout = Time(Duration::zero(), hours(1000));
   job.failover.lost_node_policy = Enum(LostNodePolicy::kReplace);
   job.failover.lost_node_timeout = Time(Duration::zero(), hours(1000));
@@ -68,7 +69,8 @@ std::vector<std::string> Random::Texts() {
 Assignment Random::MakeAssignment() {
   Assignment assignment{.generation = Generation(Int(1, 1'000'000)), .reason = Text()};
   for (int64_t n = Int(0, 5); n > 0; --n) {
-    assignment.workers[WorkerId(static_cast<int32_t>(Int(0, 6)))] = {Generation(Int(1, 5)), Tasks(), Tasks(), Texts()};
+    assignment.workers[WorkerId(static_cast<int32_t>(Int(0, 6)))] = {Generation(Int(1, 5)), Tasks(),
+                                                                     Tasks(), Texts()};
   }
   return assignment;
 }
@@ -77,7 +79,13 @@ Locality Random::MakeLocality() {
   Locality locality;
   for (int64_t n = Int(0, 8); n > 0; --n) {
     locality[TaskId(static_cast<int32_t>(Int(0, 100)))] = {
-        WorkerId(static_cast<int32_t>(Int(0, 6))), Text(), Text(), Text(), Int(0, INT64_MAX), Int(0, 1 << 30), Int(0, INT64_MAX)};
+        WorkerId(static_cast<int32_t>(Int(0, 6))),
+        Text(),
+        Text(),
+        Text(),
+        Int(0, INT64_MAX),
+        Int(0, 1 << 30),
+        Int(0, INT64_MAX)};
   }
   return locality;
 }

@@ -1,13 +1,13 @@
-// Random jobs, assignments and heartbeats for property tests. The seed comes from COHO_SEED or the clock, and stands in every
-// failure message.
+// Random jobs, assignments and heartbeats for property tests. The seed comes from COHO_SEED or the
+// clock, and stands in every failure message.
 #pragma once
-
-#include <doctest/doctest.h>
 
 #include <chrono>
 #include <cstdlib>
 #include <random>
 #include <string>
+
+#include <doctest/doctest.h>
 
 #include "common/model/assignment.h"
 #include "common/model/job.h"
@@ -23,7 +23,9 @@ class Random {
  public:
   explicit Random(uint64_t seed) : engine_(seed) {}
 
-  int64_t Int(int64_t min, int64_t max) { return std::uniform_int_distribution<int64_t>(min, max)(engine_); }
+  int64_t Int(int64_t min, int64_t max) {
+    return std::uniform_int_distribution<int64_t>(min, max)(engine_);
+  }
   bool Flip() { return Int(0, 1) == 1; }
   template <class E>
   E Enum(E last) {
@@ -40,7 +42,8 @@ class Random {
   }
   // Also what must be escaped, and characters beyond ASCII.
   std::string Text() {
-    static const std::string kPieces[] = {"a", "Z", "0", " ", "\"", "\\", "\n", "\t", "\x01", "é", "漢", "🐟", ":", "{", "#", "'"};
+    static const std::string kPieces[] = {"a",    "Z", "0",  " ", "\"", "\\", "\n", "\t",
+                                          "\x01", "é", "漢", "🐟", ":",  "{",  "#",  "'"};
     std::string text;
     for (int64_t n = Int(0, 12); n > 0; --n) text += kPieces[Int(0, 15)];
     return text;
@@ -55,7 +58,8 @@ class Random {
  private:
   std::string Chars(std::string_view from, int64_t n) {
     std::string text;
-    for (; n > 0; --n) text += from[static_cast<size_t>(Int(0, static_cast<int64_t>(from.size()) - 1))];
+    for (; n > 0; --n)
+      text += from[static_cast<size_t>(Int(0, static_cast<int64_t>(from.size()) - 1))];
     return text;
   }
   std::vector<TaskId> Tasks();

@@ -1,0 +1,171 @@
+#include "common/kafka/client.h"
+
+#include <algorithm>
+
+#include "common/base/log.h"
+#include "common/kafka/errors.h"
+
+namespace coho::kafka {
+namespace {
+
+using std::chrono::milliseconds;
+
+struct ConfDeleter {
+  void operator()(rd_kafka_conf_t* conf) const { rd_kafka_conf_destroy(conf); }
+};
+using Conf = std::unique_ptr<rd_kafka_conf_t, ConfDeleter>;
+
+const std::vector<Setting> kDefaults = {
+    {"socket.nagle.disable", "true"},
+    {"socket.keepalive.enable", "true"},
+    // A broker that comes back is found again within two seconds, not ten.
+    {"reconnect.backoff.max.ms", "2000"},
+};
+
+// Idle connections are closed by brokers all the time: no news.
+const std::vector<Setting> kFixed = {{"log.connection.close", "false"}, {"allow.auto.create.topics", "false"}};
+
+Status SetAll(rd_kafka_conf_t* conf, const std::vector<Setting>& settings) {
+  char reason[256] = "";
+  for (const auto& [name, value] : settings) {
+    if (rd_kafka_conf_set(conf, name.c_str(), value.c_str(), reason, sizeof(reason)) != RD_KAFKA_CONF_OK) {
+      return InvalidArgument("Kafka setting " + name + ": " + reason);
+    }
+  }
+  return Status::Ok();
+}
+
+Status SetProperties(rd_kafka_conf_t* conf, const ClientConfig& config) {
+  char reason[256] = "";
+  for (const auto& [name, value] : config.properties) {
+    const std::string path = "spec.kafka.properties." + name;
+    switch (rd_kafka_conf_set(conf, name.c_str(), value.c_str(), reason, sizeof(reason))) {
+      case RD_KAFKA_CONF_OK:
+        break;
+      case RD_KAFKA_CONF_UNKNOWN:
+        return InvalidArgument(path + ": librdkafka has no property of this name");
+      default:
+        return InvalidArgument(path + ": " + reason);
+    }
+  }
+  for (const auto& [name, value] : config.secrets) {
+    switch (rd_kafka_conf_set(conf, name.c_str(), value.c_str(), nullptr, 0)) {
+      case RD_KAFKA_CONF_OK:
+        break;
+      case RD_KAFKA_CONF_UNKNOWN:
+        return InvalidArgument("key " + name + " of the Secret: librdkafka has no property of this name");
+      default:  // librdkafka's reason quotes the value
+        return InvalidArgument("key " + name + " of the Secret: librdkafka does not accept this value");
+    }
+  }
+  return Status::Ok();
+}
+
+bool IsConnectionError(rd_kafka_resp_err_t error) {
+  return error == RD_KAFKA_RESP_ERR__TRANSPORT || error == RD_KAFKA_RESP_ERR__RESOLVE ||
+         error == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN;
+}
+
+}  // namespace
+
+int ToMillis(Duration d, int max) {
+  const auto ms = std::chrono::ceil<milliseconds>(d).count();
+  return static_cast<int>(std::clamp<int64_t>(ms, 0, max));
+}
+
+Result<std::unique_ptr<Client>> Client::Create(rd_kafka_type_t type, const ClientConfig& config,
+                                               const ClientSettings& settings) {
+  std::unique_ptr<Client> client(new Client(config));
+  client->delivery_opaque_ = settings.delivery_opaque;
+  Conf conf(rd_kafka_conf_new());
+  COHO_RETURN_IF_ERROR(SetAll(conf.get(), kDefaults));
+  COHO_RETURN_IF_ERROR(SetAll(conf.get(), settings.defaults));
+  COHO_RETURN_IF_ERROR(SetProperties(conf.get(), config));
+  COHO_RETURN_IF_ERROR(SetAll(conf.get(), kFixed));
+  COHO_RETURN_IF_ERROR(SetAll(conf.get(), settings.fixed));
+  COHO_RETURN_IF_ERROR(SetAll(
+      conf.get(), {{"bootstrap.servers", config.bootstrap_servers}, {"client.id", config.client_id}}));
+
+  rd_kafka_conf_set_opaque(conf.get(), client.get());
+  rd_kafka_conf_set_error_cb(conf.get(), &Client::OnError);
+  rd_kafka_conf_set_log_cb(conf.get(), &Client::OnLog);
+  if (settings.delivery_report != nullptr) rd_kafka_conf_set_dr_msg_cb(conf.get(), settings.delivery_report);
+
+  char reason[512] = "";
+  rd_kafka_t* handle = rd_kafka_new(type, conf.get(), reason, sizeof(reason));
+  if (handle == nullptr) return InvalidArgument("spec.kafka: " + std::string(reason));
+  (void)conf.release();  // owned by the client now
+  client->client_ = handle;
+  return client;
+}
+
+Client::~Client() {
+  if (client_ != nullptr) rd_kafka_destroy_flags(client_, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+}
+
+void* Client::DeliveryOpaque(void* opaque) { return static_cast<Client*>(opaque)->delivery_opaque_; }
+
+void Client::OnError(rd_kafka_t* client, int error, const char* reason, void* opaque) {
+  auto* self = static_cast<Client*>(opaque);
+  auto code = static_cast<rd_kafka_resp_err_t>(error);
+  if (code == RD_KAFKA_RESP_ERR__FATAL) {
+    char text[512] = "";
+    code = rd_kafka_fatal_error(client, text, sizeof(text));
+    self->fatal_ = {CodeOf(code) == Code::kFenced ? Code::kFenced : Code::kInternal, text};
+  } else if (CodeOf(code) == Code::kUnauthenticated) {
+    self->refused_ = Unauthenticated("Kafka at " + self->servers_ + " refused the credentials: " + reason);
+  } else if (IsConnectionError(code)) {
+    self->unreachable_ = reason;
+  }
+}
+
+void Client::OnLog(const rd_kafka_t* client, int level, const char* facility, const char* text) {
+  const std::string_view from(facility);
+  LogLevel ours = LogLevel::kDebug;
+  if (level <= 2) {
+    ours = LogLevel::kError;
+  } else if (level <= 4) {
+    ours = LogLevel::kWarn;
+  } else if (level == 5) {
+    ours = LogLevel::kInfo;
+  }
+  // Properties of producers are given to consumers, too, and the other way round.
+  if (from == "CONFWARN") ours = LogLevel::kDebug;
+  if (!LogEnabled(ours)) return;
+  Log(ours, "librdkafka",
+      {{"client", client == nullptr ? "" : rd_kafka_name(client)}, {"facility", from}, {"text", text}});
+}
+
+Status Client::TakeFailure() {
+  if (!fatal_.ok()) return fatal_;
+  return std::exchange(refused_, Status::Ok());
+}
+
+Status Client::TimedOut(std::string_view context) const {
+  if (unreachable_) {
+    return Unavailable(std::string(context) + ": Kafka at " + servers_ + " cannot be reached: " + *unreachable_);
+  }
+  return DeadlineExceeded(std::string(context) + ": Kafka at " + servers_ + " did not answer in time");
+}
+
+Status Client::Await(Duration timeout, std::string_view context, const std::function<Status(int)>& attempt) {
+  const MonotonicTime deadline = Clock::Real().Now() + timeout;
+  constexpr int kSliceMs = 1000;  // how late refused credentials are noticed
+  constexpr int kPauseMs = 20;    // before another attempt at what failed at once
+  while (true) {
+    const Duration left = deadline - Clock::Real().Now();
+    Status status = attempt(std::max(1, ToMillis(left, kSliceMs)));
+    const bool again = status.code() == Code::kDeadlineExceeded || status.code() == Code::kUnavailable;
+    if (!again) {
+      if (status.ok()) unreachable_.reset();
+      return status;
+    }
+    Serve(status.code() == Code::kUnavailable ? kPauseMs : 0);
+    if (Status failure = TakeFailure(); !failure.ok()) return failure.WithContext(context);
+    if (Clock::Real().Now() < deadline) continue;
+    // Timeouts say how; other failures say why.
+    return status.code() == Code::kDeadlineExceeded || unreachable_ ? TimedOut(context) : status;
+  }
+}
+
+}  // namespace coho::kafka

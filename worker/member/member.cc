@@ -1,0 +1,434 @@
+#include "worker/member/member.h"
+
+#include <algorithm>
+#include <mutex>
+#include <optional>
+#include <random>
+#include <thread>
+#include <utility>
+#include <variant>
+
+#include "common/base/log.h"
+#include "common/kafka/admin.h"
+#include "common/kafka/consumer.h"
+#include "worker/loop/failure.h"
+#include "worker/loop/mailbox.h"
+#include "worker/member/heartbeat_sender.h"
+#include "worker/restore/restorer.h"
+
+namespace coho {
+namespace {
+
+constexpr Duration kIdlePoll = std::chrono::milliseconds(100);
+// While a loop is about to answer.
+constexpr Duration kBusyPoll = std::chrono::milliseconds(10);
+constexpr Duration kReportEvery = std::chrono::milliseconds(200);
+constexpr Duration kListDiskEvery = std::chrono::seconds(30);
+constexpr Duration kRequestTimeout = std::chrono::seconds(5);
+constexpr Duration kRetryAfter = std::chrono::milliseconds(200);
+
+std::string NewIncarnation() {
+  std::random_device random;
+  static constexpr char kHex[] = "0123456789abcdef";
+  std::string out;
+  for (int i = 0; i < 16; ++i) out += kHex[random() % 16];
+  return out;
+}
+
+struct LoopMessage {
+  int32_t loop = 0;
+  LoopEvent event;
+};
+struct DrainMessage {};
+struct QuitMessage {};
+using Message = std::variant<LoopMessage, DrainMessage, QuitMessage>;
+
+}  // namespace
+
+struct Member::Impl {
+  explicit Impl(Options o)
+      : options(std::move(o)),
+        clock(*options.clock),
+        topic{options.job->CoordinatorTopic(), 0},
+        state(options.state, clock.Now()),
+        sender(options.kafka, options.job->HeartbeatsTopic()),
+        incarnation(NewIncarnation()),
+        started_at(clock.Now()) {
+    progress = started_at.time_since_epoch().count();
+    published.started_at_ms = ToUnixMillis(clock.WallNow());
+    published.waiting_for = "Kafka";
+  }
+
+  void Run();
+  bool WaitForTopics();
+  void Turn();
+  bool HandleMessages();
+  void HandleLoopEvent(LoopMessage message);
+  void Perform(const MemberActions& actions);
+  void Grant(const GrantTask& grant);
+  void Beat(const SendHeartbeat& beat);
+  void PollTopic();
+  void Fold(const kafka::Record& record);
+  void BeginReading();
+  void NoteReadToEnd();
+  void RefreshReport();
+  void Publish();
+  void Fail(const Status& status, const std::string& what);
+  void WaitFor(std::string what);
+  void Step(std::string_view name, MonotonicTime since) {
+    options.on_step({.name = name, .task = std::nullopt, .took = clock.Now() - since});
+  }
+
+  const Options options;
+  const Clock& clock;
+  const TopicPartition topic;
+  MemberState state;
+  HeartbeatSender sender;
+  const std::string incarnation;
+  const MonotonicTime started_at;
+  Mailbox<Message> mailbox;
+  std::atomic<int64_t> progress;
+  mutable std::mutex mutex;
+  MemberStatus published;  // guarded by mutex
+
+  // The thread's own.
+  std::unique_ptr<kafka::Consumer> consumer;
+  kafka::RecordBatch batch{500};
+  CoordinatorState folded;
+  Generation delivered;
+  std::unique_ptr<const JobModel> model;
+  std::unique_ptr<Restorer> restorer;
+  int64_t position = 0;
+  std::optional<ReadToEnd> to_read;    // asked for, end not known yet
+  std::optional<int64_t> read_number;  // under way
+  int64_t read_end = 0;
+  MonotonicTime read_asked_at;
+  MonotonicTime not_before;
+  int64_t lease_epoch = 0;
+  int loops_ready = 0;
+  int loops_stopped = 0;
+  bool loops_steady = false;
+  bool named_announced = false;
+  bool ready_announced = false;
+  bool quit = false;
+  bool done = false;
+  bool drain_asked = false;
+  WorkerReport report;
+  std::vector<EngineFactory::OnDisk> on_disk;
+  std::optional<MonotonicTime> disk_listed_at;
+  std::optional<MonotonicTime> report_at;
+  std::string waiting_for;
+  std::thread thread;
+};
+
+Member::Member(Options options) : impl_(std::make_unique<Impl>(std::move(options))) {}
+
+std::unique_ptr<Member> Member::Start(Options options) {
+  std::unique_ptr<Member> member(new Member(std::move(options)));
+  member->impl_->thread = std::thread([impl = member->impl_.get()] { impl->Run(); });
+  return member;
+}
+
+Member::~Member() {
+  impl_->mailbox.Post(QuitMessage{});
+  impl_->thread.join();
+}
+
+void Member::OnLoopEvent(int32_t loop, LoopEvent event) {
+  impl_->mailbox.Post(LoopMessage{.loop = loop, .event = std::move(event)});
+}
+
+void Member::Drain() { impl_->mailbox.Post(DrainMessage{}); }
+
+MemberStatus Member::status() const {
+  const std::lock_guard lock(impl_->mutex);
+  return impl_->published;
+}
+
+MonotonicTime Member::progress() const { return MonotonicTime(Duration(impl_->progress.load())); }
+
+void Member::Impl::Run() {
+  if (WaitForTopics()) {
+    while (!quit && !done) Turn();
+  }
+  while (!quit) {
+    mailbox.Wait(std::chrono::seconds(1));
+    HandleMessages();
+    progress = clock.Now().time_since_epoch().count();
+  }
+  // After the loops have let go of their tasks; nobody asks it for anything any more.
+  restorer.reset();
+}
+
+void Member::Impl::WaitFor(std::string what) {
+  if (what == waiting_for) return;
+  waiting_for = std::move(what);
+  if (!waiting_for.empty()) LogInfo("waiting", {{"for", waiting_for}});
+  const std::lock_guard lock(mutex);
+  published.waiting_for = waiting_for;
+}
+
+void Member::Impl::Fail(const Status& status, const std::string& what) {
+  done = true;
+  options.on_failed(ExitCodeOfKafka(status), what + ": " + status.ToString());
+}
+
+// The coordinator makes the job's topics; a heartbeat sent before would make the broker create one with settings of its own.
+bool Member::Impl::WaitForTopics() {
+  std::unique_ptr<kafka::Admin> admin;
+  const std::vector<std::string> topics = {topic.topic, options.job->HeartbeatsTopic()};
+  while (!quit && !done) {
+    progress = clock.Now().time_since_epoch().count();
+    Status status;
+    if (!admin) {
+      auto created = kafka::Admin::Create(options.kafka);
+      if (!created.ok()) {
+        Fail(created.status(), "connecting to Kafka");
+        return false;
+      }
+      admin = std::move(created).value();
+    }
+    const auto found = admin->Describe(topics, kRequestTimeout);
+    if (found.ok() && found->size() == topics.size()) break;
+    if (!found.ok() && found.status().retry_class() != RetryClass::kRetry) {
+      Fail(found.status(), "connecting to Kafka");
+      return false;
+    }
+    WaitFor(found.ok() ? "the coordinator to create topic " + topic.topic : found.status().ToString());
+    mailbox.Wait(kRetryAfter);
+    HandleMessages();
+    if (drain_asked) Perform(state.OnStop(clock.Now()));
+  }
+  if (quit || done) return false;
+  auto created = kafka::Consumer::Create(options.kafka, {.group_id = options.job->ConsumerGroup(), .queued_bytes_max = 8 << 20});
+  if (!created.ok()) {
+    Fail(created.status(), "reading the coordinator topic");
+    return false;
+  }
+  consumer = std::move(created).value();
+  WaitFor("producers to be initialised");
+  return true;
+}
+
+void Member::Impl::Turn() {
+  progress = clock.Now().time_since_epoch().count();
+  if (!HandleMessages()) return;
+  if (loops_ready == static_cast<int>(options.loops.size()) && !std::exchange(loops_steady, true)) {
+    Step("kafka-clients", started_at);
+    Perform(state.OnLoopsReady(clock.Now()));
+  }
+  if (const auto sent_at = sender.TakeAcknowledged(); sent_at && options.lease != nullptr) {
+    options.lease->Renew(*sent_at, clock.Now());
+  }
+  BeginReading();
+  PollTopic();
+  if (done) return;
+  NoteReadToEnd();
+  RefreshReport();
+  Perform(state.OnTick(clock.Now()));
+  Publish();
+}
+
+bool Member::Impl::HandleMessages() {
+  while (auto message = mailbox.Take()) {
+    if (auto* loop = std::get_if<LoopMessage>(&*message)) {
+      HandleLoopEvent(std::move(*loop));
+    } else if (std::holds_alternative<DrainMessage>(*message)) {
+      drain_asked = true;
+      Perform(state.OnStop(clock.Now()));
+    } else {
+      quit = true;
+    }
+  }
+  return !quit && !done;
+}
+
+void Member::Impl::HandleLoopEvent(LoopMessage message) {
+  const MonotonicTime now = clock.Now();
+  if (std::holds_alternative<LoopReady>(message.event)) {
+    ++loops_ready;
+  } else if (const auto* closed = std::get_if<TaskClosed>(&message.event)) {
+    Perform(state.OnTaskClosed(closed->task, closed->grant, now));
+  } else if (std::holds_alternative<LoopFenced>(message.event)) {
+    Perform(state.OnLoopFenced(message.loop, now));
+  } else if (std::holds_alternative<LoopStopped>(message.event)) {
+    if (++loops_stopped < static_cast<int>(options.loops.size())) return;
+    RefreshReport();
+    Perform(state.OnLoopsStopped(now));
+    sender.Flush(std::chrono::seconds(2)).IgnoreError("a goodbye that gets lost is replaced by the session timeout");
+    Publish();
+    done = true;
+    options.on_drained();
+  } else if (const auto* failed = std::get_if<LoopFailed>(&message.event)) {
+    options.on_failed(failed->exit_code, failed->message);
+  }
+}
+
+void Member::Impl::Perform(const MemberActions& actions) {
+  for (const MemberAction& action : actions) {
+    if (const auto* grant = std::get_if<GrantTask>(&action)) {
+      Grant(*grant);
+    } else if (const auto* revoke = std::get_if<RevokeTask>(&action)) {
+      LogInfo("task revoked", {{"task", revoke->task}, {"generation", state.generation()}});
+      options.loops[static_cast<size_t>(revoke->loop)]->RevokeTask(revoke->task, revoke->grant);
+    } else if (const auto* read = std::get_if<ReadToEnd>(&action)) {
+      to_read = *read;
+      read_number.reset();
+      read_asked_at = clock.Now();
+    } else if (const auto* beat = std::get_if<SendHeartbeat>(&action)) {
+      Beat(*beat);
+    } else {
+      for (RunLoop* loop : options.loops) {
+        if (!loop->status().initialised) loop->GiveUp();  // it has nothing to lose and may wait for Kafka
+        loop->Drain();
+      }
+    }
+  }
+}
+
+void Member::Impl::Grant(const GrantTask& grant) {
+  if (!restorer) {
+    auto created = Restorer::Create({.kafka = options.kafka,
+                                     .job = options.job,
+                                     .model = model.get(),
+                                     .engines = options.engines,
+                                     .overlay_bytes_max = options.overlay_bytes_per_store(*model),
+                                     .clock = options.clock,
+                                     .records_total = &options.restore_totals->records,
+                                     .bytes_total = &options.restore_totals->bytes,
+                                     .wipes_total = &options.restore_totals->wipes});
+    if (!created.ok()) {
+      Fail(created.status(), "starting the restorer");
+      return;
+    }
+    restorer = std::move(created).value();
+  }
+  LogInfo("task granted", {{"task", grant.task}, {"loop", grant.loop}, {"generation", state.generation()}});
+  options.loops[static_cast<size_t>(grant.loop)]->GrantTask({.task = grant.task,
+                                                            .number = grant.grant,
+                                                            .model = model.get(),
+                                                            .restorer = restorer.get(),
+                                                            .lease_epoch = lease_epoch});
+}
+
+void Member::Impl::Beat(const SendHeartbeat& beat) {
+  if (!consumer) return;  // the topic is not known to exist
+  Heartbeat heartbeat{.worker = options.identity.id,
+                      .incarnation = incarnation,
+                      .sequence = beat.sequence,
+                      .phase = beat.phase,
+                      .acknowledged = beat.acknowledged};
+  if (beat.with_report) {
+    report_at.reset();
+    RefreshReport();
+    heartbeat.report = report;
+  }
+  sender.Send(heartbeat, clock.Now());
+}
+
+// The end is asked for only now: after the producers were initialised, and with a good lease.
+void Member::Impl::BeginReading() {
+  if (!to_read || clock.Now() < not_before) return;
+  if (options.lease != nullptr) {
+    if (!options.lease->Valid(clock.Now())) return;
+    lease_epoch = options.lease->epoch();
+  }
+  const auto range = consumer->QueryRange(topic, kRequestTimeout);
+  if (!range.ok()) {
+    if (range.status().retry_class() != RetryClass::kRetry && range.status().code() != Code::kNotFound) {
+      Fail(range.status(), "reading topic " + topic.topic);
+      return;
+    }
+    WaitFor(range.status().ToString());
+    not_before = clock.Now() + kRetryAfter;
+    return;
+  }
+  if (position == 0) {
+    position = range->begin;
+    if (const Status status = consumer->Assign({{topic, range->begin}}); !status.ok()) {
+      Fail(status, "reading topic " + topic.topic);
+      return;
+    }
+  }
+  read_number = to_read->number;
+  read_end = range->end;
+  to_read.reset();
+}
+
+void Member::Impl::NoteReadToEnd() {
+  if (!read_number || position < read_end) return;
+  const int64_t number = *std::exchange(read_number, std::nullopt);
+  Step("coordinator-topic", read_asked_at);
+  WaitFor("an assignment that names worker " + ToString(options.identity.id));
+  Perform(state.OnCaughtUp(number, clock.Now()));
+}
+
+void Member::Impl::PollTopic() {
+  const bool busy = state.closing() || read_number || !loops_steady;
+  const Duration tick = std::max(Duration::zero(), state.next_tick() - clock.Now());
+  const Status status = consumer->Poll(std::min(busy ? kBusyPoll : kIdlePoll, tick), &batch);
+  if (!status.ok()) {
+    Fail(status, "reading topic " + topic.topic);
+    return;
+  }
+  for (size_t i = 0; i < batch.size(); ++i) Fold(batch[i]);
+  batch.Clear();
+}
+
+void Member::Impl::Fold(const kafka::Record& record) {
+  if (record.is_end_of_partition()) {
+    position = std::max(position, record.offset());
+    return;
+  }
+  position = record.offset() + 1;
+  const Status status = ApplyCoordinatorRecord({.key = std::string(record.key()),
+                                                .value = std::string(record.value()),
+                                                .tombstone = record.is_tombstone()},
+                                               &folded);
+  if (!status.ok()) {
+    LogError("a record of the coordinator topic cannot be read", {{"offset", record.offset()}, {"reason", status}});
+    return;
+  }
+  // The header closes a generation; what came before it is not an assignment yet.
+  if (folded.assignment.generation <= delivered || !folded.model) return;
+  if (!model) model = std::make_unique<const JobModel>(*folded.model);
+  delivered = folded.assignment.generation;
+  const auto mine = folded.assignment.workers.find(options.identity.id);
+  Perform(state.OnAssignment(delivered, mine == folded.assignment.workers.end() ? std::nullopt : std::optional(mine->second),
+                             clock.Now()));
+}
+
+void Member::Impl::RefreshReport() {
+  const MonotonicTime now = clock.Now();
+  if (report_at && now - *report_at < kReportEvery) return;
+  report_at = now;
+  if (!disk_listed_at || now - *disk_listed_at >= kListDiskEvery) {
+    on_disk = options.engines->List();
+    disk_listed_at = now;
+  }
+  Publish();
+  WorkerStatus all{.member = published, .loops = {}};
+  for (const RunLoop* loop : options.loops) all.loops.push_back(loop->status());
+  WorkerReport fresh = MakeReport(options.identity, options.state.transactional_ids, all.loops, on_disk, {});
+  const auto change = CompareReports(report, fresh);
+  report = std::move(fresh);
+  if (change) Perform(state.OnReportChanged(*change, now));
+  if (state.named() && !std::exchange(named_announced, true)) Step("assignment", started_at);
+  if (state.named()) WaitFor({});
+  if (!ready_announced && AllTasksRun(all)) {
+    ready_announced = true;
+    options.on_ready();
+  }
+}
+
+void Member::Impl::Publish() {
+  const std::lock_guard lock(mutex);
+  published.phase = state.phase();
+  published.generation = state.generation();
+  published.acknowledged = state.acknowledged();
+  published.caught_up = state.caught_up();
+  published.given = state.given();
+  published.heartbeats = sender.acknowledged();
+}
+
+}  // namespace coho

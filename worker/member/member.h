@@ -1,0 +1,69 @@
+// Takes part in the job (DESIGN 4.1, 5): reads the coordinator topic, sends heartbeats, and has the loops run what the assignment gives.
+// Performs what MemberState decides.
+//
+// Thread rule: one thread of its own; methods from any thread. Callbacks come from its thread and must not block.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "common/base/clock.h"
+#include "common/base/status.h"
+#include "common/kafka/config.h"
+#include "common/model/job.h"
+#include "worker/commit/lease.h"
+#include "worker/loop/run_loop.h"
+#include "worker/member/member_state.h"
+#include "worker/member/report.h"
+#include "worker/member/worker_status.h"
+#include "worker/sdk/lifecycle.h"
+#include "worker/store/engine.h"
+
+namespace coho {
+
+struct RestoreTotals {
+  std::atomic<int64_t> records{0};
+  std::atomic<int64_t> bytes{0};
+  std::atomic<int64_t> wipes{0};
+};
+
+class Member {
+ public:
+  struct Options {
+    const Job* job = nullptr;  // outlives the member, like everything pointed to
+    kafka::ClientConfig kafka;
+    WorkerIdentity identity;
+    MemberOptions state;
+    std::vector<RunLoop*> loops;
+    EngineFactory* engines = nullptr;
+    std::function<int64_t(const JobModel&)> overlay_bytes_per_store;
+    RestoreTotals* restore_totals = nullptr;
+    Lease* lease = nullptr;    // guarantee AtLeastOnce
+    const Clock* clock = &Clock::Real();
+    std::function<void(const LifecycleStep&)> on_step;
+    std::function<void()> on_ready;                                        // once: the first assignment's tasks all run
+    std::function<void()> on_drained;                                      // everything is closed and the goodbye sent
+    std::function<void(int exit_code, const std::string& message)> on_failed;
+  };
+  [[nodiscard]] static std::unique_ptr<Member> Start(Options options);
+  ~Member();
+
+  // What a loop has to tell.
+  void OnLoopEvent(int32_t loop, LoopEvent event);
+  // Drains the loops, says goodbye, then on_drained.
+  void Drain();
+
+  [[nodiscard]] MemberStatus status() const;
+  [[nodiscard]] MonotonicTime progress() const;
+
+ private:
+  explicit Member(Options options);
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace coho

@@ -1,0 +1,32 @@
+// What a worker tells the coordinator of itself. Pure.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/model/assignment.h"
+#include "worker/loop/loop_status.h"
+#include "worker/member/member_state.h"
+#include "worker/store/engine.h"
+
+namespace coho {
+
+struct WorkerIdentity {
+  WorkerId id;
+  std::string node;
+  std::string zone;
+  std::string pod;
+  std::string volume;
+  std::string version;
+};
+
+// `on_disk`: the engines that lie in the state directory; those of tasks that run are left out of the report's on_disk.
+[[nodiscard]] WorkerReport MakeReport(const WorkerIdentity& identity, const std::vector<std::string>& transactional_ids,
+                                      const std::vector<LoopStatus>& loops,
+                                      const std::vector<EngineFactory::OnDisk>& on_disk, const std::string& problem);
+
+// kStates: other tasks, another state of one, another problem; kFigures: only positions, lags and sizes; nullopt: equal.
+[[nodiscard]] std::optional<ReportChange> CompareReports(const WorkerReport& before, const WorkerReport& after);
+
+}  // namespace coho

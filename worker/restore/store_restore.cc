@@ -1,0 +1,117 @@
+#include "worker/restore/store_restore.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "common/base/log.h"
+
+namespace coho {
+
+namespace {
+
+constexpr int64_t kWriteBytesMax = 4 << 20;
+constexpr size_t kWriteRecordsMax = 4096;
+// A marker that was already this old is renewed on disk even if nothing else changed.
+constexpr int64_t kMarkerRefreshMillis = 60 * 60 * 1000;
+
+}  // namespace
+
+StoreMarker StoreRestore::Marker(int64_t position, int64_t time_ms) const {
+  return {.job_id = options_.job_id,
+          .changelog_topic = options_.changelog_topic,
+          .partition = options_.task.value(),
+          .position = position,
+          .commit_time_ms = time_ms};
+}
+
+Status StoreRestore::Open() {
+  auto opened = options_.engines->Open(options_.spec.name, options_.task);
+  Status status = opened.status();
+  if (opened.ok()) {
+    engine_ = std::move(opened).value();
+    auto marker = engine_->ReadMarker();
+    status = marker.status();
+    if (marker.ok()) marker_ = std::move(marker).value();
+  }
+  if (status.code() != Code::kCorruption) return status;
+  LogWarn("a store is corrupt", {{"task", options_.task}, {"store", options_.spec.name}, {"error", status}});
+  corrupt_ = true;
+  engine_.reset();
+  return Status::Ok();
+}
+
+Status StoreRestore::Plan(const Changelog& changelog) {
+  changelog_ = changelog;
+  plan_ = PlanRestore({.job_id = options_.job_id,
+                       .changelog_topic = options_.changelog_topic,
+                       .partition = options_.task.value(),
+                       .marker = marker_,
+                       .corrupt = corrupt_,
+                       .begin = changelog.begin,
+                       .end = changelog.end,
+                       .delete_retention = changelog.delete_retention,
+                       .now = changelog.asked_at});
+  if (plan_.mode == RestoreMode::kWipeAndReplay) {
+    if (plan_.reason != kReasonTooOld) return StartOver(plan_.reason);
+    suspected_ = true;
+    plan_ = {RestoreMode::kReplayFromMarker, marker_->position, changelog.end, plan_.reason};
+  }
+  position_ = plan_.from;
+  marker_time_ms_ = marker_ ? marker_->commit_time_ms : ToUnixMillis(changelog.asked_at);
+  return Status::Ok();
+}
+
+Status StoreRestore::StartOver(std::string_view reason) {
+  if (marker_ || corrupt_ || records_ > 0) wiped_ = true;
+  writes_.clear();
+  writes_bytes_ = 0;
+  suspected_ = false;
+  engine_.reset();
+  COHO_RETURN_IF_ERROR(options_.engines->Wipe(options_.spec.name, options_.task));
+  COHO_ASSIGN_OR_RETURN(engine_, options_.engines->Open(options_.spec.name, options_.task));
+  plan_ = {RestoreMode::kWipeAndReplay, changelog_.begin, changelog_.end, reason};
+  position_ = plan_.from;
+  marker_time_ms_ = ToUnixMillis(changelog_.asked_at);
+  // From now on a crash finds a marker.
+  COHO_RETURN_IF_ERROR(engine_->Write({}, Marker(position_, marker_time_ms_)));
+  return engine_->Flush();
+}
+
+Status StoreRestore::Add(int64_t offset, std::string_view key, std::optional<std::string_view> value) {
+  if (offset < position_ || offset >= plan_.to) {
+    Reached(offset);
+    return Status::Ok();
+  }
+  writes_.push_back({.key = key, .value = value.value_or(std::string_view()), .remove = !value});
+  const auto size = static_cast<int64_t>(key.size() + (value ? value->size() : 0));
+  writes_bytes_ += size;
+  bytes_ += size;
+  ++records_;
+  position_ = offset + 1;
+  if (writes_bytes_ < kWriteBytesMax && writes_.size() < kWriteRecordsMax) return Status::Ok();
+  return Write();
+}
+
+void StoreRestore::Reached(int64_t offset) { position_ = std::max(position_, std::min(offset, plan_.to)); }
+
+Status StoreRestore::Write() {
+  if (writes_.empty()) return Status::Ok();
+  const Status status = engine_->Write(writes_, Marker(position_, marker_time_ms_));
+  writes_.clear();
+  writes_bytes_ = 0;
+  return status;
+}
+
+Result<std::unique_ptr<TaskStore>> StoreRestore::Finish(int64_t overlay_bytes_max) {
+  const StoreMarker marker = Marker(plan_.to, ToUnixMillis(changelog_.asked_at));
+  COHO_RETURN_IF_ERROR(engine_->Write({}, marker));
+  const bool is_new = !marker_ || plan_.mode == RestoreMode::kWipeAndReplay;
+  if (is_new || records_ > 0 || marker.commit_time_ms - marker_->commit_time_ms >= kMarkerRefreshMillis) {
+    COHO_RETURN_IF_ERROR(engine_->Flush());
+  }
+  return std::make_unique<TaskStore>(
+      TaskStore::Options{.spec = options_.spec, .marker = marker, .overlay_bytes_max = overlay_bytes_max},
+      std::move(engine_));
+}
+
+}  // namespace coho

@@ -21,7 +21,6 @@ COPY common common
 COPY worker worker
 COPY operator operator
 RUN --mount=type=cache,target=/var/cache/coho \
-    export CCACHE_DIR="$COHO_CACHE/ccache-image" && \
     hack/build release && \
     cmake --install build/release --component sdk --prefix /out/sdk && \
     find /out/sdk/lib/coho -name '*.a' -exec strip --strip-debug {} + && \

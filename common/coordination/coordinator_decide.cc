@@ -146,7 +146,7 @@ void Coordinator::MoveTasks(Draft* draft) {
       if (PartOf(owner->second) == Part::kKeeps) continue;
       input.current[task] = owner->second;
     } else if (const auto move = moving_.find(task); move != moving_.end()) {
-      input.current[task] = move->second.to;  // what was begun is carried through
+      input.intended[task] = move->second.to;  // what was begun is carried through
     }
     const auto place = observed_.find(task);
     input.tasks.push_back({task, place == observed_.end() ? 0 : place->second.bytes, 0});

@@ -42,10 +42,10 @@ class Plan {
   }
 
  private:
-  [[nodiscard]] std::optional<WorkerId> EligibleOwner(TaskId task) const {
-    const auto owner = input_.current.find(task);
-    if (owner == input_.current.end() || !workers_.contains(owner->second)) return std::nullopt;
-    return owner->second;
+  [[nodiscard]] std::optional<WorkerId> EligibleIn(const std::map<TaskId, WorkerId>& where, TaskId task) const {
+    const auto entry = where.find(task);
+    if (entry == where.end() || !workers_.contains(entry->second)) return std::nullopt;
+    return entry->second;
   }
   [[nodiscard]] std::optional<WorkerId> EligibleLocality(TaskId task) const {
     const auto place = input_.locality.find(task);
@@ -53,14 +53,18 @@ class Plan {
     return place->second.worker;
   }
 
-  // A task's home is its owner, else the worker on which its state lies. A task with both may leave its owner for nothing.
+  // A task's home is its owner, else where it is on its way to, else the worker on which its state lies. A task with an owner
+  // and state elsewhere may leave its owner for nothing.
   void FindHomes() {
     for (const auto& [task, bytes] : bytes_) {
-      const std::optional<WorkerId> owner = EligibleOwner(task);
+      const std::optional<WorkerId> owner = EligibleIn(input_.current, task);
+      const std::optional<WorkerId> intended = EligibleIn(input_.intended, task);
       const std::optional<WorkerId> place = EligibleLocality(task);
       if (owner) {
         const bool free_elsewhere = place && *place != *owner;
         workers_[*owner].homes.push_back({task, free_elsewhere ? 0 : bytes, true});
+      } else if (intended) {
+        workers_[*intended].homes.push_back({task, place == intended ? bytes : 0, false});
       } else if (place) {
         workers_[*place].homes.push_back({task, bytes, false});
       } else {

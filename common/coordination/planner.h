@@ -31,6 +31,9 @@ struct PlannerInput {
   std::vector<PlannerWorker> workers;
   Locality locality;
   std::map<TaskId, WorkerId> current;  // active owners
+  // Where tasks without an owner are on their way to: they stay on it unless balance speaks against it, and redirecting one costs
+  // less than taking a task from its owner.
+  std::map<TaskId, WorkerId> intended;
   int32_t standby_replicas = 0;        // the signature is final; plans hold no standbys yet
 };
 

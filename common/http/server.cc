@@ -1,6 +1,7 @@
 #include "common/http/server.h"
 
-#include <atomic>
+#include <sys/socket.h>
+
 #include <thread>
 #include <utility>
 
@@ -75,6 +76,11 @@ Status Server::Start() {
   httplib::Server& server = impl.server;
   const auto threads = static_cast<size_t>(impl.options.threads);
   server.new_task_queue = [threads] { return new httplib::ThreadPool(threads, kQueuedConnections); };
+  // The library's own options include SO_REUSEPORT: a second process on the same port would take half of the requests.
+  server.set_socket_options([](int socket) {
+    const int on = 1;
+    setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  });
   server.set_keep_alive_timeout(2);
   server.set_keep_alive_max_count(1000);
   server.set_payload_max_length(64 * 1024);

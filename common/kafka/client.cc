@@ -4,16 +4,14 @@
 
 #include "common/base/log.h"
 #include "common/kafka/errors.h"
+#include "common/kafka/owned.h"
 
 namespace coho::kafka {
 namespace {
 
 using std::chrono::milliseconds;
 
-struct ConfDeleter {
-  void operator()(rd_kafka_conf_t* conf) const { rd_kafka_conf_destroy(conf); }
-};
-using Conf = std::unique_ptr<rd_kafka_conf_t, ConfDeleter>;
+using Conf = Owned<rd_kafka_conf_t, rd_kafka_conf_destroy>;
 
 const std::vector<Setting> kDefaults = {
     {"socket.nagle.disable", "true"},
@@ -23,12 +21,14 @@ const std::vector<Setting> kDefaults = {
 };
 
 // Idle connections are closed by brokers all the time: no news.
-const std::vector<Setting> kFixed = {{"log.connection.close", "false"}, {"allow.auto.create.topics", "false"}};
+const std::vector<Setting> kFixed = {{"log.connection.close", "false"},
+                                     {"allow.auto.create.topics", "false"}};
 
 Status SetAll(rd_kafka_conf_t* conf, const std::vector<Setting>& settings) {
   char reason[256] = "";
   for (const auto& [name, value] : settings) {
-    if (rd_kafka_conf_set(conf, name.c_str(), value.c_str(), reason, sizeof(reason)) != RD_KAFKA_CONF_OK) {
+    if (rd_kafka_conf_set(conf, name.c_str(), value.c_str(), reason, sizeof(reason)) !=
+        RD_KAFKA_CONF_OK) {
       return InvalidArgument("Kafka setting " + name + ": " + reason);
     }
   }
@@ -53,17 +53,14 @@ Status SetProperties(rd_kafka_conf_t* conf, const ClientConfig& config) {
       case RD_KAFKA_CONF_OK:
         break;
       case RD_KAFKA_CONF_UNKNOWN:
-        return InvalidArgument("key " + name + " of the Secret: librdkafka has no property of this name");
+        return InvalidArgument("key " + name +
+                               " of the Secret: librdkafka has no property of this name");
       default:  // librdkafka's reason quotes the value
-        return InvalidArgument("key " + name + " of the Secret: librdkafka does not accept this value");
+        return InvalidArgument("key " + name +
+                               " of the Secret: librdkafka does not accept this value");
     }
   }
   return Status::Ok();
-}
-
-bool IsConnectionError(rd_kafka_resp_err_t error) {
-  return error == RD_KAFKA_RESP_ERR__TRANSPORT || error == RD_KAFKA_RESP_ERR__RESOLVE ||
-         error == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN;
 }
 
 }  // namespace
@@ -83,13 +80,14 @@ Result<std::unique_ptr<Client>> Client::Create(rd_kafka_type_t type, const Clien
   COHO_RETURN_IF_ERROR(SetProperties(conf.get(), config));
   COHO_RETURN_IF_ERROR(SetAll(conf.get(), kFixed));
   COHO_RETURN_IF_ERROR(SetAll(conf.get(), settings.fixed));
-  COHO_RETURN_IF_ERROR(SetAll(
-      conf.get(), {{"bootstrap.servers", config.bootstrap_servers}, {"client.id", config.client_id}}));
+  COHO_RETURN_IF_ERROR(SetAll(conf.get(), {{"bootstrap.servers", config.bootstrap_servers},
+                                           {"client.id", config.client_id}}));
 
   rd_kafka_conf_set_opaque(conf.get(), client.get());
   rd_kafka_conf_set_error_cb(conf.get(), &Client::OnError);
   rd_kafka_conf_set_log_cb(conf.get(), &Client::OnLog);
-  if (settings.delivery_report != nullptr) rd_kafka_conf_set_dr_msg_cb(conf.get(), settings.delivery_report);
+  if (settings.delivery_report != nullptr)
+    rd_kafka_conf_set_dr_msg_cb(conf.get(), settings.delivery_report);
 
   char reason[512] = "";
   rd_kafka_t* handle = rd_kafka_new(type, conf.get(), reason, sizeof(reason));
@@ -103,7 +101,9 @@ Client::~Client() {
   if (client_ != nullptr) rd_kafka_destroy_flags(client_, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
 }
 
-void* Client::DeliveryOpaque(void* opaque) { return static_cast<Client*>(opaque)->delivery_opaque_; }
+void* Client::DeliveryOpaque(void* opaque) {
+  return static_cast<Client*>(opaque)->delivery_opaque_;
+}
 
 void Client::OnError(rd_kafka_t* client, int error, const char* reason, void* opaque) {
   auto* self = static_cast<Client*>(opaque);
@@ -113,9 +113,12 @@ void Client::OnError(rd_kafka_t* client, int error, const char* reason, void* op
     code = rd_kafka_fatal_error(client, text, sizeof(text));
     self->fatal_ = {CodeOf(code) == Code::kFenced ? Code::kFenced : Code::kInternal, text};
   } else if (CodeOf(code) == Code::kUnauthenticated) {
-    self->refused_ = Unauthenticated("Kafka at " + self->servers_ + " refused the credentials: " + reason);
-  } else if (IsConnectionError(code)) {
-    self->unreachable_ = reason;
+    self->refused_ =
+        Unauthenticated("Kafka at " + self->servers_ + " refused the credentials: " + reason);
+  } else if (code == RD_KAFKA_RESP_ERR__TRANSPORT || code == RD_KAFKA_RESP_ERR__RESOLVE) {
+    self->connection_error_ = reason;  // of one broker
+  } else if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {
+    self->unreachable_ = self->connection_error_.empty() ? reason : self->connection_error_;
   }
 }
 
@@ -133,7 +136,9 @@ void Client::OnLog(const rd_kafka_t* client, int level, const char* facility, co
   if (from == "CONFWARN") ours = LogLevel::kDebug;
   if (!LogEnabled(ours)) return;
   Log(ours, "librdkafka",
-      {{"client", client == nullptr ? "" : rd_kafka_name(client)}, {"facility", from}, {"text", text}});
+      {{"client", client == nullptr ? "" : rd_kafka_name(client)},
+       {"facility", from},
+       {"text", text}});
 }
 
 Status Client::TakeFailure() {
@@ -143,19 +148,23 @@ Status Client::TakeFailure() {
 
 Status Client::TimedOut(std::string_view context) const {
   if (unreachable_) {
-    return Unavailable(std::string(context) + ": Kafka at " + servers_ + " cannot be reached: " + *unreachable_);
+    return Unavailable(std::string(context) + ": Kafka at " + servers_ +
+                       " cannot be reached: " + *unreachable_);
   }
-  return DeadlineExceeded(std::string(context) + ": Kafka at " + servers_ + " did not answer in time");
+  return DeadlineExceeded(std::string(context) + ": Kafka at " + servers_ +
+                          " did not answer in time");
 }
 
-Status Client::Await(Duration timeout, std::string_view context, const std::function<Status(int)>& attempt) {
+Status Client::Await(Duration timeout, std::string_view context,
+                     const std::function<Status(int)>& attempt) {
   const MonotonicTime deadline = Clock::Real().Now() + timeout;
   constexpr int kSliceMs = 1000;  // how late refused credentials are noticed
   constexpr int kPauseMs = 20;    // before another attempt at what failed at once
   while (true) {
     const Duration left = deadline - Clock::Real().Now();
     Status status = attempt(std::max(1, ToMillis(left, kSliceMs)));
-    const bool again = status.code() == Code::kDeadlineExceeded || status.code() == Code::kUnavailable;
+    const bool again =
+        status.code() == Code::kDeadlineExceeded || status.code() == Code::kUnavailable;
     if (!again) {
       if (status.ok()) unreachable_.reset();
       return status;

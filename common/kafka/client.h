@@ -35,7 +35,8 @@ struct ClientSettings {
 class Client {
  public:
   // kInvalidArgument names the property ("spec.kafka.properties.<name>") or the Secret's key. Connects in the background.
-  [[nodiscard]] static Result<std::unique_ptr<Client>> Create(rd_kafka_type_t type, const ClientConfig& config,
+  [[nodiscard]] static Result<std::unique_ptr<Client>> Create(rd_kafka_type_t type,
+                                                              const ClientConfig& config,
                                                               const ClientSettings& settings);
   ~Client();
   Client(const Client&) = delete;
@@ -54,7 +55,8 @@ class Client {
 
   // Calls attempt(slice in ms) until it returns something other than a timeout, the time is over, or the client reported a
   // failure that makes waiting useless. For calls of librdkafka that may be repeated.
-  [[nodiscard]] Status Await(Duration timeout, std::string_view context, const std::function<Status(int)>& attempt);
+  [[nodiscard]] Status Await(Duration timeout, std::string_view context,
+                             const std::function<Status(int)>& attempt);
 
  private:
   explicit Client(const ClientConfig& config) : servers_(config.bootstrap_servers) {}
@@ -66,8 +68,10 @@ class Client {
   std::string servers_;
   void* delivery_opaque_ = nullptr;
   // Written by OnError, which runs on the owner's thread.
-  Status refused_;                          // credentials
-  std::optional<std::string> unreachable_;  // the last connection error since an answer came
+  Status refused_;  // credentials
+  std::string connection_error_;
+  std::optional<std::string>
+      unreachable_;  // no broker answers, for this reason; until the next answer
   Status fatal_;
 };
 

@@ -44,6 +44,7 @@ class Record {
   [[nodiscard]] bool is_end_of_partition() const { return is_end_; }
 
  private:
+  friend class RecordBatch;
   const void* message_;
   const char* key_ = nullptr;
   const char* value_ = nullptr;
@@ -70,7 +71,8 @@ class RecordBatch {
  private:
   friend class Consumer;
   std::shared_ptr<void> client_;  // also owned by the Consumer that filled the batch
-  std::vector<void*> messages_;   // rd_kafka_message_t*; a place to fill, valid in Consumer::Poll only
+  std::vector<void*>
+      messages_;  // rd_kafka_message_t*; a place to fill, valid in Consumer::Poll only
   std::vector<Record> records_;
 };
 
@@ -80,7 +82,7 @@ struct OffsetRange {
 };
 
 struct ConsumerOptions {
-  std::string group_id;          // for committed offsets and transactions; no membership
+  std::string group_id;  // for committed offsets and transactions; no membership
   bool read_committed = true;
   bool end_of_partition = true;  // deliver is_end_of_partition records
   // Bytes that librdkafka may hold for this consumer.
@@ -110,8 +112,8 @@ class Consumer {
   [[nodiscard]] Status Poll(Duration timeout, RecordBatch* batch);
 
   // Committed next offsets of the group; absent where none. Waits out pending transactions ("stable" offsets).
-  [[nodiscard]] Result<std::map<TopicPartition, int64_t>> Committed(const std::vector<TopicPartition>& partitions,
-                                                                    Duration timeout);
+  [[nodiscard]] Result<std::map<TopicPartition, int64_t>> Committed(
+      const std::vector<TopicPartition>& partitions, Duration timeout);
   // Commits next offsets without transaction (AtLeastOnce). Synchronous.
   [[nodiscard]] Status Commit(const std::map<TopicPartition, int64_t>& offsets);
   // Asks the broker. With read_committed the end is the last stable offset.

@@ -3,11 +3,11 @@
 
 #include <filesystem>
 #include <fstream>
-#include <memory>
 #include <sstream>
 #include <system_error>
 
 #include "common/kafka/config.h"
+#include "common/kafka/owned.h"
 
 namespace coho::kafka {
 namespace {
@@ -15,15 +15,16 @@ namespace {
 namespace fs = std::filesystem;
 
 Status CheckProperty(const std::string& name, const std::string& value) {
-  const std::unique_ptr<rd_kafka_conf_t, decltype(&rd_kafka_conf_destroy)> conf(rd_kafka_conf_new(),
-                                                                                &rd_kafka_conf_destroy);
+  const Owned<rd_kafka_conf_t, rd_kafka_conf_destroy> conf(rd_kafka_conf_new());
   switch (rd_kafka_conf_set(conf.get(), name.c_str(), value.c_str(), nullptr, 0)) {
     case RD_KAFKA_CONF_OK:
       return Status::Ok();
     case RD_KAFKA_CONF_UNKNOWN:
-      return InvalidArgument("key " + name + " of the Secret: librdkafka has no property of this name");
+      return InvalidArgument("key " + name +
+                             " of the Secret: librdkafka has no property of this name");
     default:
-      return InvalidArgument("key " + name + " of the Secret: librdkafka does not accept this value");
+      return InvalidArgument("key " + name +
+                             " of the Secret: librdkafka does not accept this value");
   }
 }
 

@@ -48,7 +48,7 @@ struct PodFacts {
   std::optional<int32_t> exit_code;  // of its latest termination (state.terminated, else lastState.terminated)
   std::string exit_reason;           // OOMKilled, Error, Completed
   std::string exit_message;          // termination message
-  std::string unschedulable;         // message of condition PodScheduled=False, reason Unschedulable; empty: none
+  std::string unschedulable;         // message of condition PodScheduled=False; empty: none
   std::optional<WallTime> unschedulable_since;  // its last transition
   std::string template_hash;         // annotation coho.dev/template-hash
 };

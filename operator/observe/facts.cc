@@ -76,6 +76,7 @@ PodFacts ReadPodFacts(const Json& pod) {
   facts.ready = TextAt(Find(conditions, "type", "Ready"), {"status"}) == "True";
   if (const Json& scheduled = Find(conditions, "type", "PodScheduled"); TextAt(scheduled, {"status"}) == "False") {
     facts.unschedulable = TextAt(scheduled, {"message"}, TextAt(scheduled, {"reason"}));
+    facts.unschedulable_since = kube::ParseTime(TextAt(scheduled, {"lastTransitionTime"}));
   }
   const Json& container = Find(At(pod, {"status", "containerStatuses"}), "name", kWorkerContainer);
   facts.running = At(container, {"state", "running"}).is_object();

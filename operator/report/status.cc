@@ -125,7 +125,8 @@ std::vector<PlannedEvent> EventsOfChange(const json& before, const json& after) 
     // What Kafka's client says of one and the same outage differs from try to try.
     const bool same = was && TextOf(was_degraded, "reason") == reason &&
                       (reason.starts_with("Kafka") || TextOf(was_degraded, "message") == TextOf(degraded, "message"));
-    if (!same) {
+    // The reconcile loop announces a refused write itself, since a plan's events are left out when a write fails.
+    if (!same && reason != kWriteRefused) {
       events.push_back({.warning = true, .reason = reason, .action = "Reconcile", .note = note(degraded)});
     }
   } else if (was) {

@@ -7,6 +7,7 @@ namespace {
 
 // Of one attempt; between attempts the loop says that it lives.
 constexpr Duration kAttempt = std::chrono::seconds(5);
+constexpr Duration kFlushTimeout = std::chrono::seconds(15);
 
 bool AnyChanges(std::span<const CommitPart> parts) {
   for (const CommitPart& part : parts) {
@@ -73,7 +74,10 @@ Status Transaction::CommitExactlyOnce(const std::map<TopicPartition, int64_t>& o
 }
 
 Status Transaction::CommitAtLeastOnce(const std::map<TopicPartition, int64_t>& offsets) {
-  COHO_RETURN_IF_ERROR(Retry([&] { return producer_->Flush(kAttempt); }));
+  // Not tried again: a record that was given up on is lost to the next flush, and its input must not be committed.
+  if (const Status flushed = producer_->Flush(kFlushTimeout); !flushed.ok()) {
+    return flushed.retry_class() == RetryClass::kRetry ? Status(Code::kAborted, flushed.message()) : flushed;
+  }
   if (offsets.empty()) return Status::Ok();
   return Retry([&] { return consumer_->Commit(offsets); });
 }

@@ -14,6 +14,7 @@ namespace coho {
     case Code::kUnavailable:
     case Code::kDeadlineExceeded:
     case Code::kNotFound:
+    case Code::kCorruption:
       return kExitKafkaUnavailable;
     case Code::kInvalidArgument:
       return kExitJobFile;

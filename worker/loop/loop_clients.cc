@@ -11,7 +11,8 @@ namespace {
 // A dead worker's open transaction holds up read_committed readers until its next start or this long; a live one must never
 // take longer from its first send to its commit.
 Duration TransactionTimeout(const Job& job) {
-  return std::max<Duration>(std::chrono::seconds(20), 4 * job.processing.commit_interval);
+  constexpr Duration kBrokersDefaultMost = std::chrono::minutes(15);
+  return std::clamp<Duration>(4 * job.processing.commit_interval, std::chrono::seconds(20), kBrokersDefaultMost);
 }
 
 }  // namespace

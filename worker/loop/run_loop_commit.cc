@@ -105,13 +105,7 @@ void RunLoop::OnClientFailure(const Status& status) {
     case RetryClass::kFenced:
       Fenced(status.ToString());
       return;
-    case RetryClass::kRetry:
-      // Without transactions a record that was not delivered in time is lost to its successors; begin again before it.
-      if (options_.job->processing.guarantee == Guarantee::kAtLeastOnce && !given_up_) {
-        Rewind(status);
-        return;
-      }
-      break;
+    case RetryClass::kRetry:  // given up
     case RetryClass::kFatal:
       break;
   }

@@ -64,6 +64,7 @@ struct Member::Impl {
   void Turn();
   bool HandleMessages();
   void HandleLoopEvent(LoopMessage message);
+  void OnLoopGone();
   void Perform(const MemberActions& actions);
   void Grant(const GrantTask& grant);
   void Beat(const SendHeartbeat& beat);
@@ -82,6 +83,7 @@ struct Member::Impl {
   const Options options;
   const Clock& clock;
   const TopicPartition topic;
+  std::vector<RunLoop*> loops;  // set before the thread starts
   MemberState state;
   HeartbeatSender sender;
   const std::string incarnation;
@@ -106,7 +108,8 @@ struct Member::Impl {
   MonotonicTime not_before;
   int64_t lease_epoch = 0;
   int loops_ready = 0;
-  int loops_stopped = 0;
+  int loops_gone = 0;
+  std::string problem;  // why the worker ends, for the coordinator
   bool loops_steady = false;
   bool named_announced = false;
   bool ready_announced = false;
@@ -123,13 +126,13 @@ struct Member::Impl {
 
 Member::Member(Options options) : impl_(std::make_unique<Impl>(std::move(options))) {}
 
-std::unique_ptr<Member> Member::Start(Options options) {
-  std::unique_ptr<Member> member(new Member(std::move(options)));
-  member->impl_->thread = std::thread([impl = member->impl_.get()] { impl->Run(); });
-  return member;
+void Member::Start(std::vector<RunLoop*> loops) {
+  impl_->loops = std::move(loops);
+  impl_->thread = std::thread([this] { impl_->Run(); });
 }
 
 Member::~Member() {
+  if (!impl_->thread.joinable()) return;
   impl_->mailbox.Post(QuitMessage{});
   impl_->thread.join();
 }
@@ -213,7 +216,7 @@ bool Member::Impl::WaitForTopics() {
 void Member::Impl::Turn() {
   progress = clock.Now().time_since_epoch().count();
   if (!HandleMessages()) return;
-  if (loops_ready == static_cast<int>(options.loops.size()) && !std::exchange(loops_steady, true)) {
+  if (loops_ready == static_cast<int>(loops.size()) && !std::exchange(loops_steady, true)) {
     Step("kafka-clients", started_at);
     Perform(state.OnLoopsReady(clock.Now()));
   }
@@ -252,16 +255,21 @@ void Member::Impl::HandleLoopEvent(LoopMessage message) {
   } else if (std::holds_alternative<LoopFenced>(message.event)) {
     Perform(state.OnLoopFenced(message.loop, now));
   } else if (std::holds_alternative<LoopStopped>(message.event)) {
-    if (++loops_stopped < static_cast<int>(options.loops.size())) return;
-    RefreshReport();
-    Perform(state.OnLoopsStopped(now));
-    sender.Flush(std::chrono::seconds(2)).IgnoreError("a goodbye that gets lost is replaced by the session timeout");
-    Publish();
-    done = true;
-    options.on_drained();
+    OnLoopGone();
   } else if (const auto* failed = std::get_if<LoopFailed>(&message.event)) {
+    if (problem.empty()) problem = failed->message;
     options.on_failed(failed->exit_code, failed->message);
+    OnLoopGone();
   }
+}
+
+void Member::Impl::OnLoopGone() {
+  if (++loops_gone < static_cast<int>(loops.size())) return;
+  Perform(state.OnLoopsStopped(clock.Now()));
+  sender.Flush(std::chrono::seconds(2)).IgnoreError("a goodbye that gets lost is replaced by the session timeout");
+  Publish();
+  done = true;
+  options.on_drained();
 }
 
 void Member::Impl::Perform(const MemberActions& actions) {
@@ -270,7 +278,7 @@ void Member::Impl::Perform(const MemberActions& actions) {
       Grant(*grant);
     } else if (const auto* revoke = std::get_if<RevokeTask>(&action)) {
       LogInfo("task revoked", {{"task", revoke->task}, {"generation", state.generation()}});
-      options.loops[static_cast<size_t>(revoke->loop)]->RevokeTask(revoke->task, revoke->grant);
+      loops[static_cast<size_t>(revoke->loop)]->RevokeTask(revoke->task, revoke->grant);
     } else if (const auto* read = std::get_if<ReadToEnd>(&action)) {
       to_read = *read;
       read_number.reset();
@@ -278,7 +286,7 @@ void Member::Impl::Perform(const MemberActions& actions) {
     } else if (const auto* beat = std::get_if<SendHeartbeat>(&action)) {
       Beat(*beat);
     } else {
-      for (RunLoop* loop : options.loops) {
+      for (RunLoop* loop : loops) {
         if (!loop->status().initialised) loop->GiveUp();  // it has nothing to lose and may wait for Kafka
         loop->Drain();
       }
@@ -304,7 +312,7 @@ void Member::Impl::Grant(const GrantTask& grant) {
     restorer = std::move(created).value();
   }
   LogInfo("task granted", {{"task", grant.task}, {"loop", grant.loop}, {"generation", state.generation()}});
-  options.loops[static_cast<size_t>(grant.loop)]->GrantTask({.task = grant.task,
+  loops[static_cast<size_t>(grant.loop)]->GrantTask({.task = grant.task,
                                                             .number = grant.grant,
                                                             .model = model.get(),
                                                             .restorer = restorer.get(),
@@ -408,8 +416,8 @@ void Member::Impl::RefreshReport() {
   }
   Publish();
   WorkerStatus all{.member = published, .loops = {}};
-  for (const RunLoop* loop : options.loops) all.loops.push_back(loop->status());
-  WorkerReport fresh = MakeReport(options.identity, options.state.transactional_ids, all.loops, on_disk, {});
+  for (const RunLoop* loop : loops) all.loops.push_back(loop->status());
+  WorkerReport fresh = MakeReport(options.identity, options.state.transactional_ids, all.loops, on_disk, problem);
   const auto change = CompareReports(report, fresh);
   report = std::move(fresh);
   if (change) Perform(state.OnReportChanged(*change, now));

@@ -38,7 +38,6 @@ class Member {
     kafka::ClientConfig kafka;
     WorkerIdentity identity;
     MemberOptions state;
-    std::vector<RunLoop*> loops;
     EngineFactory* engines = nullptr;
     std::function<int64_t(const JobModel&)> overlay_bytes_per_store;
     RestoreTotals* restore_totals = nullptr;
@@ -49,8 +48,13 @@ class Member {
     std::function<void()> on_drained;                                      // everything is closed and the goodbye sent
     std::function<void(int exit_code, const std::string& message)> on_failed;
   };
-  [[nodiscard]] static std::unique_ptr<Member> Start(Options options);
+  explicit Member(Options options);
   ~Member();
+  Member(const Member&) = delete;
+  Member& operator=(const Member&) = delete;
+
+  // The loops report to OnLoopEvent from their first moment on, which may be before this. They end before the member does.
+  void Start(std::vector<RunLoop*> loops);
 
   // What a loop has to tell.
   void OnLoopEvent(int32_t loop, LoopEvent event);
@@ -61,7 +65,6 @@ class Member {
   [[nodiscard]] MonotonicTime progress() const;
 
  private:
-  explicit Member(Options options);
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };

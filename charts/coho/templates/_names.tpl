@@ -30,3 +30,8 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- printf "%s:%s" .Values.image.repository (.Values.image.tag | default .Chart.AppVersion) -}}
 {{- end -}}
 {{- end -}}
+
+{{- /* Part of the coordinators' transactional ids: the replicas of one release share it, so that a new leader fences the former one. */ -}}
+{{- define "coho.installationId" -}}
+{{- .Values.installationId | default (printf "%s.%s" .Release.Namespace (include "coho.fullname" .)) -}}
+{{- end -}}

@@ -7,7 +7,7 @@
 # What they see.
 - apiGroups: [coho.dev]
   resources: [streamjobs/status]
-  verbs: [get, patch, update]
+  verbs: [patch]
 # Owner references that block deletion need this where OwnerReferencesPermissionEnforcement is on.
 - apiGroups: [coho.dev]
   resources: [streamjobs/finalizers]
@@ -19,11 +19,11 @@
 # Job file, assignment, headless Service and the workers' account without rights. Owner references remove them.
 - apiGroups: [""]
   resources: [configmaps, services, serviceaccounts]
-  verbs: [get, list, watch, create, patch]
+  verbs: [get, create, patch]
 # Drains take one worker at a time.
 - apiGroups: [policy]
   resources: [poddisruptionbudgets]
-  verbs: [get, list, watch, create, patch]
+  verbs: [get, create, patch]
 # Worker pods are made by their StatefulSets; deleted to bring in a new template, or when their node is lost.
 - apiGroups: [""]
   resources: [pods]

@@ -4,23 +4,31 @@
 
 namespace coho::simulation {
 
-Driver::Driver(World* world) {
+Driver::Driver(World* world) : options_(world->options) {
   const size_t read_early = world->kafka.states.size() - 1 - (world->kafka.states.size() > 1 ? 1 : 0);
   epoch_ = ++world->kafka.coordinator_epoch;
   const size_t end = world->kafka.states.size() - 1;
   const size_t position = world->bug == Bug::kDriverReadsBeforeInit && world->dice.Percent(50) ? read_early : end;
   coordinator_ = std::make_unique<Coordinator>(world->options, world->model, world->kafka.states[position], world->now);
   world->Trace("coordinator " + std::to_string(epoch_));
-  Take(coordinator_->Start(world->wall()));
+  Take(world, coordinator_->Start(world->wall()));
   heartbeats_read_ = world->kafka.heartbeats.size();
   const size_t kept = 200;  // the topic's retention
   for (size_t i = heartbeats_read_ > kept ? heartbeats_read_ - kept : 0; i < heartbeats_read_; ++i) {
-    Take(coordinator_->OnHeartbeat(world->kafka.heartbeats[i], true, world->now, world->wall()));
+    Take(world, coordinator_->OnHeartbeat(world->kafka.heartbeats[i], true, world->now, world->wall()));
   }
 }
 
-void Driver::Take(CoordinatorActions actions) {
+void Driver::Take(World* world, CoordinatorActions actions) {
   for (CoordinatorAction& action : actions) {
+    if (const auto* event = std::get_if<EmitEvent>(&action)) world->Trace(event->reason + ": " + event->message);
+    if (std::holds_alternative<WriteRecords>(action)) {
+      decided_for_ = options_.workers;
+      decided_without_.clear();
+      for (const auto& [id, worker] : coordinator_->workers()) {
+        if (worker.standing == WorkerStanding::kLost) decided_without_.insert(id);
+      }
+    }
     if (!std::holds_alternative<EmitEvent>(action)) {
       to_do_.push_back(std::move(action));
     } else if (std::get<EmitEvent>(action).reason == "InvariantBroken") {
@@ -30,19 +38,21 @@ void Driver::Take(CoordinatorActions actions) {
 }
 
 void Driver::Step(World* world) {
-  if (late_write_ && world->dice.Percent(20)) {
-    if (epoch_ == world->kafka.coordinator_epoch) world->CommitRecords(late_write_->records, *coordinator_);
-    late_write_.reset();
+  if (!late_writes_.empty() && world->dice.Percent(8)) {
+    for (const WriteRecords& write : late_writes_) {
+      if (epoch_ == world->kafka.coordinator_epoch) world->CommitRecords(write.records, *this);
+    }
+    late_writes_.clear();
   }
   if (written_ && world->dice.Percent(60)) {
     const auto [generation, ok] = *written_;
     written_.reset();
-    Take(coordinator_->OnWritten(generation, ok, world->now, world->wall()));
+    Take(world, coordinator_->OnWritten(generation, ok, world->now, world->wall()));
   }
   Perform(world);
   const size_t end = world->kafka.heartbeats.size();
   for (int64_t n = world->dice.Between(0, 6); n > 0 && heartbeats_read_ < end; --n) {
-    Take(coordinator_->OnHeartbeat(world->kafka.heartbeats[heartbeats_read_++], false, world->now, world->wall()));
+    Take(world, coordinator_->OnHeartbeat(world->kafka.heartbeats[heartbeats_read_++], false, world->now, world->wall()));
   }
   if (world->dice.Percent(5)) {
     std::map<WorkerId, PodFact> facts;
@@ -51,11 +61,12 @@ void Driver::Step(World* world) {
       fact.exists = true;
       fact.running = fact.running || process->alive;
     }
-    Take(coordinator_->OnPodFacts(facts, world->now, world->wall()));
+    Take(world, coordinator_->OnPodFacts(facts, world->now, world->wall()));
   }
   if (coordinator_ && world->dice.Percent(50)) {
-    Take(coordinator_->SetOptions(world->options, world->now, world->wall()));
-    Take(coordinator_->OnTick(world->now, world->wall()));
+    options_ = world->options;
+    Take(world, coordinator_->SetOptions(options_, world->now, world->wall()));
+    Take(world, coordinator_->OnTick(world->now, world->wall()));
   }
 }
 
@@ -75,7 +86,7 @@ void Driver::Perform(World* world) {
         if (ok && world->bug != Bug::kFenceSkipped) ++world->kafka.epochs[id];
       }
       world->Trace("fence worker " + ToString(fence.worker) + (ok ? "" : " failed"));
-      Take(coordinator_->OnFenced(fence.worker, ok, world->now, world->wall()));
+      Take(world, coordinator_->OnFenced(fence.worker, ok, world->now, world->wall()));
     }
   }
 }
@@ -91,10 +102,9 @@ void Driver::WriteNow(World* world, const WriteRecords& write) {
     return;
   }
   if (world->bug == Bug::kFenceBeforeCommit) {
-    if (late_write_) world->CommitRecords(late_write_->records, *coordinator_);
-    late_write_ = write;
+    late_writes_.push_back(write);
   } else {
-    world->CommitRecords(write.records, *coordinator_);
+    world->CommitRecords(write.records, *this);
   }
   if (world->faults && world->dice.Percent(5)) dead = true;  // crashes before it learns that it was committed
   written_ = std::pair(write.generation, true);

@@ -48,7 +48,8 @@ void Process::Fenced(World* world) {
 void Process::Step(World* world) {
   switch (stage_) {
     case Stage::kInit: {
-      if (world->bug == Bug::kReadBeforeInit && epochs.empty()) position_ = world->kafka.states.size() - 1;
+      if (world->bug == Bug::kReadBeforeInit && position_ == 0) position_ = world->kafka.states.size() - 1;
+      if (world->faults && world->dice.Percent(30)) break;  // Kafka first ends a transaction of the older process
       const std::string& id = ids[epochs.size()];
       epochs[id] = ++world->kafka.epochs[id];
       if (epochs.size() == ids.size()) stage_ = Stage::kRead;
@@ -64,6 +65,7 @@ void Process::Step(World* world) {
           if (std::find(ids.begin(), ids.end(), id) == ids.end()) ++world->kafka.epochs[id];
         }
       }
+      if (world->bug != Bug::kAckUnverified && !AllCurrent(*world)) return Fenced(world);
       stage_ = Stage::kOpen;
       break;
     case Stage::kOpen:
@@ -92,7 +94,8 @@ void Process::Step(World* world) {
   }
 }
 
-// Closes what the generation read last takes away; opening comes a step later.
+// Closes what the generation read last takes away. Before anything is opened or acknowledged, a commit on each producer has to
+// succeed.
 void Process::Obey(World* world) {
   const Generation generation = world->kafka.states[position_].assignment.generation;
   const WorkerAssignment* record = Record(*world);
@@ -101,10 +104,9 @@ void Process::Obey(World* world) {
     acknowledged_ = std::max(acknowledged_, generation);
     return;
   }
-  if (world->bug != Bug::kAckUnverified && !AllCurrent(*world)) return Fenced(world);
   const std::set<TaskId> wanted = Wanted(*world);
   std::erase_if(open, [&](const auto& entry) { return !wanted.contains(entry.first); });
-  stage_ = world->bug == Bug::kIgnoresForeignIds ? Stage::kOpen : Stage::kForeign;
+  stage_ = Stage::kForeign;
 }
 
 void Process::OpenTasks(World* world) {

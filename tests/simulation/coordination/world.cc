@@ -1,6 +1,7 @@
 #include "tests/simulation/coordination/world.h"
 
 #include <algorithm>
+#include <iostream>
 #include <utility>
 
 #include "common/coordination/checker.h"
@@ -21,6 +22,7 @@ World::World(uint64_t seed, Bug planted) : dice(seed), bug(planted) {
 int64_t World::generations() const { return kafka.states.back().assignment.generation.value(); }
 
 void World::Trace(const std::string& line) {
+  if (tell) std::cout << std::chrono::duration_cast<milliseconds>(now.time_since_epoch()).count() << " ms: " << line << '\n';
   for (const char c : line + "@" + std::to_string(now.time_since_epoch().count())) {
     hash_ = (hash_ ^ static_cast<unsigned char>(c)) * 1099511628211ULL;
   }
@@ -30,7 +32,7 @@ void World::Violate(const std::string& what) {
   if (violation_.empty()) violation_ = what;
 }
 
-void World::CommitRecords(const std::vector<TopicRecord>& records, const Coordinator& by) {
+void World::CommitRecords(const std::vector<TopicRecord>& records, const Driver& by) {
   CoordinatorState next = kafka.states.back();
   for (const TopicRecord& record : records) {
     if (const Status status = ApplyCoordinatorRecord(record, &next); !status.ok()) Violate(status.ToString());
@@ -46,11 +48,10 @@ void World::CommitRecords(const std::vector<TopicRecord>& records, const Coordin
   for (const auto& [id, record] : before.workers) {
     const auto after = next.assignment.workers.find(id);
     const size_t left = after == next.assignment.workers.end() ? 0 : after->second.active.size();
-    if (left >= record.active.size() || id.value() >= options.workers) continue;
-    const auto known = by.workers().find(id);
-    if (known != by.workers().end() && known->second.standing == WorkerStanding::kLost) continue;
+    if (left >= record.active.size() || id.value() >= by.workers()) continue;
+    if (by.lost().contains(id)) continue;
     size_t fewest = record.active.size();
-    for (int32_t i = 0; i < options.workers; ++i) {
+    for (int32_t i = 0; i < by.workers(); ++i) {
       const auto other = before.workers.find(WorkerId(i));
       fewest = std::min(fewest, other == before.workers.end() ? 0 : other->second.active.size());
     }
@@ -164,6 +165,7 @@ void World::CheckOwners() {
 // Faults stop: what is paused goes on, of several processes of a worker the latest stays, one coordinator leads.
 void World::CalmDown() {
   faults = false;
+  late_.clear();  // else a goodbye from long ago may move tasks while we look
   std::map<WorkerId, Process*> latest;
   for (const auto& process : processes) {
     process->paused = false;
@@ -180,6 +182,7 @@ bool World::AtRest() const {
   for (int32_t i = 0; i < options.workers; ++i) {
     const auto worker = coordinator.workers().find(WorkerId(i));
     if (worker == coordinator.workers().end() || worker->second.standing != WorkerStanding::kAlive) return false;
+    if (!worker->second.report) return false;
   }
   int32_t running = 0;
   size_t fewest = 100;

@@ -56,6 +56,7 @@ struct Kafka {
 };
 
 class World;
+class Driver;
 
 // One process of a worker. Several of one worker may live at once, as after a forced deletion.
 class Process {
@@ -100,20 +101,26 @@ class Driver {
   explicit Driver(World* world);
   void Step(World* world);
   [[nodiscard]] const Coordinator& coordinator() const { return *coordinator_; }
+  // When it decided on its last write: desired workers, and those past their homecoming.
+  [[nodiscard]] int32_t workers() const { return decided_for_; }
+  [[nodiscard]] const std::set<WorkerId>& lost() const { return decided_without_; }
   bool paused = false;
   bool dead = false;
 
  private:
-  void Take(CoordinatorActions actions);
+  void Take(World* world, CoordinatorActions actions);
   void Perform(World* world);
   void WriteNow(World* world, const WriteRecords& write);
 
   int64_t epoch_ = 0;
+  CoordinatorOptions options_;
+  int32_t decided_for_ = 0;
+  std::set<WorkerId> decided_without_;
   std::unique_ptr<Coordinator> coordinator_;
   size_t heartbeats_read_ = 0;
   std::vector<CoordinatorAction> to_do_;
   std::optional<std::pair<Generation, bool>> written_;  // done, but not told yet
-  std::optional<WriteRecords> late_write_;              // kFenceBeforeCommit
+  std::vector<WriteRecords> late_writes_;               // kFenceBeforeCommit
 };
 
 class World {
@@ -126,7 +133,7 @@ class World {
 
   void Trace(const std::string& line);
   void Violate(const std::string& what);
-  void CommitRecords(const std::vector<TopicRecord>& records, const Coordinator& by);
+  void CommitRecords(const std::vector<TopicRecord>& records, const Driver& by);
   void Send(Heartbeat beat);
 
   Dice dice;
@@ -137,6 +144,7 @@ class World {
   CoordinatorOptions options;
   JobModel model;
   bool faults = true;
+  bool tell = false;  // print the trace
   std::vector<std::unique_ptr<Process>> processes;
   std::vector<std::unique_ptr<Driver>> drivers;  // the last one is the latest
 

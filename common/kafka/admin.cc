@@ -1,0 +1,211 @@
+#include "common/kafka/admin.h"
+
+#include <librdkafka/rdkafka.h>
+
+#include <algorithm>
+#include <functional>
+#include <span>
+#include <utility>
+
+#include "common/kafka/client.h"
+#include "common/kafka/errors.h"
+#include "common/kafka/owned.h"
+
+namespace coho::kafka {
+namespace {
+
+using Event = Owned<rd_kafka_event_t, rd_kafka_event_destroy>;
+using Options = Owned<rd_kafka_AdminOptions_t, rd_kafka_AdminOptions_destroy>;
+using NewTopicPtr = Owned<rd_kafka_NewTopic_t, rd_kafka_NewTopic_destroy>;
+using DeleteTopicPtr = Owned<rd_kafka_DeleteTopic_t, rd_kafka_DeleteTopic_destroy>;
+
+template <class P>
+auto Pointers(const std::vector<P>& owned) {
+  std::vector<typename P::pointer> pointers;
+  for (const P& item : owned) pointers.push_back(item.get());
+  return pointers;
+}
+
+// The outcome for each topic of a request; `passed_over` is none.
+Status TopicErrors(std::span<const rd_kafka_topic_result_t* const> results,
+                   rd_kafka_resp_err_t passed_over, std::string_view verb) {
+  for (const rd_kafka_topic_result_t* result : results) {
+    const rd_kafka_resp_err_t error = rd_kafka_topic_result_error(result);
+    if (error == RD_KAFKA_RESP_ERR_NO_ERROR || error == passed_over) continue;
+    const char* text = rd_kafka_topic_result_error_string(result);
+    return {CodeOf(error), std::string(verb) + " " + rd_kafka_topic_result_name(result) + ": " +
+                               (text == nullptr ? rd_kafka_err2str(error) : text)};
+  }
+  return Status::Ok();
+}
+
+Result<NewTopicPtr> Prepare(const NewTopic& topic) {
+  char reason[256] = "";
+  NewTopicPtr prepared(rd_kafka_NewTopic_new(topic.name.c_str(), topic.partitions,
+                                             topic.replication_factor, reason, sizeof(reason)));
+  if (prepared == nullptr) return InvalidArgument("creating topic " + topic.name + ": " + reason);
+  for (const auto& [name, value] : topic.config) {
+    COHO_RETURN_IF_ERROR(
+        ToStatus(rd_kafka_NewTopic_set_config(prepared.get(), name.c_str(), value.c_str()),
+                 "creating topic " + topic.name + " with " + name));
+  }
+  return prepared;
+}
+
+}  // namespace
+
+struct Admin::Impl {
+  std::unique_ptr<Client> client;
+
+  // Sends a request with request(options, queue) and reads its answer with read(event); repeats both until the time is over, so
+  // a request must do no harm when it is repeated.
+  Status Ask(rd_kafka_admin_op_t operation, Duration timeout, std::string_view context,
+             const std::function<void(rd_kafka_AdminOptions_t*, rd_kafka_queue_t*)>& request,
+             const std::function<Status(rd_kafka_event_t*)>& read) {
+    return client->Await(timeout, context, [&](int timeout_ms) -> Status {
+      const Options options(rd_kafka_AdminOptions_new(client->get(), operation));
+      char reason[256] = "";
+      rd_kafka_resp_err_t error = rd_kafka_AdminOptions_set_request_timeout(
+          options.get(), timeout_ms, reason, sizeof(reason));
+      if (error == RD_KAFKA_RESP_ERR_NO_ERROR && (operation == RD_KAFKA_ADMIN_OP_CREATETOPICS ||
+                                                  operation == RD_KAFKA_ADMIN_OP_DELETETOPICS)) {
+        error = rd_kafka_AdminOptions_set_operation_timeout(options.get(), timeout_ms, reason,
+                                                            sizeof(reason));
+      }
+      if (error != RD_KAFKA_RESP_ERR_NO_ERROR)
+        return Internal(std::string(context) + ": " + reason);
+
+      const Owned<rd_kafka_queue_t, rd_kafka_queue_destroy> queue(
+          rd_kafka_queue_new(client->get()));
+      request(options.get(), queue.get());
+      constexpr int kGraceMs = 500;  // librdkafka keeps the time, and says why
+      const Event event(rd_kafka_queue_poll(queue.get(), timeout_ms + kGraceMs));
+      if (event == nullptr) return DeadlineExceeded(std::string(context) + ": no answer");
+      if (const rd_kafka_resp_err_t failed = rd_kafka_event_error(event.get());
+          failed != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        return {CodeOf(failed),
+                std::string(context) + ": " + rd_kafka_event_error_string(event.get())};
+      }
+      return read(event.get());
+    });
+  }
+};
+
+Admin::Admin() : impl_(std::make_unique<Impl>()) {}
+Admin::~Admin() = default;
+
+Result<std::unique_ptr<Admin>> Admin::Create(const ClientConfig& config) {
+  std::unique_ptr<Admin> admin(new Admin);
+  COHO_ASSIGN_OR_RETURN(admin->impl_->client, Client::Create(RD_KAFKA_PRODUCER, config, {}));
+  return admin;
+}
+
+Result<std::map<std::string, TopicInfo>> Admin::Describe(const std::vector<std::string>& names,
+                                                         Duration timeout) {
+  std::map<std::string, TopicInfo> topics;
+  if (names.empty()) return topics;
+  std::vector<const char*> raw;
+  for (const std::string& name : names) raw.push_back(name.c_str());
+  const Owned<rd_kafka_TopicCollection_t, rd_kafka_TopicCollection_destroy> collection(
+      rd_kafka_TopicCollection_of_topic_names(raw.data(), raw.size()));
+  Status status = impl_->Ask(
+      RD_KAFKA_ADMIN_OP_DESCRIBETOPICS, timeout, "describing topics",
+      [&](rd_kafka_AdminOptions_t* options, rd_kafka_queue_t* queue) {
+        rd_kafka_DescribeTopics(impl_->client->get(), collection.get(), options, queue);
+      },
+      [&](rd_kafka_event_t* event) {
+        topics.clear();
+        size_t count = 0;
+        const auto* found = rd_kafka_DescribeTopics_result_topics(
+            rd_kafka_event_DescribeTopics_result(event), &count);
+        for (const rd_kafka_TopicDescription_t* topic : std::span(found, count)) {
+          const std::string name = rd_kafka_TopicDescription_name(topic);
+          const rd_kafka_resp_err_t error =
+              rd_kafka_error_code(rd_kafka_TopicDescription_error(topic));
+          if (error == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) continue;
+          COHO_RETURN_IF_ERROR(ToStatus(error, "describing topic " + name));
+          size_t partitions = 0;
+          (void)rd_kafka_TopicDescription_partitions(topic, &partitions);
+          topics[name] = {name, static_cast<int32_t>(partitions)};
+        }
+        return Status::Ok();
+      });
+  if (!status.ok()) return status;
+  return topics;
+}
+
+Status Admin::Create(const std::vector<NewTopic>& topics, Duration timeout) {
+  if (topics.empty()) return Status::Ok();
+  std::vector<NewTopicPtr> prepared;
+  for (const NewTopic& topic : topics) {
+    COHO_ASSIGN_OR_RETURN(NewTopicPtr one, Prepare(topic));
+    prepared.push_back(std::move(one));
+  }
+  std::vector<rd_kafka_NewTopic_t*> raw = Pointers(prepared);
+  return impl_->Ask(
+      RD_KAFKA_ADMIN_OP_CREATETOPICS, timeout, "creating topics",
+      [&](rd_kafka_AdminOptions_t* options, rd_kafka_queue_t* queue) {
+        rd_kafka_CreateTopics(impl_->client->get(), raw.data(), raw.size(), options, queue);
+      },
+      [](rd_kafka_event_t* event) {
+        size_t count = 0;
+        const auto* results =
+            rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(event), &count);
+        return TopicErrors({results, count}, RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS,
+                           "creating topic");
+      });
+}
+
+Status Admin::Delete(const std::vector<std::string>& topics, Duration timeout) {
+  if (topics.empty()) return Status::Ok();
+  std::vector<DeleteTopicPtr> prepared;
+  for (const std::string& topic : topics)
+    prepared.emplace_back(rd_kafka_DeleteTopic_new(topic.c_str()));
+  std::vector<rd_kafka_DeleteTopic_t*> raw = Pointers(prepared);
+  return impl_->Ask(
+      RD_KAFKA_ADMIN_OP_DELETETOPICS, timeout, "deleting topics",
+      [&](rd_kafka_AdminOptions_t* options, rd_kafka_queue_t* queue) {
+        rd_kafka_DeleteTopics(impl_->client->get(), raw.data(), raw.size(), options, queue);
+      },
+      [](rd_kafka_event_t* event) {
+        size_t count = 0;
+        const auto* results =
+            rd_kafka_DeleteTopics_result_topics(rd_kafka_event_DeleteTopics_result(event), &count);
+        return TopicErrors({results, count}, RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART,
+                           "deleting topic");
+      });
+}
+
+Result<std::map<std::string, std::string>> Admin::TopicConfig(const std::string& topic,
+                                                              Duration timeout) {
+  std::map<std::string, std::string> config;
+  const std::string context = "reading the configuration of topic " + topic;
+  const Owned<rd_kafka_ConfigResource_t, rd_kafka_ConfigResource_destroy> resource(
+      rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic.c_str()));
+  rd_kafka_ConfigResource_t* raw = resource.get();
+  Status status = impl_->Ask(
+      RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS, timeout, context,
+      [&](rd_kafka_AdminOptions_t* options, rd_kafka_queue_t* queue) {
+        rd_kafka_DescribeConfigs(impl_->client->get(), &raw, 1, options, queue);
+      },
+      [&](rd_kafka_event_t* event) {
+        config.clear();
+        size_t count = 0;
+        const auto* found = rd_kafka_DescribeConfigs_result_resources(
+            rd_kafka_event_DescribeConfigs_result(event), &count);
+        for (const rd_kafka_ConfigResource_t* one : std::span(found, count)) {
+          COHO_RETURN_IF_ERROR(ToStatus(rd_kafka_ConfigResource_error(one), context));
+          size_t entries = 0;
+          const auto* list = rd_kafka_ConfigResource_configs(one, &entries);
+          for (const rd_kafka_ConfigEntry_t* entry : std::span(list, entries)) {
+            const char* value = rd_kafka_ConfigEntry_value(entry);
+            if (value != nullptr) config[rd_kafka_ConfigEntry_name(entry)] = value;
+          }
+        }
+        return Status::Ok();
+      });
+  if (!status.ok()) return status;
+  return config;
+}
+
+}  // namespace coho::kafka

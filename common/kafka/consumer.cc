@@ -1,0 +1,287 @@
+#include "common/kafka/consumer.h"
+
+#include <librdkafka/rdkafka.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "common/base/log.h"
+#include "common/kafka/client.h"
+#include "common/kafka/errors.h"
+#include "common/kafka/partition_list.h"
+
+namespace coho::kafka {
+
+static_assert(Consumer::kBegin == RD_KAFKA_OFFSET_BEGINNING &&
+              Consumer::kEnd == RD_KAFKA_OFFSET_END);
+
+namespace {
+
+constexpr Duration kSeekTimeout = std::chrono::seconds(10);
+// How long a poll may take to find out what became of an offset that does not exist.
+constexpr Duration kRangeTimeout = std::chrono::seconds(5);
+
+const rd_kafka_message_t* Raw(const void* message) {
+  return static_cast<const rd_kafka_message_t*>(message);
+}
+
+std::string NameOf(const std::string& topic, int32_t partition) {
+  return "topic " + topic + " partition " + std::to_string(partition);
+}
+
+ClientSettings Settings(const ClientConfig& config, const ConsumerOptions& options) {
+  return {
+      .defaults =
+          {
+              // By default the fetcher sleeps a second whenever a partition's queue is full, and the loop starves.
+              {"fetch.queue.backoff.ms", "5"},
+              {"queued.min.messages", "200000"},
+              // A fetch that waits holds up the first records of a partition that is added meanwhile.
+              {"fetch.wait.max.ms", "100"},
+          },
+      .fixed =
+          {
+              // Assignment needs the name of some group, even where none is used.
+              {"group.id", options.group_id.empty() ? config.client_id : options.group_id},
+              {"enable.auto.commit", "false"},
+              {"enable.auto.offset.store", "false"},
+              {"enable.partition.eof", options.end_of_partition ? "true" : "false"},
+              // Also makes Committed() wait for offsets of pending transactions.
+              {"isolation.level", options.read_committed ? "read_committed" : "read_uncommitted"},
+              {"auto.offset.reset", "error"},
+              {"queued.max.messages.kbytes",
+               std::to_string(std::max<int64_t>(1, options.queued_bytes_max >> 10))},
+          },
+  };
+}
+
+}  // namespace
+
+Record::Record(const void* message)
+    : message_(message),
+      topic_(Raw(message)->rkt),
+      offset_(Raw(message)->offset),
+      partition_(Raw(message)->partition),
+      is_end_(Raw(message)->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
+  if (is_end_) return;  // the payload of an event is its text
+  key_ = static_cast<const char*>(Raw(message)->key);
+  key_size_ = static_cast<uint32_t>(Raw(message)->key_len);
+  value_ = static_cast<const char*>(Raw(message)->payload);
+  value_size_ = static_cast<uint32_t>(Raw(message)->len);
+}
+
+std::string_view Record::topic() const { return rd_kafka_topic_name(Raw(message_)->rkt); }
+
+int64_t Record::timestamp_ms() const { return rd_kafka_message_timestamp(Raw(message_), nullptr); }
+
+std::vector<Header> Record::headers() const {
+  std::vector<Header> headers;
+  rd_kafka_headers_t* list = nullptr;
+  if (is_end_ || rd_kafka_message_headers(Raw(message_), &list) != RD_KAFKA_RESP_ERR_NO_ERROR)
+    return headers;
+  const char* name = nullptr;
+  const void* value = nullptr;
+  size_t size = 0;
+  for (size_t i = 0;
+       rd_kafka_header_get_all(list, i, &name, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR; ++i) {
+    headers.push_back({name, {static_cast<const char*>(value), size}});
+  }
+  return headers;
+}
+
+RecordBatch::RecordBatch(size_t capacity) : messages_(std::max<size_t>(capacity, 1)) {
+  records_.reserve(messages_.size());
+}
+
+RecordBatch::~RecordBatch() { Clear(); }
+
+void RecordBatch::Clear() {
+  // records_ holds every message that messages_ was left with.
+  for (const Record& record : records_) {
+    rd_kafka_message_destroy(static_cast<rd_kafka_message_t*>(const_cast<void*>(record.message_)));
+  }
+  records_.clear();
+  client_.reset();
+}
+
+struct Consumer::Impl {
+  std::shared_ptr<Client> client;  // shared with the batches that hold its records
+  rd_kafka_queue_t* queue = nullptr;
+  bool read_committed = true;
+
+  ~Impl() {
+    if (queue != nullptr) rd_kafka_queue_destroy(queue);
+  }
+
+  Status OnPartitionError(Consumer& self, const rd_kafka_message_t& event);
+};
+
+Consumer::Consumer() : impl_(std::make_unique<Impl>()) {}
+Consumer::~Consumer() = default;
+
+Result<std::unique_ptr<Consumer>> Consumer::Create(const ClientConfig& config,
+                                                   const ConsumerOptions& options) {
+  COHO_ASSIGN_OR_RETURN(std::unique_ptr<Client> client,
+                        Client::Create(RD_KAFKA_CONSUMER, config, Settings(config, options)));
+  std::unique_ptr<Consumer> consumer(new Consumer);
+  consumer->impl_->client = std::move(client);
+  consumer->impl_->read_committed = options.read_committed;
+  consumer->impl_->queue = rd_kafka_queue_get_consumer(consumer->impl_->client->get());
+  return consumer;
+}
+
+Status Consumer::Assign(const std::map<TopicPartition, int64_t>& positions) {
+  if (positions.empty()) return Status::Ok();
+  const PartitionList list = ToList(positions);
+  return TakeError(rd_kafka_incremental_assign(impl_->client->get(), list.get()),
+                   "assigning partitions");
+}
+
+Status Consumer::Unassign(const std::vector<TopicPartition>& partitions) {
+  if (partitions.empty()) return Status::Ok();
+  const PartitionList list = ToList(partitions);
+  return TakeError(rd_kafka_incremental_unassign(impl_->client->get(), list.get()),
+                   "unassigning partitions");
+}
+
+Status Consumer::Seek(const TopicPartition& partition, int64_t offset) {
+  const std::string context = "seeking in " + NameOf(partition.topic, partition.partition);
+  return impl_->client->Await(kSeekTimeout, context, [&](int timeout_ms) {
+    const PartitionList list = ToList(std::map<TopicPartition, int64_t>{{partition, offset}});
+    COHO_RETURN_IF_ERROR(
+        TakeError(rd_kafka_seek_partitions(impl_->client->get(), list.get(), timeout_ms), context));
+    const rd_kafka_resp_err_t error = list->elems[0].err;
+    // A partition that was assigned a moment ago is not fetched yet.
+    if (error == RD_KAFKA_RESP_ERR__STATE)
+      return Unavailable(context + ": the partition is not being read");
+    return ToStatus(error, context);
+  });
+}
+
+Status Consumer::Poll(Duration timeout, RecordBatch* batch) {
+  batch->Clear();
+  auto** messages = reinterpret_cast<rd_kafka_message_t**>(batch->messages_.data());
+  const size_t capacity = batch->messages_.size();
+  // librdkafka waits for a full batch, so only the first record is waited for.
+  ssize_t count = rd_kafka_consume_batch_queue(impl_->queue, 0, messages, capacity);
+  if (count == 0 && timeout > Duration::zero()) {
+    count = rd_kafka_consume_batch_queue(impl_->queue, ToMillis(timeout), messages, 1);
+    if (count == 1 && capacity > 1) {
+      count += std::max<ssize_t>(
+          0, rd_kafka_consume_batch_queue(impl_->queue, 0, messages + 1, capacity - 1));
+    }
+  }
+  impl_->client->Serve(0);
+  Status status = impl_->client->TakeFailure();
+  if (count < 0) return status.ok() ? ToStatus(rd_kafka_last_error(), "reading records") : status;
+
+  if (count > 0) batch->client_ = impl_->client;
+  for (ssize_t i = 0; i < count; ++i) {
+    rd_kafka_message_t* message = messages[i];
+    if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR ||
+        message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
+      batch->records_.emplace_back(message);
+      continue;
+    }
+    Status problem = impl_->OnPartitionError(*this, *message);
+    if (status.ok()) status = std::move(problem);
+    rd_kafka_message_destroy(message);
+  }
+  return status;
+}
+
+Status Consumer::Impl::OnPartitionError(Consumer& self, const rd_kafka_message_t& event) {
+  const std::string topic = event.rkt == nullptr ? "" : rd_kafka_topic_name(event.rkt);
+  const std::string where =
+      event.rkt == nullptr ? "reading records" : NameOf(topic, event.partition);
+  const Status problem = {CodeOf(event.err), where + ": " + rd_kafka_message_errstr(&event)};
+
+  if (event.err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET && event.rkt != nullptr) {
+    const TopicPartition partition{topic, event.partition};
+    COHO_ASSIGN_OR_RETURN(const OffsetRange range, self.QueryRange(partition, kRangeTimeout));
+    if (event.offset >= 0 && event.offset < range.begin) {
+      LogWarn("records were deleted before they were read; going on with the first that exists",
+              {{"topic", topic},
+               {"partition", event.partition},
+               {"offset", event.offset},
+               {"first", range.begin}});
+      return self.Seek(partition, range.begin);
+    }
+    return Corruption(where + ": offset " + std::to_string(event.offset) + " lies beyond the end " +
+                      std::to_string(range.end) + ": the topic lost records or was created anew");
+  }
+  switch (problem.code()) {
+    case Code::kUnauthenticated:
+    case Code::kNotFound:
+    case Code::kFenced:
+      return problem;
+    default:
+      LogWarn("Kafka reports a problem with a partition; it is tried again", {{"error", problem}});
+      return Status::Ok();
+  }
+}
+
+Result<std::map<TopicPartition, int64_t>> Consumer::Committed(
+    const std::vector<TopicPartition>& partitions, Duration timeout) {
+  std::map<TopicPartition, int64_t> offsets;
+  if (partitions.empty()) return offsets;
+  constexpr std::string_view kContext = "reading committed offsets";
+  Status status = impl_->client->Await(timeout, kContext, [&](int timeout_ms) {
+    const PartitionList list = ToList(partitions);
+    COHO_RETURN_IF_ERROR(
+        ToStatus(rd_kafka_committed(impl_->client->get(), list.get(), timeout_ms), kContext));
+    offsets.clear();
+    for (const rd_kafka_topic_partition_t& at : Elements(list)) {
+      COHO_RETURN_IF_ERROR(
+          ToStatus(at.err, std::string(kContext) + " of " + NameOf(at.topic, at.partition)));
+      if (at.offset >= 0) offsets[{at.topic, at.partition}] = at.offset;
+    }
+    return Status::Ok();
+  });
+  if (!status.ok()) return status;
+  return offsets;
+}
+
+Status Consumer::Commit(const std::map<TopicPartition, int64_t>& offsets) {
+  if (offsets.empty()) return Status::Ok();
+  const PartitionList list = ToList(offsets);
+  const Status status = ToStatus(rd_kafka_commit(impl_->client->get(), list.get(), /*async=*/0),
+                                 "committing offsets");
+  if (status.ok()) return status;
+  impl_->client->Serve(0);
+  const Status failure = impl_->client->TakeFailure();
+  return failure.ok() ? status : failure.WithContext("committing offsets");
+}
+
+Result<OffsetRange> Consumer::QueryRange(const TopicPartition& partition, Duration timeout) {
+  const std::string context =
+      "asking for the range of " + NameOf(partition.topic, partition.partition);
+  OffsetRange range;
+  Status status = impl_->client->Await(timeout, context, [&](int timeout_ms) -> Status {
+    // The watermarks that librdkafka asks for by itself end at the high watermark, behind open transactions; ListOffsets knows
+    // of isolation.
+    OffsetQuery query{.partition = partition, .read_committed = impl_->read_committed};
+    query.what = RD_KAFKA_OFFSET_SPEC_EARLIEST;
+    COHO_ASSIGN_OR_RETURN(range.begin, ListOffset(impl_->client->get(), query, timeout_ms));
+    query.what = RD_KAFKA_OFFSET_SPEC_LATEST;
+    COHO_ASSIGN_OR_RETURN(range.end, ListOffset(impl_->client->get(), query, timeout_ms));
+    return Status::Ok();
+  });
+  if (!status.ok()) return status;
+  return range;
+}
+
+std::optional<OffsetRange> Consumer::CachedRange(const TopicPartition& partition) const {
+  int64_t begin = 0;
+  int64_t end = 0;
+  const rd_kafka_resp_err_t error = rd_kafka_get_watermark_offsets(
+      impl_->client->get(), partition.topic.c_str(), partition.partition, &begin, &end);
+  // The end is the high watermark: with an open transaction it is ahead of what read_committed shows. The begin is known only
+  // after librdkafka had a reason to ask for it.
+  if (error != RD_KAFKA_RESP_ERR_NO_ERROR || end < 0) return std::nullopt;
+  return OffsetRange{.begin = std::max<int64_t>(begin, 0), .end = end};
+}
+
+void* Consumer::native() const { return impl_->client->get(); }
+
+}  // namespace coho::kafka

@@ -1,0 +1,273 @@
+#include "worker/store/task_store.h"
+
+#include <doctest/doctest.h>
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "tests/unit/worker_store/memory_engine.h"
+
+namespace coho {
+namespace {
+
+using testing::MemoryEngine;
+using Changes = std::vector<std::pair<std::string, std::optional<std::string>>>;
+
+struct Fixture {
+  explicit Fixture(int64_t overlay_bytes_max = 1 << 20, bool changelog = true) {
+    auto owned = std::make_unique<MemoryEngine>(&disk);
+    engine = owned.get();
+    store = std::make_unique<TaskStore>(TaskStore::Options{.spec = {.name = "s", .changelog = changelog},
+                                                           .marker = {"ns.job", "topic", 3, 100, 1000},
+                                                           .overlay_bytes_max = overlay_bytes_max},
+                                        std::move(owned));
+  }
+  Changes Take() {
+    Changes changes;
+    const Status status = store->TakeChanges([&](std::string_view key, std::optional<std::string_view> value) {
+      changes.emplace_back(key, value ? std::optional<std::string>(*value) : std::nullopt);
+      return Status::Ok();
+    });
+    CHECK(status.ok());
+    return changes;
+  }
+  void Commit(std::optional<int64_t> position) {
+    Take();
+    store->Committed(position, FromUnixMillis(2000));
+  }
+  std::string All() {
+    std::string all;
+    for (const auto it = store->Range({}, {}); it->Valid(); it->Next()) {
+      all += std::string(it->key()) + "=" + std::string(it->value()) + " ";
+    }
+    return all;
+  }
+
+  MemoryEngine::Disk disk;
+  MemoryEngine* engine = nullptr;
+  std::unique_ptr<TaskStore> store;
+};
+
+TEST_CASE("TaskStore: a task reads its own writes at once, the engine does not have them") {
+  Fixture f;
+  CHECK_FALSE(f.store->Get("a").has_value());
+  f.store->Put("a", "1");
+  CHECK(f.store->Get("a") == "1");
+  f.store->Put("a", "a value that is longer than the memory the first one got, by far");
+  CHECK(f.store->Get("a") == "a value that is longer than the memory the first one got, by far");
+  f.store->Remove("a");
+  CHECK_FALSE(f.store->Get("a").has_value());
+  f.store->Put("a", "");
+  CHECK(f.store->Get("a") == "");
+  CHECK(f.engine->content().values.empty());
+}
+
+TEST_CASE("TaskStore: the changelog gets each changed key once, with its last value, removals as such") {
+  Fixture f;
+  f.store->Put("b", "1");
+  f.store->Put("a", "1");
+  f.store->Put("b", "2");
+  f.store->Remove("c");
+  CHECK(f.store->changed_keys() == 3);
+  CHECK(f.Take() == Changes{{"b", "2"}, {"a", "1"}, {"c", std::nullopt}});
+  CHECK(f.store->changed_keys() == 0);
+  CHECK(f.Take().empty());
+  f.store->Committed(103, FromUnixMillis(2000));
+  f.store->Put("a", "2");
+  CHECK(f.Take() == Changes{{"a", "2"}});
+}
+
+TEST_CASE("TaskStore: removing what is known to be absent is no change") {
+  Fixture f;
+  CHECK_FALSE(f.store->Get("a").has_value());
+  f.store->Remove("a");
+  CHECK(f.store->changed_keys() == 0);
+}
+
+TEST_CASE("TaskStore: a change that could not be sent is still a change") {
+  Fixture f;
+  f.store->Put("a", "1");
+  f.store->Put("b", "1");
+  int sent = 0;
+  const Status status = f.store->TakeChanges([&](std::string_view, std::optional<std::string_view>) {
+    return ++sent == 2 ? Unavailable("no broker") : Status::Ok();
+  });
+  CHECK(status.code() == Code::kUnavailable);
+  CHECK(f.Take() == Changes{{"b", "1"}});
+}
+
+TEST_CASE("TaskStore: a change after TakeChanges belongs to the next commit") {
+  Fixture f;
+  f.store->Put("a", "1");
+  CHECK(f.Take() == Changes{{"a", "1"}});
+  f.store->Put("a", "2");
+  f.store->Committed(101, FromUnixMillis(2000));
+  CHECK(f.store->changed_keys() == 1);
+  CHECK(f.Take() == Changes{{"a", "2"}});
+  f.store->Committed(102, FromUnixMillis(2000));
+  REQUIRE(f.store->WriteBack().ok());
+  CHECK(f.engine->content().values.at("a") == "2");
+  CHECK(f.engine->content().marker->position == 102);
+}
+
+TEST_CASE("TaskStore: a write-back brings values and marker in one batch, once per hot key") {
+  Fixture f;
+  for (int i = 1; i <= 100; ++i) {
+    f.store->Put("hot", std::to_string(i));
+    f.Commit(100 + i);
+  }
+  f.store->Remove("gone");
+  f.Commit(201);
+  CHECK(f.engine->batches == 0);
+  REQUIRE(f.store->WriteBack().ok());
+  CHECK(f.engine->batches == 1);
+  CHECK(f.engine->content().values == decltype(f.engine->content().values){{"hot", "100"}});
+  CHECK(f.engine->content().marker == StoreMarker{"ns.job", "topic", 3, 201, 2000});
+  CHECK(f.store->dirty_bytes() == 0);
+  REQUIRE(f.store->WriteBack().ok());
+  CHECK(f.engine->batches == 1);  // nothing to write
+
+  const int gets = f.engine->gets;
+  CHECK(f.store->Get("hot") == "100");
+  CHECK(f.engine->gets == gets);  // clean values stay as a cache
+}
+
+TEST_CASE("TaskStore: a large write-back comes in several batches, the marker only with the last") {
+  Fixture f(64 << 20);
+  const std::string value(1 << 20, 'v');
+  for (int i = 0; i < 20; ++i) f.store->Put("k" + std::to_string(i), value);
+  f.Commit(120);
+  REQUIRE(f.store->WriteBack().ok());
+  CHECK(f.engine->batches == 3);
+  CHECK(f.engine->content().values.size() == 20);
+  CHECK(f.engine->content().marker->position == 120);
+}
+
+TEST_CASE("TaskStore: an idle store writes its marker now and then") {
+  Fixture f;
+  f.store->Committed(std::nullopt, FromUnixMillis(1000 + 59 * 60 * 1000));
+  REQUIRE(f.store->WriteBack().ok());
+  CHECK(f.engine->batches == 0);
+  f.store->Committed(std::nullopt, FromUnixMillis(1000 + 60 * 60 * 1000));
+  REQUIRE(f.store->WriteBack().ok());
+  CHECK(f.engine->content().marker == StoreMarker{"ns.job", "topic", 3, 100, 1000 + 60 * 60 * 1000});
+}
+
+TEST_CASE("TaskStore: without changelog nothing is sent, and values are written back all the same") {
+  Fixture f(1 << 20, /*changelog=*/false);
+  f.store->Put("a", "1");
+  CHECK(f.store->changed_keys() == 1);
+  CHECK(f.Take().empty());
+  f.store->Committed(std::nullopt, FromUnixMillis(2000));
+  REQUIRE(f.store->WriteBack().ok());
+  CHECK(f.engine->content().values.at("a") == "1");
+}
+
+TEST_CASE("TaskStore: knows since when it is dirty") {
+  Fixture f;
+  const auto at = [](int64_t n) { return MonotonicTime(Duration(n)); };
+  CHECK_FALSE(f.store->dirty_since().has_value());
+  f.store->NoteTime(at(1));
+  f.store->Put("a", "1");
+  f.store->NoteTime(at(2));
+  f.store->Put("b", "1");
+  CHECK(f.store->dirty_since() == at(1));
+  f.Commit(102);
+  CHECK(f.store->dirty_since() == at(1));
+  REQUIRE(f.store->WriteBack().ok());
+  CHECK_FALSE(f.store->dirty_since().has_value());
+}
+
+TEST_CASE("TaskStore: an engine's error stays and keeps the loop from committing") {
+  Fixture f;
+  f.engine->failure = Corruption("bad block");
+  CHECK_FALSE(f.store->Get("a").has_value());
+  f.engine->failure = Status::Ok();
+  CHECK(f.store->status().code() == Code::kCorruption);
+  CHECK(f.store->status().code() == Code::kCorruption);
+  CHECK_FALSE(f.store->Get("a").has_value());
+}
+
+TEST_CASE("TaskStore: a failed write-back keeps what is dirty") {
+  Fixture f;
+  f.store->Put("a", "1");
+  f.Commit(101);
+  f.engine->failure = ResourceExhausted("disk full");
+  CHECK(f.store->WriteBack().code() == Code::kResourceExhausted);
+  CHECK(f.store->Get("a") == "1");
+  f.engine->failure = Status::Ok();
+  REQUIRE(f.store->WriteBack().ok());
+  CHECK(f.engine->content().values.at("a") == "1");
+}
+
+TEST_CASE("TaskStore: iteration merges memory over engine and hides what is removed") {
+  Fixture f;
+  for (const char* key : {"b", "d", "f"}) f.store->Put(key, "old");
+  f.Commit(103);
+  REQUIRE(f.store->WriteBack().ok());
+  f.store->Put("a", "new");
+  f.store->Put("b", "new");
+  f.store->Remove("d");
+  f.store->Put("e", "new");
+  f.store->Remove("z");
+  CHECK(f.All() == "a=new b=new e=new f=old ");
+  std::string range;
+  for (const auto it = f.store->Range("b", "f"); it->Valid(); it->Next()) range += it->key();
+  CHECK(range == "be");
+  CHECK_FALSE(f.store->Range("x", "y")->Valid());
+}
+
+TEST_CASE("TaskStore: writing during an iteration does not break it") {
+  Fixture f;
+  for (int i = 0; i < 50; ++i) f.store->Put("k" + std::to_string(100 + i), "v");
+  f.Commit(150);
+  REQUIRE(f.store->WriteBack().ok());
+  int visited = 0;
+  std::string last;
+  for (const auto it = f.store->Range({}, {}); it->Valid(); it->Next()) {
+    const std::string key(it->key());
+    CHECK(key > last);
+    last = key;
+    ++visited;
+    f.store->Put(key, "changed");
+    f.store->Remove("k100");
+    f.store->Put("a" + std::to_string(visited), "behind the iterator");
+  }
+  CHECK(visited == 50);
+}
+
+TEST_CASE("TaskStore: at its budget it asks for a write-back; afterwards hot keys stay cached") {
+  constexpr int64_t kBudget = 64 << 10;
+  Fixture f(kBudget);
+  int written = 0;
+  while (!f.store->over_budget()) f.store->Put("key" + std::to_string(written++), "value");
+  CHECK(written > 100);
+  CHECK(f.store->overlay_bytes() <= kBudget);
+  f.Commit(100 + written);
+  REQUIRE(f.store->WriteBack().ok());
+  CHECK_FALSE(f.store->over_budget());
+
+  // Many cold keys pass by; ten hot ones are read again and again.
+  for (int i = 0; i < 20000; ++i) {
+    (void)f.store->Get("cold" + std::to_string(i));
+    (void)f.store->Get("key" + std::to_string(i % 10));
+    CHECK(f.store->overlay_bytes() <= kBudget + 1024);
+  }
+  const int gets = f.engine->gets;
+  for (int i = 0; i < 10; ++i) CHECK(f.store->Get("key" + std::to_string(i)) == "value");
+  CHECK(f.engine->gets == gets);
+}
+
+TEST_CASE("TaskStore: after ReleaseEngine nothing uncommitted is left") {
+  Fixture f;
+  f.store->Put("a", "1");
+  const auto engine = f.store->ReleaseEngine();
+  CHECK(static_cast<MemoryEngine*>(engine.get())->content().values.empty());
+  CHECK(f.store->changed_keys() == 0);
+}
+
+}  // namespace
+}  // namespace coho

@@ -1,0 +1,29 @@
+// What /livez, /readyz and /startz answer. Pure.
+//
+//   live     every thread went round within the bound. Kafka being away is not death: waiting for it counts as going round
+//   started  the job is read and the threads live; a restore that takes hours is no reason to kill a worker
+//   ready    the assignment is known and every task that it gives is running
+#pragma once
+
+#include <span>
+#include <string>
+
+#include "common/base/clock.h"
+#include "worker/member/worker_status.h"
+
+namespace coho {
+
+struct Health {
+  bool ok = false;
+  std::string text;  // for people, one line
+};
+
+struct ThreadProgress {
+  std::string name;
+  MonotonicTime last;
+};
+
+[[nodiscard]] Health Liveness(std::span<const ThreadProgress> threads, MonotonicTime now, Duration bound);
+[[nodiscard]] Health Readiness(const WorkerStatus& status);
+
+}  // namespace coho

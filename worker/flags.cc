@@ -1,0 +1,101 @@
+#include "worker/flags.h"
+
+#include <CLI/CLI.hpp>
+#include <charconv>
+#include <cstdio>
+#include <cstdlib>
+#include <map>
+
+#include "worker/exit_codes.h"
+#include "worker/sdk/task.h"
+
+namespace coho {
+namespace {
+
+constexpr const char* kFooter = R"(Exit codes:
+  0 stopped by SIGTERM or SIGINT, everything committed     1 a defect of Coho
+  64 wrong flags    65 broken job file or unknown task     69 Kafka unreachable or topic missing
+  70 user code failed    73 state directory not writable   74 its disk fails    75 it is in use
+  77 Kafka refuses the credentials
+A second signal ends the process at once.)";
+
+std::string FromEnvironment(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? "" : value;
+}
+
+// "HOST:PORT", ":PORT" for all interfaces.
+std::string ParseAddress(const std::string& text, WorkerFlags* flags) {
+  const size_t colon = text.rfind(':');
+  int port = -1;
+  if (colon != std::string::npos) {
+    const char* end = text.data() + text.size();
+    const auto [stop, error] = std::from_chars(text.data() + colon + 1, end, port);
+    if (error != std::errc() || stop != end) port = -1;
+  }
+  if (port < 0 || port > 65535) return "found \"" + text + "\", need HOST:PORT, or :PORT for all addresses";
+  flags->http_host = colon == 0 ? "0.0.0.0" : text.substr(0, colon);
+  flags->http_port = port;
+  return "";
+}
+
+}  // namespace
+
+std::string WorkerVersion() { return COHO_VERSION; }
+
+std::variant<WorkerFlags, int> ParseFlags(int argc, char** argv) {
+  WorkerFlags flags;
+  int worker = 0;
+  bool list_tasks = false;
+  std::string coordinator = "in-process";
+  std::string level = "info";
+  std::string format = "auto";
+  CLI::App app("Runs tasks of a Coho job.", "coho-worker");
+  app.footer(kFooter);
+  app.set_version_flag("--version", WorkerVersion());
+  app.add_flag("--list-tasks", list_tasks, "Print the names that spec.task.name may have, and end");
+  app.add_option("--job", flags.job_file, "Job file, YAML or JSON")->type_name("FILE");
+  app.add_option("--worker-id", worker, "Number of this worker, 0 to spec.workers.count - 1")
+      ->envname("COHO_WORKER_ID")->check(CLI::NonNegativeNumber)->capture_default_str();
+  app.add_option("--coordinator", coordinator,
+                 "in-process: decide here which worker runs what; operator: someone else does")
+      ->check(CLI::IsMember({"in-process", "operator"}))->capture_default_str();
+  app.add_option("--state-dir", flags.state_dir, "Where stores live (default ./coho-state/<job>/worker-<id>)")
+      ->type_name("DIR");
+  app.add_option("--http-address", "Metrics, health and /v1/tasks (default 127.0.0.1:8080; :8080 is all addresses)")
+      ->type_name("HOST:PORT")
+      ->each([&flags](const std::string& text) {
+        if (const std::string error = ParseAddress(text, &flags); !error.empty()) {
+          throw CLI::ValidationError("--http-address", error);
+        }
+      });
+  app.add_option("--kafka-secret-dir", flags.kafka_secret_dir, "Directory with a file per secret Kafka property")
+      ->type_name("DIR");
+  app.add_option("--bootstrap-servers", flags.bootstrap_servers, "Instead of spec.kafka.bootstrapServers")
+      ->type_name("HOST:PORT,...");
+  app.add_option("--log-level", level, "debug, info, warn or error")
+      ->check(CLI::IsMember({"debug", "info", "warn", "error"}))->capture_default_str();
+  app.add_option("--log-format", format, "text, json, or auto: text on a terminal")
+      ->check(CLI::IsMember({"auto", "text", "json"}))->capture_default_str();
+  try {
+    app.parse(argc, argv);
+    if (!list_tasks && flags.job_file.empty()) throw CLI::RequiredError("--job");
+  } catch (const CLI::ParseError& e) {
+    return app.exit(e) == 0 ? kExitOk : kExitUsage;
+  }
+  if (list_tasks) {
+    for (const std::string& name : RegisteredTasks()) std::printf("%s\n", name.c_str());
+    return kExitOk;
+  }
+  flags.worker = WorkerId(worker);
+  flags.in_process_coordinator = coordinator == "in-process";
+  flags.log_level = ParseLogLevel(level).value();
+  flags.log_format = format == "json" ? LogFormat::kJson : format == "text" ? LogFormat::kText : LogFormat::kAuto;
+  flags.node = FromEnvironment("COHO_NODE_NAME");
+  flags.zone = FromEnvironment("COHO_ZONE");
+  flags.pod = FromEnvironment("COHO_POD_NAME");
+  flags.volume = FromEnvironment("COHO_VOLUME");
+  return flags;
+}
+
+}  // namespace coho

@@ -48,6 +48,7 @@ std::variant<WorkerFlags, int> ParseFlags(int argc, char** argv) {
   int worker = 0;
   bool list_tasks = false;
   std::string coordinator = "in-process";
+  std::string address = "127.0.0.1:8080";
   std::string level = "info";
   std::string format = "auto";
   CLI::App app("Runs tasks of a Coho job.", "coho-worker");
@@ -62,13 +63,10 @@ std::variant<WorkerFlags, int> ParseFlags(int argc, char** argv) {
       ->check(CLI::IsMember({"in-process", "operator"}))->capture_default_str();
   app.add_option("--state-dir", flags.state_dir, "Where stores live (default ./coho-state/<job>/worker-<id>)")
       ->type_name("DIR");
-  app.add_option("--http-address", "Metrics, health and /v1/tasks (default 127.0.0.1:8080; :8080 is all addresses)")
+  app.add_option("--http-address", address, "Metrics, health and /v1/tasks; :8080 is all addresses")
       ->type_name("HOST:PORT")
-      ->each([&flags](const std::string& text) {
-        if (const std::string error = ParseAddress(text, &flags); !error.empty()) {
-          throw CLI::ValidationError("--http-address", error);
-        }
-      });
+      ->check([&flags](const std::string& text) { return ParseAddress(text, &flags); })
+      ->capture_default_str();
   app.add_option("--kafka-secret-dir", flags.kafka_secret_dir, "Directory with a file per secret Kafka property")
       ->type_name("DIR");
   app.add_option("--bootstrap-servers", flags.bootstrap_servers, "Instead of spec.kafka.bootstrapServers")
@@ -79,13 +77,16 @@ std::variant<WorkerFlags, int> ParseFlags(int argc, char** argv) {
       ->check(CLI::IsMember({"auto", "text", "json"}))->capture_default_str();
   try {
     app.parse(argc, argv);
-    if (!list_tasks && flags.job_file.empty()) throw CLI::RequiredError("--job");
   } catch (const CLI::ParseError& e) {
     return app.exit(e) == 0 ? kExitOk : kExitUsage;
   }
   if (list_tasks) {
     for (const std::string& name : RegisteredTasks()) std::printf("%s\n", name.c_str());
     return kExitOk;
+  }
+  if (flags.job_file.empty()) {
+    std::fprintf(stderr, "--job is required: a job file, YAML or JSON\nRun with --help for more information.\n");
+    return kExitUsage;
   }
   flags.worker = WorkerId(worker);
   flags.in_process_coordinator = coordinator == "in-process";

@@ -36,7 +36,8 @@ json Environment(const StreamJob& job, WorkerId worker) {
   for (size_t i = user.size(); i-- > 0;) {
     const std::string name = user[i]["name"];
     if (!seen.insert(name).second) continue;
-    extra.insert(extra.begin(), {{"name", name}, {"value", user[i].value("value", "")}});
+    const json entry = {{"name", name}, {"value", user[i].value("value", "")}};
+    extra.insert(extra.begin(), entry);
   }
   env.insert(env.end(), extra.begin(), extra.end());
   return env;

@@ -22,7 +22,7 @@ std::optional<std::string_view> Envelope::header(std::string_view name) const {
     }
     return std::nullopt;
   }
-  for (const kafka::Header& header : record_.headers()) {
+  for (const kafka::Header& header : record_->headers()) {
     if (header.name == name) return header.value;
   }
   return std::nullopt;

@@ -12,7 +12,7 @@
 
 #include "worker/store/engine.h"
 
-namespace coho::testing {
+namespace coho::test {
 
 class MemoryEngine final : public Engine {
  public:
@@ -83,4 +83,4 @@ class MemoryEngine final : public Engine {
   Content content_;
 };
 
-}  // namespace coho::testing
+}  // namespace coho::test

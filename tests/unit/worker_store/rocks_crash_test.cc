@@ -128,7 +128,7 @@ TEST_CASE("RocksEngine: after kill -9 the store equals the replay of its changel
   const unsigned seed = std::random_device{}();
   CAPTURE(seed);
   std::mt19937 random(seed);
-  const testing::TempDirectory directory;
+  const test::TempDirectory directory;
   size_t kill_at = 0;
   int64_t last_position = 0;
   for (int round = 0; round < 6; ++round) {

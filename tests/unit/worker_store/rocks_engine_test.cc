@@ -16,7 +16,7 @@ namespace coho {
 namespace {
 
 namespace fs = std::filesystem;
-using testing::TempDirectory;
+using test::TempDirectory;
 
 const StoreMarker kMarker{"ns.job", "topic", 2, 42, 1000};
 

@@ -15,7 +15,7 @@
 namespace coho {
 namespace {
 
-using testing::MemoryEngine;
+using test::MemoryEngine;
 using Values = std::map<std::string, std::string, std::less<>>;
 
 // A changelog as Kafka has it: a control record behind each transaction takes an offset, too.

@@ -13,7 +13,7 @@
 namespace coho {
 namespace {
 
-using testing::MemoryEngine;
+using test::MemoryEngine;
 using Changes = std::vector<std::pair<std::string, std::optional<std::string>>>;
 
 struct Fixture {

@@ -7,7 +7,7 @@
 #include <filesystem>
 #include <string>
 
-namespace coho::testing {
+namespace coho::test {
 
 class TempDirectory {
  public:
@@ -28,4 +28,4 @@ class TempDirectory {
   std::filesystem::path path_;
 };
 
-}  // namespace coho::testing
+}  // namespace coho::test

@@ -1,0 +1,97 @@
+#include <doctest/doctest.h>
+
+#include "tests/integration/kafka/clients.h"
+
+namespace coho::test {
+namespace {
+
+std::unique_ptr<kafka::Admin> NewAdmin(const kafka::ClientConfig& config = BrokerConfig()) {
+  auto admin = kafka::Admin::Create(config);
+  REQUIRE_MESSAGE(admin.ok(), admin.status().ToString());
+  return *std::move(admin);
+}
+
+TEST_CASE("Admin: creates topics with their configuration; one that exists is left as it is") {
+  const auto admin = NewAdmin();
+  const std::string name = UniqueName("a-create");
+  const std::string missing = UniqueName("a-missing");
+  REQUIRE_OK(admin->Create(
+      {{.name = name, .partitions = 3, .config = {{"cleanup.policy", "compact"}}}}, seconds(30)));
+  REQUIRE_OK(admin->Create({{.name = name, .partitions = 5}}, seconds(30)));
+  const auto found = admin->Describe({name, missing}, seconds(30));
+  REQUIRE_MESSAGE(found.ok(), found.status().ToString());
+  REQUIRE(found->size() == 1);
+  CHECK(found->at(name).partitions == 3);
+  CHECK(admin->TopicConfig(name, seconds(30)).value().at("cleanup.policy") == "compact");
+  CHECK(admin->TopicConfig(missing, seconds(30)).status().code() == Code::kNotFound);
+  REQUIRE_OK(admin->Delete({name, missing}, seconds(30)));
+  for (int i = 0; i < 300 && !admin->Describe({name}, seconds(30)).value().empty(); ++i) {
+  }
+  CHECK(admin->Describe({name}, seconds(30)).value().empty());
+}
+
+TEST_CASE("Admin: what Kafka does not accept is InvalidArgument and names the topic") {
+  const auto admin = NewAdmin();
+  const std::string name = UniqueName("a-bad");
+  const Status config =
+      admin->Create({{.name = name, .config = {{"cleanup.policy", "moonphase"}}}}, seconds(30));
+  CHECK(config.code() == Code::kInvalidArgument);
+  CHECK(config.message().find(name) != std::string::npos);
+  const Status replicas = admin->Create({{.name = name, .replication_factor = 99}}, seconds(30));
+  CHECK(replicas.code() == Code::kInvalidArgument);
+  CHECK(replicas.message().find(name) != std::string::npos);
+}
+
+TEST_CASE("Credentials: right ones work") {
+  REQUIRE_OK(NewAdmin(SaslConfig("coho-secret"))->Describe({"x"}, seconds(30)).status());
+}
+
+TEST_CASE(
+    "Credentials: wrong ones are kUnauthenticated within 10 s, in every client, and no message "
+    "holds the password") {
+  const kafka::ClientConfig config = SaslConfig("hunter2");
+  const auto start = std::chrono::steady_clock::now();
+  Status status;
+  SUBCASE("admin") { status = NewAdmin(config)->Describe({"x"}, seconds(60)).status(); }
+  SUBCASE("producer") {
+    const auto producer = kafka::Producer::Create(config, {.transactional_id = "x"});
+    REQUIRE(producer.ok());
+    status = (*producer)->InitTransactions(seconds(60));
+  }
+  SUBCASE("committed offsets") {
+    const auto consumer = kafka::Consumer::Create(config, {.group_id = "x"});
+    REQUIRE(consumer.ok());
+    status = (*consumer)->Committed({{"x", 0}}, seconds(60)).status();
+  }
+  SUBCASE("poll") {
+    const auto consumer = kafka::Consumer::Create(config, {.group_id = "x"});
+    REQUIRE(consumer.ok());
+    REQUIRE_OK((*consumer)->Assign({{{"x", 0}, 0}}));
+    kafka::RecordBatch batch(10);
+    for (int i = 0; i < 300 && status.ok(); ++i)
+      status = (*consumer)->Poll(milliseconds(100), &batch);
+  }
+  SUBCASE("fencing") { status = kafka::FenceTransactionalId(config, "x", seconds(60)); }
+  CAPTURE(status.ToString());
+  CHECK(status.code() == Code::kUnauthenticated);
+  CHECK(status.message().find(SaslBootstrap()) != std::string::npos);
+  CHECK(status.message().find("hunter2") == std::string::npos);
+  CHECK(std::chrono::steady_clock::now() - start < seconds(10));
+}
+
+TEST_CASE("Unreachable: kUnavailable, and the message names the servers") {
+  for (const char* servers : {"127.0.0.1:1", "no-such-host.invalid:9092"}) {
+    const kafka::ClientConfig config{.bootstrap_servers = servers};
+    const Status described = NewAdmin(config)->Describe({"x"}, seconds(3)).status();
+    CAPTURE(described.ToString());
+    CHECK(described.code() == Code::kUnavailable);
+    CHECK(described.message().find(servers) != std::string::npos);
+    const Status fenced = kafka::FenceTransactionalId(config, "x", seconds(3));
+    CAPTURE(fenced.ToString());
+    CHECK(fenced.code() == Code::kUnavailable);
+    CHECK(fenced.message().find(servers) != std::string::npos);
+  }
+}
+
+}  // namespace
+}  // namespace coho::test

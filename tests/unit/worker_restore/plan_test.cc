@@ -1,0 +1,95 @@
+#include "worker/restore/plan.h"
+
+#include <doctest/doctest.h>
+
+#include <chrono>
+#include <string>
+#include <vector>
+
+namespace coho {
+namespace {
+
+using std::chrono::hours;
+
+constexpr int64_t kNowMillis = 1'763'720'000'000;
+
+RestoreInput Input() {
+  return {.job_id = "web.visits",
+          .changelog_topic = "changelog",
+          .partition = 3,
+          .marker = StoreMarker{"web.visits", "changelog", 3, 150, kNowMillis - 3'600'000},
+          .begin = 100,
+          .end = 200,
+          .delete_retention = hours(24),
+          .now = FromUnixMillis(kNowMillis)};
+}
+
+TEST_CASE("PlanRestore: every branch") {
+  struct Row {
+    const char* name;
+    void (*change)(RestoreInput*);
+    RestoreMode mode;
+    int64_t from;
+    int64_t to;
+    std::string reason;  // part of it
+  };
+  constexpr auto kUse = RestoreMode::kUseLocal;
+  constexpr auto kReplay = RestoreMode::kReplayFromMarker;
+  constexpr auto kWipe = RestoreMode::kWipeAndReplay;
+  const int64_t day = 24 * 3'600'000;
+  static_assert(kNowMillis > 0);
+  const std::vector<Row> rows = {
+      {"behind", [](RestoreInput*) {}, kReplay, 150, 200, "behind"},
+      {"at the end", [](RestoreInput* in) { in->marker->position = 200; }, kUse, 200, 200, "end"},
+      {"at the begin", [](RestoreInput* in) { in->marker->position = 100; }, kReplay, 100, 200, "behind"},
+      {"one before the begin", [](RestoreInput* in) { in->marker->position = 99; }, kWipe, 100, 200, "begins"},
+      {"one after the end", [](RestoreInput* in) { in->marker->position = 201; }, kWipe, 100, 200, "another one now"},
+      {"no marker", [](RestoreInput* in) { in->marker.reset(); }, kWipe, 100, 200, "no local state"},
+      {"no marker, empty changelog", [](RestoreInput* in) { in->marker.reset(), in->end = 100; }, kUse, 100, 100, "new"},
+      {"no marker, changelog that was never written", [](RestoreInput* in) { in->marker.reset(), in->begin = in->end = 0; },
+       kUse, 0, 0, "new"},
+      {"corrupt", [](RestoreInput* in) { in->marker.reset(), in->corrupt = true; }, kWipe, 100, 200, "corrupt"},
+      {"corrupt, empty changelog", [](RestoreInput* in) { in->marker.reset(), in->corrupt = true, in->end = 100; }, kWipe, 100,
+       100, "corrupt"},
+      {"other job", [](RestoreInput* in) { in->marker->job_id = "web.clients"; }, kWipe, 100, 200, "another job"},
+      {"other job, at the end", [](RestoreInput* in) { in->marker->job_id = "web.clients", in->marker->position = 200; }, kWipe,
+       100, 200, "another job"},
+      {"other topic", [](RestoreInput* in) { in->marker->changelog_topic = "other"; }, kWipe, 100, 200, "another changelog"},
+      {"other partition", [](RestoreInput* in) { in->marker->partition = 4; }, kWipe, 100, 200, "another partition"},
+      {"topic made anew", [](RestoreInput* in) { in->begin = in->end = 0; }, kWipe, 0, 0, "another one now"},
+      {"exactly as old as tombstones are kept", [](RestoreInput* in) { in->marker->commit_time_ms = kNowMillis - day; }, kReplay,
+       150, 200, "behind"},
+      {"older than tombstones are kept", [](RestoreInput* in) { in->marker->commit_time_ms = kNowMillis - day - 1; }, kWipe, 100,
+       200, "tombstones"},
+      {"old, but at the end", [](RestoreInput* in) { in->marker->commit_time_ms = 0, in->marker->position = 200; }, kUse, 200,
+       200, "end"},
+      {"written by a clock ahead of ours", [](RestoreInput* in) { in->marker->commit_time_ms = kNowMillis + day; }, kReplay, 150,
+       200, "behind"},
+      {"tombstones kept for ever", [](RestoreInput* in) { in->marker->commit_time_ms = 0, in->delete_retention = Duration::max() / 4; },
+       kReplay, 150, 200, "behind"},
+      {"no changelog, new", [](RestoreInput* in) { in->changelog_topic.clear(), in->begin = in->end = 0, in->marker.reset(); }, kUse,
+       0, 0, "new"},
+      {"no changelog, own marker", [](RestoreInput* in) { in->changelog_topic.clear(), in->begin = in->end = 0; }, kUse, 0, 0,
+       "no changelog"},
+      {"no changelog, other job's marker",
+       [](RestoreInput* in) { in->changelog_topic.clear(), in->begin = in->end = 0, in->marker->job_id = "x.y"; }, kWipe, 0, 0,
+       "another job"},
+      {"no changelog, corrupt",
+       [](RestoreInput* in) { in->changelog_topic.clear(), in->begin = in->end = 0, in->marker.reset(), in->corrupt = true; }, kWipe,
+       0, 0, "corrupt"},
+  };
+  for (const Row& row : rows) {
+    CAPTURE(row.name);
+    RestoreInput input = Input();
+    row.change(&input);
+    const RestorePlan plan = PlanRestore(input);
+    CAPTURE(plan.reason);
+    CHECK(RestoreModeName(plan.mode) == RestoreModeName(row.mode));
+    CHECK(plan.from == row.from);
+    CHECK(plan.to == row.to);
+    CHECK(plan.reason.find(row.reason) != std::string_view::npos);
+  }
+}
+
+}  // namespace
+}  // namespace coho

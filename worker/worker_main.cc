@@ -1,0 +1,166 @@
+// The life of a worker process: flags, job, signals, exit code. Declared in worker/sdk/task.h.
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <sstream>
+#include <string>
+#include <utility>
+#include <variant>
+
+#include "common/base/log.h"
+#include "worker/exit_codes.h"
+#include "worker/flags.h"
+#include "worker/sdk/task.h"
+#include "worker/tasks/builtin.h"
+#include "worker/worker.h"
+
+namespace coho {
+namespace {
+
+// Below Kubernetes' default grace period of 30 s.
+constexpr Duration kDrainMost = std::chrono::seconds(25);
+constexpr Duration kDrainMostAfterFailure = std::chrono::seconds(5);
+
+// The one line that says why, and the same for `kubectl describe pod`.
+int Die(const Failure& failure) {
+  LogError("worker ends", {{"reason", failure.message}, {"exit_code", failure.exit_code}});
+  // Only where it exists: nothing is created outside of a pod.
+  const int fd = ::open("/dev/termination-log", O_WRONLY | O_TRUNC | O_CLOEXEC);
+  if (fd >= 0) {
+    const std::string line = failure.message + "\n";
+    [[maybe_unused]] const ssize_t written = ::write(fd, line.data(), line.size());
+    ::close(fd);
+  }
+  return failure.exit_code;
+}
+
+Result<Job> LoadJob(const std::string& path) {
+  std::ifstream in(path);
+  if (!in) return InvalidArgument("job file " + path + " cannot be read");
+  std::ostringstream text;
+  text << in.rdbuf();
+  const std::string content = std::move(text).str();
+  const size_t first = content.find_first_not_of(" \t\r\n");
+  const bool json = first != std::string::npos && content[first] == '{';
+  auto job = json ? ParseJobJson(content) : ParseJobYaml(content);
+  if (!job.ok()) return job.status().WithContext("job file " + path);
+  return job;
+}
+
+// Signals arrive at a file descriptor, so that one poll waits for them and for the worker.
+class Signals {
+ public:
+  Signals() {
+    sigemptyset(&set_);
+    sigaddset(&set_, SIGTERM);
+    sigaddset(&set_, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &set_, nullptr);  // threads started later inherit it
+    signal(SIGPIPE, SIG_IGN);
+    signals_ = ::signalfd(-1, &set_, SFD_CLOEXEC | SFD_NONBLOCK);
+    wake_ = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  }
+  ~Signals() {
+    ::close(signals_);
+    ::close(wake_);
+  }
+  void Wake() {
+    const uint64_t one = 1;
+    [[maybe_unused]] const ssize_t written = ::write(wake_, &one, sizeof one);
+  }
+  // Waits for a signal, a Wake or the timeout; how many signals came.
+  int Wait(Duration timeout) {
+    pollfd fds[] = {{.fd = signals_, .events = POLLIN, .revents = 0}, {.fd = wake_, .events = POLLIN, .revents = 0}};
+    ::poll(fds, 2, static_cast<int>(std::chrono::duration_cast<std::chrono::milliseconds>(timeout).count()));
+    uint64_t count = 0;
+    [[maybe_unused]] const ssize_t woken = ::read(wake_, &count, sizeof count);
+    int received = 0;
+    signalfd_siginfo info;
+    while (::read(signals_, &info, sizeof info) == static_cast<ssize_t>(sizeof info)) ++received;
+    return received;
+  }
+
+ private:
+  sigset_t set_;
+  int signals_ = -1;
+  int wake_ = -1;
+};
+
+int RunWorker(Worker::Options options) {
+  Signals signals;
+  options.wake = [&signals] { signals.Wake(); };
+  Worker worker(std::move(options));
+  if (const Failure failure = worker.Start(); failure.exit_code != kExitOk) return Die(failure);
+
+  int exit_code = kExitOk;
+  bool draining = false;
+  MonotonicTime deadline;
+  const auto drain = [&](Duration most) {
+    draining = true;
+    deadline = Clock::Real().Now() + most;
+    worker.Drain();
+  };
+  for (;;) {
+    const int received = signals.Wait(std::chrono::milliseconds(500));
+    if (received > 0 && draining) std::_Exit(128 + SIGTERM);
+    if (received > 0) {
+      LogInfo("draining", {{"within_seconds", std::chrono::duration_cast<std::chrono::seconds>(kDrainMost).count()}});
+      drain(kDrainMost);
+    }
+    if (const auto failure = worker.failure(); failure && exit_code == kExitOk) {
+      exit_code = Die(*failure);
+      if (!draining) drain(kDrainMostAfterFailure);
+    }
+    if (worker.drained()) break;
+    if (draining && Clock::Real().Now() >= deadline) {
+      if (exit_code == kExitOk) {
+        exit_code = Die({kExitKafkaUnavailable, "not everything could be committed in time; the rest is replayed at the next start"});
+      }
+      break;
+    }
+  }
+  if (exit_code == kExitOk) LogInfo("worker ended, everything is committed");
+  return exit_code;
+}
+
+}  // namespace
+
+int WorkerMain(int argc, char** argv) {
+  RegisterBuiltinTasks();
+  auto parsed = ParseFlags(argc, argv);
+  if (const int* exit_code = std::get_if<int>(&parsed)) return *exit_code;
+  WorkerFlags flags = std::get<WorkerFlags>(std::move(parsed));
+  InitLogging(flags.log_format, flags.log_level);
+
+  auto job = LoadJob(flags.job_file);
+  if (!job.ok()) return Die({kExitJobFile, job.status().message()});
+  if (!flags.bootstrap_servers.empty()) job->kafka.bootstrap_servers = flags.bootstrap_servers;
+  const TaskFactory* factory = FindTask(job->task.name);
+  if (factory == nullptr) {
+    std::string names;
+    for (const std::string& name : RegisteredTasks()) names += (names.empty() ? "" : ", ") + name;
+    return Die({kExitJobFile, "spec.task.name: found \"" + job->task.name + "\", this worker knows: " + names});
+  }
+  kafka::ClientConfig kafka{.bootstrap_servers = job->kafka.bootstrap_servers,
+                            .properties = job->kafka.properties,
+                            .client_id = "coho-" + job->id.ToString() + "-worker-" + ToString(flags.worker)};
+  if (!flags.kafka_secret_dir.empty()) {
+    auto secrets = kafka::ReadSecretDirectory(flags.kafka_secret_dir);
+    if (!secrets.ok()) return Die({kExitUsage, "--kafka-secret-dir: " + secrets.status().message()});
+    kafka.secrets = std::move(secrets).value();
+  }
+  LogInfo("worker starts", {{"job", job->id.ToString()},
+                            {"task", job->task.name},
+                            {"worker", flags.worker},
+                            {"version", WorkerVersion()},
+                            {"coordinator", flags.in_process_coordinator ? "in-process" : "operator"}});
+  return RunWorker({.job = std::move(job).value(), .factory = *factory, .flags = std::move(flags), .kafka = std::move(kafka), .wake = {}});
+}
+
+}  // namespace coho

@@ -13,6 +13,7 @@ constexpr Duration kLongestRetry = std::chrono::seconds(15);
 constexpr Duration kCreationSettles = std::chrono::milliseconds(100);
 constexpr Duration kRecheckInterval = std::chrono::seconds(30);
 constexpr Duration kTickInterval = std::chrono::milliseconds(200);
+constexpr Duration kHeardInterval = std::chrono::milliseconds(250);
 
 // What decides about topics: a change needs another look at them, and another coordinator.
 bool SameTopics(const Job& a, const Job& b) {
@@ -50,6 +51,7 @@ CoordinatorOptions JobRunner::OptionsFor(const JobModel& model) const {
 }
 
 void JobRunner::SetProblem(std::optional<JobProblem> problem) {
+  if (problem != problem_) changed_ = true;
   if (problem && problem != problem_) {
     LogWarn("job has a problem",
             {{"job", job_.id.ToString()}, {"reason", problem->reason}, {"message", problem->message}});
@@ -88,6 +90,7 @@ void JobRunner::OnHeartbeat(int64_t offset, std::string_view value) {
     }
     return;
   }
+  heard_ = true;
   Take(coordinator_->OnHeartbeat(*beat, offset < live_from_, clock_->Now(), Wall()));
 }
 
@@ -131,6 +134,7 @@ void JobRunner::Run(const TopicPlan& plan, TopicFacts facts) {
   CoordinatorState stored = facts_.stored;
   if (stored.model != plan.model) stored.model.reset();  // inputs or stores were added: pinned anew
   coordinator_.emplace(OptionsFor(plan.model), plan.model, std::move(stored), clock_->Now());
+  changed_ = true;
   LogInfo("coordinating job", {{"job", job_.id.ToString()},
                                {"tasks", plan.model.tasks},
                                {"generation", coordinator_->assignment().generation}});
@@ -139,6 +143,7 @@ void JobRunner::Run(const TopicPlan& plan, TopicFacts facts) {
 }
 
 void JobRunner::Halt() {
+  changed_ = true;
   coordinator_.reset();
   to_do_.clear();
   doubtful_.reset();
@@ -195,12 +200,14 @@ Status JobRunner::Step() {
   if (!coordinator_) return Status::Ok();
   if (now >= tick_at_) {
     tick_at_ = now + kTickInterval;
+    heard_ = true;  // what time alone changes
     Take(coordinator_->OnTick(now, Wall()));
   }
   return Perform();
 }
 
 void JobRunner::Take(CoordinatorActions actions) {
+  if (!actions.empty()) changed_ = true;
   for (CoordinatorAction& action : actions) to_do_.push_back(std::move(action));
 }
 
@@ -242,6 +249,15 @@ Status JobRunner::Write(const WriteRecords& write) {
     doubtful_ = write;
   }
   return Status::Ok();
+}
+
+bool JobRunner::TakeChanged() {
+  const MonotonicTime now = clock_->Now();
+  if (!changed_ && !(heard_ && now - told_at_ >= kHeardInterval)) return false;
+  changed_ = false;
+  heard_ = false;
+  told_at_ = now;
+  return true;
 }
 
 JobView JobRunner::View() const {

@@ -42,6 +42,8 @@ class JobRunner {
   // Nothing has to be asked of Kafka before this time.
   [[nodiscard]] bool PreparationDue() const { return !coordinator_ && clock_->Now() >= retry_at_; }
   [[nodiscard]] JobView View() const;
+  // Whether the view may have changed since the last call. Mere heartbeats count only a few times a second.
+  [[nodiscard]] bool TakeChanged();
 
  private:
   void Prepare();
@@ -76,6 +78,9 @@ class JobRunner {
   Duration retry_after_;
   MonotonicTime recheck_at_;
   MonotonicTime tick_at_;
+  bool changed_ = true;
+  bool heard_ = false;
+  MonotonicTime told_at_;
 };
 
 }  // namespace coho

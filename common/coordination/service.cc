@@ -117,6 +117,7 @@ void CoordinationService::Impl::StepJobs() {
 void CoordinationService::Impl::Publish() {
   std::vector<JobId> changed;
   for (const auto& [id, runner] : runners) {
+    if (!runner->TakeChanged()) continue;
     JobView view = runner->View();
     const std::lock_guard lock(mutex);
     JobView& published = views[id];

@@ -61,6 +61,7 @@ Code CodeOf(rd_kafka_resp_err_t error) {
 
     case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
     case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
+    case RD_KAFKA_RESP_ERR__NOENT:  // how asking for offsets of a missing topic fails
     case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
       return Code::kNotFound;
 

@@ -66,7 +66,7 @@ void Producer::Impl::OnDelivery(rd_kafka_t* handle, const rd_kafka_message_t* me
   }
   self->failed_delivery = {code, "a record for topic " +
                                      std::string(rd_kafka_topic_name(message->rkt)) +
-                                     " was not delivered: " + rd_kafka_message_errstr(message)};
+                                     " was not delivered: " + rd_kafka_err2str(message->err)};
 }
 
 Producer::Producer() : impl_(std::make_unique<Impl>()) {}

@@ -30,7 +30,8 @@ struct StatefulSetFacts {
   std::string name;
   ObjectFacts object;
   std::string template_hash;  // annotation coho.dev/template-hash of spec.template
-  bool observed = false;      // status.observedGeneration >= metadata.generation: its controller knows this template
+  bool observed =
+      false;  // status.observedGeneration >= metadata.generation: its controller knows this template
   bool delete_claim_with_set = false;  // persistentVolumeClaimRetentionPolicy.whenDeleted: Delete
   bool deleting = false;
 };
@@ -38,28 +39,31 @@ struct StatefulSetFacts {
 struct PodFacts {
   std::string name;
   std::string uid;
-  std::string node;  // empty: not scheduled
+  std::string node;      // empty: not scheduled
   bool running = false;  // the worker container runs
   bool ready = false;    // condition Ready
   bool deleting = false;
   int32_t restarts = 0;
-  std::string waiting_reason;   // of the worker container: CrashLoopBackOff, ImagePullBackOff, ...; empty: not waiting
+  std::string
+      waiting_reason;  // of the worker container: CrashLoopBackOff, ImagePullBackOff, ...; empty: not waiting
   std::string waiting_message;
-  std::optional<int32_t> exit_code;  // of its latest termination (state.terminated, else lastState.terminated)
-  std::string exit_reason;           // OOMKilled, Error, Completed
-  std::string exit_message;          // termination message
-  std::string unschedulable;         // message of condition PodScheduled=False; empty: none
+  std::optional<int32_t>
+      exit_code;  // of its latest termination (state.terminated, else lastState.terminated)
+  std::string exit_reason;    // OOMKilled, Error, Completed
+  std::string exit_message;   // termination message
+  std::string unschedulable;  // message of condition PodScheduled=False; empty: none
   std::optional<WallTime> unschedulable_since;  // its last transition
-  std::string template_hash;         // annotation coho.dev/template-hash
+  std::string template_hash;                    // annotation coho.dev/template-hash
 };
 
 struct VolumeFacts {
   std::string claim;
   std::string claim_uid;
   bool claim_deleting = false;
-  bool owned_by_set = false;  // the claim has an owner reference to a StatefulSet: it goes when the set goes
-  std::string volume;         // PersistentVolume; empty: not bound
-  std::string node;           // the only node that the volume's node affinity admits; empty: none or several
+  bool owned_by_set =
+      false;  // the claim has an owner reference to a StatefulSet: it goes when the set goes
+  std::string volume;  // PersistentVolume; empty: not bound
+  std::string node;  // the only node that the volume's node affinity admits; empty: none or several
   std::string zone;
 };
 
@@ -67,7 +71,8 @@ struct NodeFacts {
   std::string hostname;  // label kubernetes.io/hostname
   std::string zone;
   bool ready = true;
-  std::optional<WallTime> not_ready_since;  // last transition of condition Ready, when it is not True
+  std::optional<WallTime>
+      not_ready_since;  // last transition of condition Ready, when it is not True
   bool unschedulable = false;
   bool out_of_service = false;  // taint node.kubernetes.io/out-of-service
 };
@@ -83,7 +88,8 @@ struct Observed {
   std::optional<JobView> coordination;  // nullopt: the service does not have the job (yet)
   // Why the service cannot be given the job, although its spec is fine: its Secret is missing, or cannot be read.
   std::optional<JobProblem> connection_problem;
-  std::string write_error;  // what the API server said to the latest apply that it refused; empty: none
+  std::string
+      write_error;  // what the API server said to the latest apply that it refused; empty: none
   std::map<WorkerId, StatefulSetFacts> sets;
   std::map<WorkerId, PodFacts> pods;
   std::map<WorkerId, VolumeFacts> volumes;

@@ -69,9 +69,10 @@ Status CheckPodTemplate(const json& pod_template) {
     } else if (key == "priorityClassName") {
       if (!value.is_string()) return WrongShape(path, value, "text");
     } else {
-      return InvalidArgument(path +
-                             ": unknown field; allowed are labels, annotations, nodeSelector, tolerations, "
-                             "imagePullSecrets, priorityClassName and env");
+      return InvalidArgument(
+          path +
+          ": unknown field; allowed are labels, annotations, nodeSelector, tolerations, "
+          "imagePullSecrets, priorityClassName and env");
     }
   }
   return Status::Ok();

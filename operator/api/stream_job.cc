@@ -27,7 +27,8 @@ std::string JobPart(const json& object) {
   const json part = {
       {"apiVersion", Child(object, "apiVersion")},
       {"kind", Child(object, "kind")},
-      {"metadata", {{"name", Child(metadata, "name")}, {"namespace", Child(metadata, "namespace")}}},
+      {"metadata",
+       {{"name", Child(metadata, "name")}, {"namespace", Child(metadata, "namespace")}}},
       {"spec", Child(object, "spec")},
   };
   return part.dump(-1, ' ', false, json::error_handler_t::replace);
@@ -41,7 +42,8 @@ Result<StreamJob> ParseStreamJob(const json& object) {
   result.id = {.ns = Text(metadata, "namespace"), .name = Text(metadata, "name")};
   result.uid = Text(metadata, "uid");
   if (result.id.ns.empty() || result.id.name.empty() || result.uid.empty()) {
-    return InvalidArgument("not a StreamJob: metadata.name, metadata.namespace or metadata.uid is missing");
+    return InvalidArgument(
+        "not a StreamJob: metadata.name, metadata.namespace or metadata.uid is missing");
   }
   if (const json& generation = Child(metadata, "generation"); generation.is_number_integer()) {
     result.generation = generation.get<int64_t>();
@@ -56,7 +58,8 @@ Result<StreamJob> ParseStreamJob(const json& object) {
   if (const json& status = Child(object, "status"); status.is_object()) result.status = status;
 
   const json& workers = Child(Child(object, "spec"), "workers");
-  if (result.error = CheckPodTemplate(Child(workers, "template")); !result.error.ok()) return result;
+  if (result.error = CheckPodTemplate(Child(workers, "template")); !result.error.ok())
+    return result;
   if (result.error = CheckResources(Child(workers, "resources")); !result.error.ok()) return result;
   if (Child(workers, "template").is_object()) result.template_spec = Child(workers, "template");
   if (Child(workers, "resources").is_object()) result.resources = Child(workers, "resources");
@@ -67,7 +70,8 @@ Result<StreamJob> ParseStreamJob(const json& object) {
     return result;
   }
   if (job->image.empty()) {  // the model admits it: a worker without Kubernetes needs none
-    result.error = InvalidArgument("spec.image: found none, need the worker image to run, such as coho-worker:1.0");
+    result.error = InvalidArgument(
+        "spec.image: found none, need the worker image to run, such as coho-worker:1.0");
     return result;
   }
   result.job = std::move(job).value();

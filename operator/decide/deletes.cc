@@ -7,7 +7,10 @@ namespace coho {
 namespace {
 
 DeleteAction Delete(const ObjectType& type, const std::string& name, const std::string& uid) {
-  return {.api_version = std::string(type.api_version), .kind = std::string(type.kind), .name = name, .uid = uid};
+  return {.api_version = std::string(type.api_version),
+          .kind = std::string(type.kind),
+          .name = name,
+          .uid = uid};
 }
 
 }  // namespace
@@ -16,7 +19,8 @@ bool DeletesClaimWithSet(const Job& job, bool leaving) {
   return leaving ? job.storage.delete_when_scaled : job.storage.delete_when_deleted;
 }
 
-void DeleteEmptiedWorkers(const Observed& observed, const std::set<WorkerId>& leaving, ReconcilePlan* plan) {
+void DeleteEmptiedWorkers(const Observed& observed, const std::set<WorkerId>& leaving,
+                          ReconcilePlan* plan) {
   const bool delete_claim = observed.job.job->storage.delete_when_scaled;
   for (const WorkerId id : leaving) {
     const auto set = observed.sets.find(id);
@@ -36,23 +40,27 @@ void DeleteEmptiedWorkers(const Observed& observed, const std::set<WorkerId>& le
     plan->deletes.push_back(Delete(kStatefulSetType, set->second.name, set->second.object.uid));
     plan->events.push_back({.reason = "WorkerRemoved",
                             .action = "DeleteStatefulSet",
-                            .note = "worker " + ToString(id) + " owns no task any more and is removed; its volume is " +
+                            .note = "worker " + ToString(id) +
+                                    " owns no task any more and is removed; its volume is " +
                                     (delete_claim ? "deleted" : "kept")});
   }
 }
 
-void ReplaceLostWorkers(const Observed& observed, const std::map<WorkerId, std::string>& lost, ReconcilePlan* plan) {
+void ReplaceLostWorkers(const Observed& observed, const std::map<WorkerId, std::string>& lost,
+                        ReconcilePlan* plan) {
   if (observed.job.job->failover.lost_node_policy != LostNodePolicy::kReplace) return;
   for (const auto& [id, node] : lost) {
     const auto volume = observed.volumes.find(id);
-    const bool volume_lost = volume != observed.volumes.end() && IsNodeLost(observed, volume->second.node);
+    const bool volume_lost =
+        volume != observed.volumes.end() && IsNodeLost(observed, volume->second.node);
     if (volume_lost && !volume->second.claim_deleting) {
       plan->deletes.push_back(Delete(kClaimType, volume->second.claim, volume->second.claim_uid));
-      plan->events.push_back({.warning = true,
-                              .reason = "StateVolumeAbandoned",
-                              .action = "DeletePersistentVolumeClaim",
-                              .note = "worker " + ToString(id) + ": claim " + volume->second.claim + " on lost node " + node +
-                                      " is deleted; the state is restored from the changelog on another node"});
+      plan->events.push_back(
+          {.warning = true,
+           .reason = "StateVolumeAbandoned",
+           .action = "DeletePersistentVolumeClaim",
+           .note = "worker " + ToString(id) + ": claim " + volume->second.claim + " on lost node " +
+                   node + " is deleted; the state is restored from the changelog on another node"});
     }
     const auto pod = observed.pods.find(id);
     if (pod == observed.pods.end()) continue;
@@ -64,7 +72,8 @@ void ReplaceLostWorkers(const Observed& observed, const std::map<WorkerId, std::
   }
 }
 
-void ReplaceOutdatedPods(const Observed& observed, const std::vector<WorkerId>& workers, ReconcilePlan* plan) {
+void ReplaceOutdatedPods(const Observed& observed, const std::vector<WorkerId>& workers,
+                         ReconcilePlan* plan) {
   for (const WorkerId id : workers) {
     const PodFacts& pod = observed.pods.at(id);
     plan->deletes.push_back(Delete(kPodType, pod.name, pod.uid));

@@ -17,7 +17,8 @@ struct Place {
 // The tasks whose state counts: those it is to run; of a worker that is given none, those it last had.
 bool Counts(const JobView& view, WorkerId worker, TaskId task, const TaskLocality& place) {
   const auto part = view.assignment.workers.find(worker);
-  if (part == view.assignment.workers.end() || part->second.active.empty()) return place.worker == worker;
+  if (part == view.assignment.workers.end() || part->second.active.empty())
+    return place.worker == worker;
   return std::binary_search(part->second.active.begin(), part->second.active.end(), task);
 }
 
@@ -31,7 +32,8 @@ Place PlaceOfMostState(const JobView& view, WorkerId worker) {
     if (place.node.empty() || !Counts(view, worker, task, place)) continue;
     Sum& sum = nodes[place.node];
     // An empty store makes a home, too; the first of two equal nodes wins.
-    if (__builtin_add_overflow(sum.bytes, std::max<int64_t>(place.bytes, 0) + 1, &sum.bytes)) sum.bytes = INT64_MAX;
+    if (__builtin_add_overflow(sum.bytes, std::max<int64_t>(place.bytes, 0) + 1, &sum.bytes))
+      sum.bytes = INT64_MAX;
     if (sum.zone.empty()) sum.zone = place.zone;
   }
   Place best;
@@ -46,7 +48,8 @@ Place PlaceOfMostState(const JobView& view, WorkerId worker) {
 
 Place PlaceOf(const Observed& observed, WorkerId worker) {
   const auto volume = observed.volumes.find(worker);
-  if (volume != observed.volumes.end() && !volume->second.node.empty() && !volume->second.claim_deleting) {
+  if (volume != observed.volumes.end() && !volume->second.node.empty() &&
+      !volume->second.claim_deleting) {
     return {volume->second.node, volume->second.zone};
   }
   return observed.coordination ? PlaceOfMostState(*observed.coordination, worker) : Place();

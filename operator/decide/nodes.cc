@@ -8,7 +8,8 @@ namespace {
 
 // How long an unready node is waited for; nullopt: for ever.
 std::optional<Duration> PatienceWithNodes(const Observed& observed) {
-  if (!observed.job.job || observed.job.job->failover.lost_node_policy != LostNodePolicy::kReplace) return std::nullopt;
+  if (!observed.job.job || observed.job.job->failover.lost_node_policy != LostNodePolicy::kReplace)
+    return std::nullopt;
   return observed.job.job->failover.lost_node_timeout;
 }
 
@@ -24,11 +25,13 @@ bool IsNodeLost(const Observed& observed, const std::string& node) {
 }
 
 std::optional<std::string> LostNodeOf(const Observed& observed, WorkerId worker) {
-  if (const auto pod = observed.pods.find(worker); pod != observed.pods.end() && IsNodeLost(observed, pod->second.node)) {
+  if (const auto pod = observed.pods.find(worker);
+      pod != observed.pods.end() && IsNodeLost(observed, pod->second.node)) {
     return pod->second.node;
   }
   const auto volume = observed.volumes.find(worker);
-  if (volume != observed.volumes.end() && IsNodeLost(observed, volume->second.node)) return volume->second.node;
+  if (volume != observed.volumes.end() && IsNodeLost(observed, volume->second.node))
+    return volume->second.node;
   return std::nullopt;
 }
 
@@ -41,7 +44,8 @@ std::optional<Duration> UntilNextNodeIsLost(const Observed& observed) {
   std::optional<Duration> soonest;
   for (const std::string& node : nodes) {
     const auto found = observed.nodes.find(node);
-    if (found == observed.nodes.end() || found->second.ready || !found->second.not_ready_since) continue;
+    if (found == observed.nodes.end() || found->second.ready || !found->second.not_ready_since)
+      continue;
     const Duration left = *patience - (observed.now - *found->second.not_ready_since);
     if (left > Duration::zero() && (!soonest || left < *soonest)) soonest = left;
   }
@@ -64,7 +68,8 @@ std::map<WorkerId, PodFact> PodFactsForCoordinator(const Observed& observed) {
     fact.running = pod->second.running;
     fact.node = pod->second.node;
     fact.node_lost = IsNodeLost(observed, pod->second.node);
-    if (const auto node = observed.nodes.find(fact.node); node != observed.nodes.end()) fact.zone = node->second.zone;
+    if (const auto node = observed.nodes.find(fact.node); node != observed.nodes.end())
+      fact.zone = node->second.zone;
   }
   return facts;
 }

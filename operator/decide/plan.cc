@@ -28,10 +28,12 @@ constexpr Duration kLagWrites = std::chrono::seconds(10);
 
 std::string TextAt(const json& object, const char* pointer) {
   const json::json_pointer path(pointer);
-  return object.contains(path) && object[path].is_string() ? object[path].get<std::string>() : std::string();
+  return object.contains(path) && object[path].is_string() ? object[path].get<std::string>()
+                                                           : std::string();
 }
 
-const ObjectFacts* FindObject(const Observed& observed, const std::string& kind, const std::string& name) {
+const ObjectFacts* FindObject(const Observed& observed, const std::string& kind,
+                              const std::string& name) {
   if (kind == kStatefulSetType.kind) {
     for (const auto& [id, set] : observed.sets) {
       if (set.name == name) return &set.object;
@@ -47,7 +49,8 @@ const ObjectFacts* FindObject(const Observed& observed, const std::string& kind,
 std::optional<JobProblem> FindForeignObject(const Observed& observed) {
   const auto problem = [&](const std::string& kind, const std::string& name) {
     return JobProblem{.reason = kNameTaken,
-                      .message = kind + " " + name + " exists and does not belong to this StreamJob; it is left alone; "
+                      .message = kind + " " + name +
+                                 " exists and does not belong to this StreamJob; it is left alone; "
                                  "delete it, or give the StreamJob another name"};
   };
   for (const auto& [key, object] : observed.objects) {
@@ -61,9 +64,11 @@ std::optional<JobProblem> FindForeignObject(const Observed& observed) {
 
 // The gravest first.
 std::optional<JobProblem> FindProblem(const Observed& observed) {
-  if (!observed.job.job) return JobProblem{.reason = kInvalidSpec, .message = observed.job.error.message()};
+  if (!observed.job.job)
+    return JobProblem{.reason = kInvalidSpec, .message = observed.job.error.message()};
   if (observed.connection_problem) return observed.connection_problem;
-  if (observed.coordination && observed.coordination->problem) return observed.coordination->problem;
+  if (observed.coordination && observed.coordination->problem)
+    return observed.coordination->problem;
   if (auto foreign = FindForeignObject(observed)) return foreign;
   if (!observed.write_error.empty()) {
     // Not blocking: the write has to be tried again.
@@ -78,7 +83,8 @@ Situation Judge(const Observed& observed) {
   Situation situation;
   situation.problem = FindProblem(observed);
   if (observed.job.job) {
-    for (WorkerId id(0); id.value() < observed.job.job->workers.count; id = id.Next()) situation.desired.insert(id);
+    for (WorkerId id(0); id.value() < observed.job.job->workers.count; id = id.Next())
+      situation.desired.insert(id);
   } else {
     for (const auto& [id, set] : observed.sets) situation.desired.insert(id);
   }
@@ -101,7 +107,8 @@ Situation Judge(const Observed& observed) {
 
 // Adds the object unless the cluster has it as it is, or has somebody else's under its name.
 void Apply(const Observed& observed, json object, ReconcilePlan* plan) {
-  const ObjectFacts* found = FindObject(observed, TextAt(object, "/kind"), TextAt(object, "/metadata/name"));
+  const ObjectFacts* found =
+      FindObject(observed, TextAt(object, "/kind"), TextAt(object, "/metadata/name"));
   if (found != nullptr) {
     if (found->controller_uid != observed.job.uid) return;
     if (!observed.repair && found->applied_hash == AppliedHash(object)) return;
@@ -119,8 +126,8 @@ void ApplyShared(const Observed& observed, ReconcilePlan* plan) {
 
 // Returns the desired workers' template hashes. While something blocks the job, existing workers are kept up to date, so that
 // a mended spec reaches them, but no new ones are made.
-std::map<WorkerId, std::string> ApplySets(const Observed& observed, const Situation& situation, bool blocked,
-                                          ReconcilePlan* plan) {
+std::map<WorkerId, std::string> ApplySets(const Observed& observed, const Situation& situation,
+                                          bool blocked, ReconcilePlan* plan) {
   std::map<WorkerId, std::string> templates;
   std::set<WorkerId> workers = situation.desired;
   for (const auto& [id, set] : observed.sets) workers.insert(id);
@@ -132,7 +139,8 @@ std::map<WorkerId, std::string> ApplySets(const Observed& observed, const Situat
     const WorkerPodOptions options{.worker = id,
                                    .home = HomeOf(observed, id),
                                    .image_pull_policy = observed.settings.image_pull_policy};
-    json set = MakeWorkerSet(observed.job, options, DeletesClaimWithSet(*observed.job.job, leaving));
+    json set =
+        MakeWorkerSet(observed.job, options, DeletesClaimWithSet(*observed.job.job, leaving));
     if (!leaving) templates[id] = TemplateHash(set["spec"]["template"]);
     Apply(observed, std::move(set), plan);
   }
@@ -156,6 +164,8 @@ void Act(const Observed& observed, Situation* situation, ReconcilePlan* plan) {
   situation->outdated = rollout.outdated;
   if (blocked) return;
   AnnounceNewWorkers(*situation, plan);
+  // What is deleted now could not come back, and what the coordinator knows may be old.
+  if (situation->kafka_is_away()) return;
   DeleteEmptiedWorkers(observed, situation->leaving, plan);
   ReplaceLostWorkers(observed, situation->lost, plan);
   std::vector<WorkerId> replace = rollout.replace;
@@ -177,7 +187,8 @@ void PlanStatus(const Observed& observed, const Situation& situation, ReconcileP
       return;
     }
   }
-  for (PlannedEvent& event : EventsOfChange(observed.job.status, status)) plan->events.push_back(std::move(event));
+  for (PlannedEvent& event : EventsOfChange(observed.job.status, status))
+    plan->events.push_back(std::move(event));
   plan->status = {{"apiVersion", std::string(kApiVersion)},
                   {"kind", std::string(kStreamJobKind)},
                   {"metadata", {{"name", observed.job.id.name}, {"namespace", observed.job.id.ns}}},
@@ -206,7 +217,8 @@ ReconcilePlan PlanReconcile(const Observed& observed) {
   plan.coordination = observed.job.job ? Coordination::kRun : Coordination::kKeep;
   Situation situation = Judge(observed);
   // Without the coordinator's view nothing is known of where the state is: what exists stays as it is.
-  if (observed.job.job && observed.coordination && observed.coordination->prepared) Act(observed, &situation, &plan);
+  if (observed.job.job && observed.coordination && observed.coordination->prepared)
+    Act(observed, &situation, &plan);
   PlanStatus(observed, situation, &plan);
   PlanRequeue(observed, &plan);
   return plan;

@@ -8,11 +8,10 @@
 
 #include <cstdint>
 #include <map>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <vector>
-
-#include <nlohmann/json.hpp>
 
 #include "common/base/clock.h"
 #include "common/coordination/coordinator.h"
@@ -25,22 +24,25 @@ struct DeleteAction {
   std::string api_version;
   std::string kind;
   std::string name;
-  std::string uid;                      // precondition
-  std::optional<int64_t> grace_period;  // seconds; 0: the node is lost, and Kafka fences what may still run there
+  std::string uid;  // precondition
+  std::optional<int64_t>
+      grace_period;  // seconds; 0: the node is lost, and Kafka fences what may still run there
   friend bool operator==(const DeleteAction&, const DeleteAction&) = default;
 };
 
 enum class Coordination {
-  kRun,     // CoordinationService::SetJob with job.job, SetPodFacts with pod_facts
-  kKeep,    // the spec cannot be used: what the service has goes on as it is; SetPodFacts if it has the job
+  kRun,  // CoordinationService::SetJob with job.job, SetPodFacts with pod_facts
+  kKeep,  // the spec cannot be used: what the service has goes on as it is; SetPodFacts if it has the job
   kForget,  // RemoveJob
 };
 
 struct ReconcilePlan {
-  std::vector<nlohmann::json> apply;    // full objects for server-side apply, in this order, before `deletes`
-  std::vector<DeleteAction> deletes;    // in this order
-  std::optional<nlohmann::json> status;  // full object for server-side apply on /status; nullopt: what is stored is right
-  std::vector<PlannedEvent> events;     // to be emitted after the writes succeeded
+  std::vector<nlohmann::json>
+      apply;  // full objects for server-side apply, in this order, before `deletes`
+  std::vector<DeleteAction> deletes;  // in this order
+  std::optional<nlohmann::json>
+      status;  // full object for server-side apply on /status; nullopt: what is stored is right
+  std::vector<PlannedEvent> events;  // to be emitted after the writes succeeded
   std::map<WorkerId, PodFact> pod_facts;
   Coordination coordination = Coordination::kKeep;
   std::optional<Duration> requeue_after;  // nullopt: wait for the next change

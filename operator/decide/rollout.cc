@@ -31,7 +31,9 @@ Rollout PlanRollout(const Observed& observed, const std::map<WorkerId, std::stri
     const auto pod = observed.pods.find(id);
     if (pod == observed.pods.end() || pod->second.template_hash == hash) continue;
     rollout.outdated.insert(id);
-    if (pod->second.deleting || IsNodeLost(observed, pod->second.node) || !WouldComeBackNew(observed, id, hash)) continue;
+    if (pod->second.deleting || IsNodeLost(observed, pod->second.node) ||
+        !WouldComeBackNew(observed, id, hash))
+      continue;
     if (!available) {
       rollout.replace.push_back(id);
     } else if (!next) {

@@ -19,6 +19,7 @@ struct Rollout {
 // `templates`: desired template hash per desired worker. A pod that is not ready loses nothing by being replaced and goes at
 // once, so that a broken rollout can be mended; a ready one goes only while all others are ready, the lowest id first. A set
 // whose controller has not seen the new template is waited for: it would bring back the old one.
-[[nodiscard]] Rollout PlanRollout(const Observed& observed, const std::map<WorkerId, std::string>& templates);
+[[nodiscard]] Rollout PlanRollout(const Observed& observed,
+                                  const std::map<WorkerId, std::string>& templates);
 
 }  // namespace coho

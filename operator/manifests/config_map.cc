@@ -40,13 +40,15 @@ std::string WorkerConfigHash(const Job& job) {
 json MakeAssignmentConfigMap(const StreamJob& job, const Assignment& assignment) {
   json workers = json::object();
   for (const auto& [id, worker] : assignment.workers) {
-    workers[ToString(id)] = {{"active", TaskNumbers(worker.active)}, {"standby", TaskNumbers(worker.standby)}};
+    workers[ToString(id)] = {{"active", TaskNumbers(worker.active)},
+                             {"standby", TaskNumbers(worker.standby)}};
   }
   const json content = {{"generation", assignment.generation.value()},
                         {"reason", assignment.reason},
                         {"workers", std::move(workers)}};
   json object = MakeObject(job, kConfigMapType, AssignmentConfigMapName(job.id.name));
-  object["data"] = {{std::string(kAssignmentKey), content.dump(-1, ' ', false, json::error_handler_t::replace)}};
+  object["data"] = {
+      {std::string(kAssignmentKey), content.dump(-1, ' ', false, json::error_handler_t::replace)}};
   return Sealed(std::move(object));
 }
 

@@ -1,10 +1,9 @@
 // The two ConfigMaps of a job: the job file that workers read, and the full assignment for people and tools. Pure.
 #pragma once
 
+#include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
-
-#include <nlohmann/json.hpp>
 
 #include "common/model/assignment.h"
 #include "common/model/job.h"
@@ -23,6 +22,7 @@ inline constexpr std::string_view kAssignmentKey = "assignment.json";
 [[nodiscard]] std::string WorkerConfigHash(const Job& job);
 
 // {"generation": 3, "reason": "...", "workers": {"0": {"active": [0, 2], "standby": []}, ...}}; changes with the generation only.
-[[nodiscard]] nlohmann::json MakeAssignmentConfigMap(const StreamJob& job, const Assignment& assignment);
+[[nodiscard]] nlohmann::json MakeAssignmentConfigMap(const StreamJob& job,
+                                                     const Assignment& assignment);
 
 }  // namespace coho

@@ -59,8 +59,10 @@ json Sealed(json object) {
 }
 
 std::string AppliedHash(const json& object) {
-  const json::json_pointer path = json::json_pointer("/metadata/annotations") / std::string(kAppliedHashAnnotation);
-  return object.contains(path) && object[path].is_string() ? object[path].get<std::string>() : std::string();
+  const json::json_pointer path =
+      json::json_pointer("/metadata/annotations") / std::string(kAppliedHashAnnotation);
+  return object.contains(path) && object[path].is_string() ? object[path].get<std::string>()
+                                                           : std::string();
 }
 
 }  // namespace coho

@@ -2,10 +2,9 @@
 // is what we would apply. Pure; same input, same bytes.
 #pragma once
 
+#include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
-
-#include <nlohmann/json.hpp>
 
 #include "operator/api/stream_job.h"
 
@@ -25,7 +24,8 @@ inline constexpr ObjectType kDisruptionBudgetType{"policy/v1", "PodDisruptionBud
 inline constexpr ObjectType kStatefulSetType{"apps/v1", "StatefulSet"};
 
 // apiVersion, kind and metadata: name, namespace, labels, and an owner reference, so that the object goes with its StreamJob.
-[[nodiscard]] nlohmann::json MakeObject(const StreamJob& job, const ObjectType& type, const std::string& name);
+[[nodiscard]] nlohmann::json MakeObject(const StreamJob& job, const ObjectType& type,
+                                        const std::string& name);
 
 // The labels that select all workers of a job, and those that every object carries.
 [[nodiscard]] nlohmann::json SelectorLabels(const JobId& job);

@@ -13,7 +13,8 @@ namespace {
 using nlohmann::json;
 
 json Prefer(int weight, std::string_view label, const std::string& value) {
-  const json expression = {{"key", std::string(label)}, {"operator", "In"}, {"values", json::array({value})}};
+  const json expression = {
+      {"key", std::string(label)}, {"operator", "In"}, {"values", json::array({value})}};
   return {{"weight", weight}, {"preference", {{"matchExpressions", json::array({expression})}}}};
 }
 
@@ -31,10 +32,13 @@ void TolerateLostNode(Duration timeout, json* pod_spec) {
   const int64_t seconds = std::chrono::duration_cast<std::chrono::seconds>(timeout).count();
   for (const char* key : {"node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"}) {
     bool given = false;
-    for (const json& toleration : tolerations) given = given || toleration.value("key", json()) == key;
+    for (const json& toleration : tolerations)
+      given = given || toleration.value("key", json()) == key;
     if (given) continue;
-    tolerations.push_back(
-        {{"key", key}, {"operator", "Exists"}, {"effect", "NoExecute"}, {"tolerationSeconds", seconds}});
+    tolerations.push_back({{"key", key},
+                           {"operator", "Exists"},
+                           {"effect", "NoExecute"},
+                           {"tolerationSeconds", seconds}});
   }
 }
 
@@ -51,7 +55,8 @@ void Place(const StreamJob& job, const WorkerHome& home, json* pod_spec) {
         json::array({Spread(job.id, kHostnameLabel), Spread(job.id, kZoneLabel)});
   } else {
     (*pod_spec)["affinity"] = {
-        {"nodeAffinity", {{"preferredDuringSchedulingIgnoredDuringExecution", std::move(preferred)}}}};
+        {"nodeAffinity",
+         {{"preferredDuringSchedulingIgnoredDuringExecution", std::move(preferred)}}}};
   }
 }
 

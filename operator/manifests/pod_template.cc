@@ -21,15 +21,17 @@ constexpr const char* kKafkaMount = "/etc/coho/kafka";
 constexpr const char* kStateMount = "/var/lib/coho";
 
 json FromField(const char* name, const char* path) {
-  return {{"name", name}, {"valueFrom", {{"fieldRef", {{"apiVersion", "v1"}, {"fieldPath", path}}}}}};
+  return {{"name", name},
+          {"valueFrom", {{"fieldRef", {{"apiVersion", "v1"}, {"fieldPath", path}}}}}};
 }
 
 // Ours, then the user's; of two entries with one name the last counts, since the API server refuses both.
 json Environment(const StreamJob& job, WorkerId worker) {
-  json env = json::array({FromField("COHO_NODE_NAME", "spec.nodeName"),
-                          FromField("COHO_POD_NAME", "metadata.name"),
-                          FromField("COHO_NAMESPACE", "metadata.namespace"),
-                          {{"name", "COHO_VOLUME"}, {"value", WorkerClaimName(job.id.name, worker)}}});
+  json env =
+      json::array({FromField("COHO_NODE_NAME", "spec.nodeName"),
+                   FromField("COHO_POD_NAME", "metadata.name"),
+                   FromField("COHO_NAMESPACE", "metadata.namespace"),
+                   {{"name", "COHO_VOLUME"}, {"value", WorkerClaimName(job.id.name, worker)}}});
   const json user = job.template_spec.value("env", json::array());
   std::set<std::string> seen;
   json extra = json::array();
@@ -48,7 +50,8 @@ json Arguments(const StreamJob& job, WorkerId worker) {
                            "--worker-id=" + ToString(worker), "--coordinator=operator",
                            std::string("--state-dir=") + kStateMount,
                            "--http-address=:" + std::to_string(kWorkerHttpPort)});
-  if (!job.job->kafka.secret_name.empty()) args.push_back(std::string("--kafka-secret-dir=") + kKafkaMount);
+  if (!job.job->kafka.secret_name.empty())
+    args.push_back(std::string("--kafka-secret-dir=") + kKafkaMount);
   return args;
 }
 
@@ -66,7 +69,8 @@ json Mount(const char* name, const char* path, bool read_only) {
 }
 
 json Container(const StreamJob& job, const WorkerPodOptions& options) {
-  json mounts = json::array({Mount("job", kJobMount, true), Mount(std::string(kStateVolume).c_str(), kStateMount, false),
+  json mounts = json::array({Mount("job", kJobMount, true),
+                             Mount(std::string(kStateVolume).c_str(), kStateMount, false),
                              Mount("tmp", "/tmp", false)});
   if (!job.job->kafka.secret_name.empty()) mounts.push_back(Mount("kafka", kKafkaMount, true));
   json container = {
@@ -75,7 +79,8 @@ json Container(const StreamJob& job, const WorkerPodOptions& options) {
       {"imagePullPolicy", options.image_pull_policy},
       {"args", Arguments(job, options.worker)},
       {"env", Environment(job, options.worker)},
-      {"ports", json::array({{{"name", "http"}, {"containerPort", kWorkerHttpPort}, {"protocol", "TCP"}}})},
+      {"ports",
+       json::array({{{"name", "http"}, {"containerPort", kWorkerHttpPort}, {"protocol", "TCP"}}})},
       {"volumeMounts", std::move(mounts)},
       // /startz holds as long as a restore makes progress; ten minutes without any are too long.
       {"startupProbe", Probe("/startz", 1, 600)},
@@ -93,10 +98,12 @@ json Container(const StreamJob& job, const WorkerPodOptions& options) {
 }
 
 json Volumes(const StreamJob& job) {
-  json volumes = json::array({{{"name", "job"}, {"configMap", {{"name", JobConfigMapName(job.id.name)}}}},
-                              {{"name", "tmp"}, {"emptyDir", {{"medium", "Memory"}, {"sizeLimit", "64Mi"}}}}});
+  json volumes =
+      json::array({{{"name", "job"}, {"configMap", {{"name", JobConfigMapName(job.id.name)}}}},
+                   {{"name", "tmp"}, {"emptyDir", {{"medium", "Memory"}, {"sizeLimit", "64Mi"}}}}});
   if (const std::string& secret = job.job->kafka.secret_name; !secret.empty()) {
-    volumes.push_back({{"name", "kafka"}, {"secret", {{"secretName", secret}, {"defaultMode", 0440}}}});
+    volumes.push_back(
+        {{"name", "kafka"}, {"secret", {{"secretName", secret}, {"defaultMode", 0440}}}});
   }
   return volumes;
 }
@@ -117,7 +124,8 @@ json Spec(const StreamJob& job, const WorkerPodOptions& options) {
       {"containers", json::array({Container(job, options)})},
       {"volumes", Volumes(job)},
   };
-  for (const char* field : {"nodeSelector", "tolerations", "priorityClassName", "imagePullSecrets"}) {
+  for (const char* field :
+       {"nodeSelector", "tolerations", "priorityClassName", "imagePullSecrets"}) {
     const auto it = job.template_spec.find(field);
     if (it != job.template_spec.end() && !it->empty()) spec[field] = *it;
   }
@@ -136,12 +144,14 @@ json Merged(const json& user, const json& ours) {
 json MakePodTemplate(const StreamJob& job, const WorkerPodOptions& options) {
   json labels = CommonLabels(job.id);
   labels[std::string(kWorkerLabel)] = ToString(options.worker);
-  const json annotations = {{std::string(kConfigHashAnnotation), WorkerConfigHash(*job.job)},
-                            {"kubectl.kubernetes.io/default-container", std::string(kWorkerContainer)}};
-  json pod = {{"metadata",
-               {{"labels", Merged(job.template_spec.value("labels", json()), labels)},
-                {"annotations", Merged(job.template_spec.value("annotations", json()), annotations)}}},
-              {"spec", Spec(job, options)}};
+  const json annotations = {
+      {std::string(kConfigHashAnnotation), WorkerConfigHash(*job.job)},
+      {"kubectl.kubernetes.io/default-container", std::string(kWorkerContainer)}};
+  json pod = {
+      {"metadata",
+       {{"labels", Merged(job.template_spec.value("labels", json()), labels)},
+        {"annotations", Merged(job.template_spec.value("annotations", json()), annotations)}}},
+      {"spec", Spec(job, options)}};
   pod["metadata"]["annotations"].erase(std::string(kTemplateHashAnnotation));
   pod["metadata"]["annotations"][std::string(kTemplateHashAnnotation)] = ContentHash(pod);
   Place(job, options.home, &pod["spec"]);

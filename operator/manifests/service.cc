@@ -10,7 +10,8 @@ using nlohmann::json;
 
 json MakeService(const StreamJob& job) {
   json object = MakeObject(job, kServiceType, ServiceName(job.id.name));
-  const json port = {{"name", "http"}, {"port", kWorkerHttpPort}, {"protocol", "TCP"}, {"targetPort", "http"}};
+  const json port = {
+      {"name", "http"}, {"port", kWorkerHttpPort}, {"protocol", "TCP"}, {"targetPort", "http"}};
   object["spec"] = {{"clusterIP", "None"},
                     {"publishNotReadyAddresses", true},  // a restoring worker's metrics matter most
                     {"selector", SelectorLabels(job.id)},

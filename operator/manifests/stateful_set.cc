@@ -9,14 +9,16 @@ namespace coho {
 
 using nlohmann::json;
 
-json MakeWorkerSet(const StreamJob& job, const WorkerPodOptions& options, bool delete_claim_with_set) {
+json MakeWorkerSet(const StreamJob& job, const WorkerPodOptions& options,
+                   bool delete_claim_with_set) {
   const StorageSpec& storage = job.job->storage;
   json selector = SelectorLabels(job.id);
   selector[std::string(kWorkerLabel)] = ToString(options.worker);
 
   json claim_spec = {{"accessModes", json::array({"ReadWriteOnce"})},
                      {"resources", {{"requests", {{"storage", storage.size}}}}}};
-  if (!storage.storage_class_name.empty()) claim_spec["storageClassName"] = storage.storage_class_name;
+  if (!storage.storage_class_name.empty())
+    claim_spec["storageClassName"] = storage.storage_class_name;
   json claim = {{"apiVersion", "v1"},
                 {"kind", "PersistentVolumeClaim"},
                 {"metadata", {{"name", std::string(kStateVolume)}, {"labels", selector}}},
@@ -29,7 +31,8 @@ json MakeWorkerSet(const StreamJob& job, const WorkerPodOptions& options, bool d
       {"ordinals", {{"start", options.worker.value()}}},  // pod-index label = worker id
       {"serviceName", ServiceName(job.id.name)},
       {"podManagementPolicy", "Parallel"},
-      {"updateStrategy", {{"type", "OnDelete"}}},  // a changed affinity restarts nothing; the operator replaces pods
+      {"updateStrategy",
+       {{"type", "OnDelete"}}},  // a changed affinity restarts nothing; the operator replaces pods
       {"revisionHistoryLimit", 1},
       // Nobody scales the set; who did it by hand has not asked for the state to be deleted.
       {"persistentVolumeClaimRetentionPolicy",

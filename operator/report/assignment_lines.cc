@@ -38,13 +38,16 @@ std::string TaskLine(const TaskSummary& task) {
     case TaskCondition::kWaiting:
       line += WorkerAndNode(task.owner, task.node);
       if (task.owner_away) return line + ", waiting for the worker";
-      return line + (task.report && task.report->state == TaskState::kFailed ? ", failed" : ", starting");
+      return line +
+             (task.report && task.report->state == TaskState::kFailed ? ", failed" : ", starting");
     case TaskCondition::kRestoring:
       return line + WorkerAndNode(task.owner, task.node) + ", restoring " +
-             std::to_string(RestorePercent(task.report->restored_records, task.report->restore_total)) + "%";
+             std::to_string(
+                 RestorePercent(task.report->restored_records, task.report->restore_total)) +
+             "%";
     case TaskCondition::kRunning:
-      return line + WorkerAndNode(task.owner, task.node) + ", active" + StateText(*task.report) + std::string(kLag) +
-             LagText(task.report->lag);
+      return line + WorkerAndNode(task.owner, task.node) + ", active" + StateText(*task.report) +
+             std::string(kLag) + LagText(task.report->lag);
   }
   return line;
 }
@@ -71,11 +74,13 @@ void Add(const TaskSummary& task, WorkerTasks* worker) {
     worker->restore_total += task.report->restore_total;
   }
   if (!task.report || task.report->lag < 0) worker->lag = -1;
-  if (worker->lag >= 0 && __builtin_add_overflow(worker->lag, task.report->lag, &worker->lag)) worker->lag = INT64_MAX;
+  if (worker->lag >= 0 && __builtin_add_overflow(worker->lag, task.report->lag, &worker->lag))
+    worker->lag = INT64_MAX;
 }
 
 std::string WorkerLine(WorkerId id, const WorkerTasks& worker) {
-  std::string line = WorkerAndNode(id, worker.node) + ": tasks " + RangesText(worker.tasks, kLongestRanges);
+  std::string line =
+      WorkerAndNode(id, worker.node) + ": tasks " + RangesText(worker.tasks, kLongestRanges);
   if (worker.away) return line + ", waiting for the worker";
   line += ", " + std::to_string(worker.running) + " active";
   if (worker.restoring > 0) {
@@ -101,7 +106,8 @@ std::string RangesText(const std::vector<TaskId>& sorted, size_t longest) {
   return text;
 }
 
-std::vector<std::string> AssignmentLines(const TaskOverview& overview, std::string_view everything) {
+std::vector<std::string> AssignmentLines(const TaskOverview& overview,
+                                         std::string_view everything) {
   std::vector<std::string> lines;
   if (overview.tasks.size() <= kMaxAssignmentLines) {
     for (const TaskSummary& task : overview.tasks) lines.push_back(TaskLine(task));
@@ -118,14 +124,17 @@ std::vector<std::string> AssignmentLines(const TaskOverview& overview, std::stri
   }
   std::vector<std::pair<WorkerId, const WorkerTasks*>> order;
   for (const auto& [id, worker] : workers) order.emplace_back(id, &worker);
-  std::stable_partition(order.begin(), order.end(),
-                        [](const auto& entry) { return entry.second->running < entry.second->tasks.size(); });
-  if (!unassigned.empty()) lines.push_back("no worker yet: tasks " + RangesText(unassigned, kLongestRanges));
+  std::stable_partition(order.begin(), order.end(), [](const auto& entry) {
+    return entry.second->running < entry.second->tasks.size();
+  });
+  if (!unassigned.empty())
+    lines.push_back("no worker yet: tasks " + RangesText(unassigned, kLongestRanges));
   for (const auto& [id, worker] : order) lines.push_back(WorkerLine(id, *worker));
   if (lines.size() > kMaxAssignmentLines) {
     const size_t more = lines.size() - (kMaxAssignmentLines - 1);
     lines.resize(kMaxAssignmentLines - 1);
-    lines.push_back("and " + std::to_string(more) + " more workers; all tasks: " + std::string(everything));
+    lines.push_back("and " + std::to_string(more) +
+                    " more workers; all tasks: " + std::string(everything));
   }
   return lines;
 }

@@ -16,7 +16,8 @@ namespace coho {
 inline constexpr size_t kMaxAssignmentLines = 32;
 
 // `everything`: where the full assignment is, for the last line when there are too many workers.
-[[nodiscard]] std::vector<std::string> AssignmentLines(const TaskOverview& overview, std::string_view everything);
+[[nodiscard]] std::vector<std::string> AssignmentLines(const TaskOverview& overview,
+                                                       std::string_view everything);
 
 // The line without its lag, which changes all the time.
 [[nodiscard]] std::string_view WithoutLag(std::string_view line);

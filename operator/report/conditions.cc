@@ -22,11 +22,14 @@ std::string WorkerNumbers(const std::set<WorkerId>& workers) {
   return (workers.size() == 1 ? "worker " : "workers ") + Shortened(text, 60);
 }
 
-bool IsPrepared(const Observed& observed) { return observed.coordination && observed.coordination->prepared; }
+bool IsPrepared(const Observed& observed) {
+  return observed.coordination && observed.coordination->prepared;
+}
 
 // A blocking problem about which nothing in the spec needs to be wrong.
 bool MayPass(const JobProblem& problem) {
-  return problem.reason == "KafkaUnreachable" || problem.reason == "KafkaError" || problem.reason == kNameTaken;
+  return problem.reason == "KafkaUnreachable" || problem.reason == "KafkaError" ||
+         problem.reason == kNameTaken;
 }
 
 // Everything the conditions are made from, computed once.
@@ -55,7 +58,8 @@ std::string TroublesText(const std::vector<WorkerTrouble>& troubles, bool failin
 }
 
 const WorkerTrouble* FirstFailing(const Facts& facts) {
-  return facts.troubles.empty() || !facts.troubles.front().failing ? nullptr : &facts.troubles.front();
+  return facts.troubles.empty() || !facts.troubles.front().failing ? nullptr
+                                                                   : &facts.troubles.front();
 }
 
 const WorkerTrouble* RefusedJob(const Facts& facts) {
@@ -72,7 +76,8 @@ Condition ConfigValid(const Facts& facts) {
   if (const WorkerTrouble* refused = RefusedJob(facts)) {
     return {"ConfigValid", Truth::kFalse, "RefusedByWorker", refused->message};
   }
-  if (IsPrepared(facts.observed)) return {"ConfigValid", Truth::kTrue, "Valid", "the spec can be used"};
+  if (IsPrepared(facts.observed))
+    return {"ConfigValid", Truth::kTrue, "Valid", "the spec can be used"};
   if (problem) return {"ConfigValid", Truth::kUnknown, problem->reason, problem->message};
   return {"ConfigValid", Truth::kUnknown, "Checking", "the topics of the job are being checked"};
 }
@@ -85,14 +90,16 @@ Condition Assigned(const Facts& facts) {
   const int32_t assigned = tasks.total() - tasks.unassigned;
   const std::string text = Of(assigned, tasks.total(), "tasks have a worker");
   if (tasks.unassigned > 0) {
-    return {"Assigned", Truth::kFalse, assigned == 0 ? "WaitingForWorkers" : "TasksUnassigned", text};
+    return {"Assigned", Truth::kFalse, assigned == 0 ? "WaitingForWorkers" : "TasksUnassigned",
+            text};
   }
   return {"Assigned", Truth::kTrue, "AllTasksAssigned", text};
 }
 
 Condition WorkersAvailable(const Facts& facts) {
   const std::string text = Of(facts.workers.ready, facts.workers.desired, "workers are ready");
-  if (facts.workers.desired == 0) return {"WorkersAvailable", Truth::kUnknown, "NotPrepared", "no worker is wanted yet"};
+  if (facts.workers.desired == 0)
+    return {"WorkersAvailable", Truth::kUnknown, "NotPrepared", "no worker is wanted yet"};
   if (facts.troubles.empty()) return {"WorkersAvailable", Truth::kTrue, "AllReady", text};
   return {"WorkersAvailable", Truth::kFalse, facts.troubles.front().reason,
           text + ": " + TroublesText(facts.troubles, false)};
@@ -101,7 +108,8 @@ Condition WorkersAvailable(const Facts& facts) {
 Condition StateRestored(const Facts& facts) {
   const TaskOverview& tasks = facts.tasks;
   if (tasks.total() == 0) {
-    return {"StateRestored", Truth::kUnknown, "NotPrepared", "the number of tasks is not known yet"};
+    return {"StateRestored", Truth::kUnknown, "NotPrepared",
+            "the number of tasks is not known yet"};
   }
   if (tasks.restoring > 0) {
     int64_t done = 0;
@@ -116,9 +124,11 @@ Condition StateRestored(const Facts& facts) {
                 std::to_string(RestorePercent(done, all)) + "% done"};
   }
   if (tasks.running < tasks.total()) {
-    return {"StateRestored", Truth::kFalse, "TasksNotRunning", Of(tasks.running, tasks.total(), "tasks run")};
+    return {"StateRestored", Truth::kFalse, "TasksNotRunning",
+            Of(tasks.running, tasks.total(), "tasks run")};
   }
-  return {"StateRestored", Truth::kTrue, "Restored", "all " + std::to_string(tasks.total()) + " tasks run with their state"};
+  return {"StateRestored", Truth::kTrue, "Restored",
+          "all " + std::to_string(tasks.total()) + " tasks run with their state"};
 }
 
 struct AwayTask {
@@ -127,12 +137,14 @@ struct AwayTask {
 };
 
 // A task of the worker whose state is on another node than its pod; nullopt: none.
-std::optional<AwayTask> TaskAwayFromState(const JobView& view, WorkerId worker, const std::string& node) {
+std::optional<AwayTask> TaskAwayFromState(const JobView& view, WorkerId worker,
+                                          const std::string& node) {
   const auto part = view.assignment.workers.find(worker);
   if (part == view.assignment.workers.end()) return std::nullopt;
   for (const TaskId task : part->second.active) {
     const auto place = view.locality.find(task);
-    if (place == view.locality.end() || place->second.node.empty() || place->second.node == node) continue;
+    if (place == view.locality.end() || place->second.node.empty() || place->second.node == node)
+      continue;
     return AwayTask{task, place->second.node};
   }
   return std::nullopt;
@@ -141,7 +153,8 @@ std::optional<AwayTask> TaskAwayFromState(const JobView& view, WorkerId worker, 
 bool IsSticky(const Observed& observed, WorkerId worker) {
   const auto pod = observed.pods.find(worker);
   if (pod == observed.pods.end() || pod->second.node.empty()) return false;
-  return !observed.coordination || !TaskAwayFromState(*observed.coordination, worker, pod->second.node);
+  return !observed.coordination ||
+         !TaskAwayFromState(*observed.coordination, worker, pod->second.node);
 }
 
 Condition HostAffinity(const Facts& facts) {
@@ -149,14 +162,15 @@ Condition HostAffinity(const Facts& facts) {
   if (!IsPrepared(facts.observed)) {
     return {type, Truth::kUnknown, "NotPrepared", "where the state is stored is not known yet"};
   }
-  const std::string text = Of(facts.workers.sticky, facts.workers.desired, "workers run where their state is");
+  const std::string text =
+      Of(facts.workers.sticky, facts.workers.desired, "workers run where their state is");
   for (const WorkerId id : facts.situation.desired) {
     const auto pod = facts.observed.pods.find(id);
     if (pod == facts.observed.pods.end() || pod->second.node.empty()) continue;
     if (const auto away = TaskAwayFromState(*facts.observed.coordination, id, pod->second.node)) {
       return {type, Truth::kFalse, "StateElsewhere",
-              text + ": task " + ToString(away->task) + "'s state is on " + away->state_node + ", worker " + ToString(id) +
-                  " runs on " + pod->second.node};
+              text + ": task " + ToString(away->task) + "'s state is on " + away->state_node +
+                  ", worker " + ToString(id) + " runs on " + pod->second.node};
     }
   }
   if (facts.workers.sticky < facts.workers.desired) return {type, Truth::kFalse, "NotPlaced", text};
@@ -171,20 +185,24 @@ Condition Progressing(const Facts& facts) {
   if (situation.problem && situation.problem->blocks_start) {
     return {"Progressing", Truth::kFalse, "Blocked", situation.problem->message};
   }
-  if (!IsPrepared(facts.observed)) return yes("Preparing", "the topics of the job are being checked");
-  if (!situation.missing.empty()) return yes("CreatingWorkers", WorkerNumbers(situation.missing) + " being created");
+  if (!IsPrepared(facts.observed))
+    return yes("Preparing", "the topics of the job are being checked");
+  if (!situation.missing.empty())
+    return yes("CreatingWorkers", WorkerNumbers(situation.missing) + " being created");
   if (!situation.leaving.empty()) {
     return yes("RemovingWorkers", WorkerNumbers(situation.leaving) + " being emptied and removed");
   }
   if (!situation.outdated.empty()) {
-    return yes("RollingOut", "an older template still runs in " + WorkerNumbers(situation.outdated) +
+    return yes("RollingOut", "an older template still runs in " +
+                                 WorkerNumbers(situation.outdated) +
                                  "; one at a time is replaced while all others are ready");
   }
   if (const WorkerTrouble* failing = FirstFailing(facts)) {
     return {"Progressing", Truth::kFalse, failing->reason, TroublesText(facts.troubles, true)};
   }
   if (!facts.troubles.empty()) return yes("StartingWorkers", TroublesText(facts.troubles, false));
-  if (!facts.observed.coordination->settled) return yes("Assigning", "tasks are on their way to their workers");
+  if (!facts.observed.coordination->settled)
+    return yes("Assigning", "tasks are on their way to their workers");
   if (facts.tasks.running < facts.tasks.total()) {
     return yes("StartingTasks", Of(facts.tasks.running, facts.tasks.total(), "tasks run"));
   }
@@ -204,7 +222,8 @@ Condition Degraded(const Facts& facts) {
 Condition Ready(const Facts& facts, const std::vector<Condition>& others) {
   const TaskOverview& tasks = facts.tasks;
   const WorkerCounts& workers = facts.workers;
-  if (const auto& problem = facts.situation.problem; problem && problem->blocks_start) {
+  if (const auto& problem = facts.situation.problem;
+      problem && (problem->blocks_start || facts.situation.kafka_is_away())) {
     // Workers go on without the operator's way to Kafka; how they are cannot be known.
     const bool unknown = MayPass(*problem) && workers.ready > 0;
     return {"Ready", unknown ? Truth::kUnknown : Truth::kFalse, problem->reason, problem->message};
@@ -213,13 +232,16 @@ Condition Ready(const Facts& facts, const std::vector<Condition>& others) {
     return {"Ready", Truth::kFalse, failing->reason, TroublesText(facts.troubles, true)};
   }
   for (const char* type : {"ConfigValid", "WorkersAvailable", "Assigned", "StateRestored"}) {
-    const auto found = std::find_if(others.begin(), others.end(), [&](const Condition& c) { return c.type == type; });
-    if (found->status != Truth::kTrue) return {"Ready", Truth::kFalse, found->reason, found->message};
+    const auto found = std::find_if(others.begin(), others.end(),
+                                    [&](const Condition& c) { return c.type == type; });
+    if (found->status != Truth::kTrue)
+      return {"Ready", Truth::kFalse, found->reason, found->message};
   }
   return {"Ready", Truth::kTrue, "Running",
-          std::to_string(tasks.running) + "/" + std::to_string(tasks.total()) + " tasks running on " +
-              std::to_string(workers.ready) + "/" + std::to_string(workers.desired) + " workers, " +
-              std::to_string(workers.sticky) + " sticky"};
+          std::to_string(tasks.running) + "/" + std::to_string(tasks.total()) +
+              " tasks running on " + std::to_string(workers.ready) + "/" +
+              std::to_string(workers.desired) + " workers, " + std::to_string(workers.sticky) +
+              " sticky"};
 }
 
 }  // namespace
@@ -233,18 +255,22 @@ WorkerCounts CountWorkers(const Observed& observed, const Situation& situation) 
   return counts;
 }
 
-std::vector<Condition> Conditions(const Observed& observed, const Situation& situation, const TaskOverview& tasks) {
+std::vector<Condition> Conditions(const Observed& observed, const Situation& situation,
+                                  const TaskOverview& tasks) {
   Facts facts{observed, situation, tasks, CountWorkers(observed, situation), {}};
   for (const WorkerId id : situation.desired) {
-    if (auto trouble = WorkerTroubleOf(observed, situation, id)) facts.troubles.push_back(std::move(*trouble));
+    if (auto trouble = WorkerTroubleOf(observed, situation, id))
+      facts.troubles.push_back(std::move(*trouble));
   }
-  std::stable_partition(facts.troubles.begin(), facts.troubles.end(), [](const WorkerTrouble& t) { return t.failing; });
+  std::stable_partition(facts.troubles.begin(), facts.troubles.end(),
+                        [](const WorkerTrouble& t) { return t.failing; });
 
-  std::vector<Condition> conditions = {ConfigValid(facts),  Assigned(facts),    WorkersAvailable(facts),
-                                       StateRestored(facts), HostAffinity(facts), Progressing(facts),
-                                       Degraded(facts)};
+  std::vector<Condition> conditions = {
+      ConfigValid(facts),  Assigned(facts),    WorkersAvailable(facts), StateRestored(facts),
+      HostAffinity(facts), Progressing(facts), Degraded(facts)};
   conditions.insert(conditions.begin(), Ready(facts, conditions));
-  for (Condition& condition : conditions) condition.message = Shortened(condition.message, kLongestMessage);
+  for (Condition& condition : conditions)
+    condition.message = Shortened(condition.message, kLongestMessage);
   return conditions;
 }
 

@@ -25,13 +25,15 @@ struct Condition {
 struct WorkerCounts {
   int32_t desired = 0;
   int32_t ready = 0;
-  int32_t sticky = 0;  // run on the node where the state of all their tasks is, or have none stored yet
+  int32_t sticky =
+      0;  // run on the node where the state of all their tasks is, or have none stored yet
 };
 [[nodiscard]] WorkerCounts CountWorkers(const Observed& observed, const Situation& situation);
 
 // Ready, ConfigValid, Assigned, WorkersAvailable, StateRestored, HostAffinitySatisfied, Progressing, Degraded: all of them,
 // in this order.
-[[nodiscard]] std::vector<Condition> Conditions(const Observed& observed, const Situation& situation,
+[[nodiscard]] std::vector<Condition> Conditions(const Observed& observed,
+                                                const Situation& situation,
                                                 const TaskOverview& tasks);
 
 }  // namespace coho

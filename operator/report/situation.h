@@ -12,14 +12,20 @@
 namespace coho {
 
 struct Situation {
-  std::set<WorkerId> desired;   // by spec.workers.count; where the spec cannot be used, the workers that exist
-  std::set<WorkerId> missing;   // desired workers without a set
-  std::set<WorkerId> leaving;   // workers beyond the count whose sets or pods still exist
-  std::set<WorkerId> outdated;  // pods that run an older template
+  std::set<WorkerId>
+      desired;  // by spec.workers.count; where the spec cannot be used, the workers that exist
+  std::set<WorkerId> missing;            // desired workers without a set
+  std::set<WorkerId> leaving;            // workers beyond the count whose sets or pods still exist
+  std::set<WorkerId> outdated;           // pods that run an older template
   std::map<WorkerId, std::string> lost;  // worker -> the lost node that its pod or volume is on
   // The one thing that stands in the job's way, if any: a spec that cannot be used (InvalidSpec), what the coordination
   // service says, a foreign object under one of our names (NameTaken), or a write that the API server refused (WriteRefused).
   std::optional<JobProblem> problem;
+
+  // Then no heartbeat says anything, and no state could be restored.
+  [[nodiscard]] bool kafka_is_away() const {
+    return problem && problem->reason.starts_with("Kafka");
+  }
 };
 
 inline constexpr const char* kInvalidSpec = "InvalidSpec";

@@ -50,7 +50,8 @@ json ConditionsJson(const Observed& observed, const std::vector<Condition>& cond
   for (const Condition& condition : conditions) {
     const json stored = StoredCondition(observed.job.status, condition.type);
     std::string since = TextOf(stored, "lastTransitionTime");
-    if (since.empty() || TextOf(stored, "status") != TruthText(condition.status)) since = Timestamp(observed.now);
+    if (since.empty() || TextOf(stored, "status") != TruthText(condition.status))
+      since = Timestamp(observed.now);
     list.push_back({{"type", condition.type},
                     {"status", TruthText(condition.status)},
                     {"reason", condition.reason},
@@ -61,7 +62,9 @@ json ConditionsJson(const Observed& observed, const std::vector<Condition>& cond
   return list;
 }
 
-std::string Ratio(int32_t some, int32_t all) { return std::to_string(some) + "/" + std::to_string(all); }
+std::string Ratio(int32_t some, int32_t all) {
+  return std::to_string(some) + "/" + std::to_string(all);
+}
 
 }  // namespace
 
@@ -90,13 +93,15 @@ json BuildStatus(const Observed& observed, const Situation& situation) {
         {"running", tasks.running},
         {"restoring", tasks.restoring},
         {"unassigned", tasks.unassigned}}},
-      {"workers", {{"desired", workers.desired}, {"ready", workers.ready}, {"sticky", workers.sticky}}},
+      {"workers",
+       {{"desired", workers.desired}, {"ready", workers.ready}, {"sticky", workers.sticky}}},
       {"tasksSummary", Ratio(tasks.running, tasks.total())},
       {"workersSummary", Ratio(workers.ready, workers.desired)},
       {"sticky", Ratio(workers.sticky, workers.desired)},
       {"lag", LagText(tasks.lag)},
   };
-  if (observed.coordination) status["assignmentGeneration"] = observed.coordination->assignment.generation.value();
+  if (observed.coordination)
+    status["assignmentGeneration"] = observed.coordination->assignment.generation.value();
   return status;
 }
 
@@ -116,7 +121,9 @@ bool SameButLag(const json& a, const json& b) {
 
 std::vector<PlannedEvent> EventsOfChange(const json& before, const json& after) {
   std::vector<PlannedEvent> events;
-  const auto note = [](const json& condition) { return Shortened(TextOf(condition, "message"), kLongestNote); };
+  const auto note = [](const json& condition) {
+    return Shortened(TextOf(condition, "message"), kLongestNote);
+  };
   const json was_degraded = StoredCondition(before, "Degraded");
   const json degraded = StoredCondition(after, "Degraded");
   const bool was = TextOf(was_degraded, "status") == "True";
@@ -124,16 +131,20 @@ std::vector<PlannedEvent> EventsOfChange(const json& before, const json& after) 
     const std::string reason = TextOf(degraded, "reason");
     // What Kafka's client says of one and the same outage differs from try to try.
     const bool same = was && TextOf(was_degraded, "reason") == reason &&
-                      (reason.starts_with("Kafka") || TextOf(was_degraded, "message") == TextOf(degraded, "message"));
+                      (reason.starts_with("Kafka") ||
+                       TextOf(was_degraded, "message") == TextOf(degraded, "message"));
     // The reconcile loop announces a refused write itself, since a plan's events are left out when a write fails.
     if (!same && reason != kWriteRefused) {
-      events.push_back({.warning = true, .reason = reason, .action = "Reconcile", .note = note(degraded)});
+      events.push_back(
+          {.warning = true, .reason = reason, .action = "Reconcile", .note = note(degraded)});
     }
   } else if (was) {
-    events.push_back({.reason = "Recovered", .action = "Reconcile", .note = "over: " + note(was_degraded)});
+    events.push_back(
+        {.reason = "Recovered", .action = "Reconcile", .note = "over: " + note(was_degraded)});
   }
   const json ready = StoredCondition(after, "Ready");
-  if (TextOf(ready, "status") == "True" && TextOf(StoredCondition(before, "Ready"), "status") != "True") {
+  if (TextOf(ready, "status") == "True" &&
+      TextOf(StoredCondition(before, "Ready"), "status") != "True") {
     events.push_back({.reason = "Ready", .action = "Reconcile", .note = note(ready)});
   }
   return events;

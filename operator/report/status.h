@@ -1,10 +1,9 @@
 // The status of a StreamJob as JSON, and the events that its changes are worth. Pure; same input, same bytes.
 #pragma once
 
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
-
-#include <nlohmann/json.hpp>
 
 #include "common/base/clock.h"
 #include "operator/api/observed.h"
@@ -20,7 +19,8 @@ namespace coho {
 [[nodiscard]] bool SameButLag(const nlohmann::json& a, const nlohmann::json& b);
 
 // A Warning for each new cause of Degraded; a Normal event when the job becomes Ready and when it recovers.
-[[nodiscard]] std::vector<PlannedEvent> EventsOfChange(const nlohmann::json& before, const nlohmann::json& after);
+[[nodiscard]] std::vector<PlannedEvent> EventsOfChange(const nlohmann::json& before,
+                                                       const nlohmann::json& after);
 
 // "2026-03-01T12:00:00Z"
 [[nodiscard]] std::string Timestamp(WallTime time);

@@ -12,16 +12,19 @@ bool IsAway(const Observed& observed, WorkerId worker) {
   if (pod == observed.pods.end() || !pod->second.running) return true;
   const auto known = observed.coordination->workers.find(worker);
   if (known == observed.coordination->workers.end()) return false;
-  return known->second.standing == WorkerStanding::kSilent || known->second.standing == WorkerStanding::kLost;
+  return known->second.standing == WorkerStanding::kSilent ||
+         known->second.standing == WorkerStanding::kLost;
 }
 
 const TaskReport* FindReport(const JobView& view, WorkerId worker, TaskId task) {
   const auto known = view.workers.find(worker);
-  if (known == view.workers.end() || known->second.standing != WorkerStanding::kAlive || !known->second.report) {
+  if (known == view.workers.end() || known->second.standing != WorkerStanding::kAlive ||
+      !known->second.report) {
     return nullptr;
   }
   const std::vector<TaskReport>& reports = known->second.report->tasks;
-  const auto report = std::find_if(reports.begin(), reports.end(), [&](const TaskReport& r) { return r.task == task; });
+  const auto report = std::find_if(reports.begin(), reports.end(),
+                                   [&](const TaskReport& r) { return r.task == task; });
   return report == reports.end() ? nullptr : &*report;
 }
 
@@ -43,7 +46,8 @@ TaskCondition ConditionOf(const TaskReport& report) {
 
 TaskSummary SummarizeOwned(const Observed& observed, TaskId task, WorkerId owner) {
   TaskSummary summary{.id = task, .condition = TaskCondition::kWaiting, .owner = owner};
-  if (const auto pod = observed.pods.find(owner); pod != observed.pods.end()) summary.node = pod->second.node;
+  if (const auto pod = observed.pods.find(owner); pod != observed.pods.end())
+    summary.node = pod->second.node;
   summary.owner_away = IsAway(observed, owner);
   if (summary.owner_away) return summary;
   if (const TaskReport* report = FindReport(*observed.coordination, owner, task)) {
@@ -89,8 +93,8 @@ int RestorePercent(int64_t restored, int64_t total) {
 std::string LagText(int64_t lag) {
   if (lag < 0) return "unknown";
   if (lag == 0) return "0";
-  constexpr std::array<const char*, 13> kSteps = {"10",  "100",  "1k",   "10k", "100k", "1M",  "10M",
-                                                  "100M", "1G",  "10G", "100G", "1T",  "10T"};
+  constexpr std::array<const char*, 13> kSteps = {"10",   "100", "1k",  "10k",  "100k", "1M", "10M",
+                                                  "100M", "1G",  "10G", "100G", "1T",   "10T"};
   int64_t limit = 10;
   for (const char* step : kSteps) {
     if (lag < limit) return std::string("<") + step;

@@ -20,7 +20,8 @@ struct TaskSummary {
   TaskCondition condition = TaskCondition::kUnassigned;
   WorkerId owner;    // valid unless kUnassigned
   std::string node;  // the owner's; empty: none
-  bool owner_away = false;  // its pod does not run, or it has been silent for longer than its session
+  bool owner_away =
+      false;  // its pod does not run, or it has been silent for longer than its session
   std::optional<TaskReport> report;  // only while the owner is there
 };
 

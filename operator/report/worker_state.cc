@@ -56,17 +56,21 @@ struct Finding {
 // REQUIRES: the pod is not ready.
 Finding Explain(const PodFacts& pod, WallTime now) {
   if (pod.deleting) return {false, "NotReady", "is stopping"};
-  if (IsOneOf(pod.waiting_reason, {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"})) {
+  if (IsOneOf(pod.waiting_reason,
+              {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"})) {
     return {true, "ImageUnavailable",
             WithCause("cannot get its image (" + pod.waiting_reason + "); check spec.image",
                       LastLine(pod.waiting_message))};
   }
-  if (IsOneOf(pod.waiting_reason, {"CreateContainerConfigError", "CreateContainerError", "RunContainerError"})) {
-    return {true, "ContainerNotStarted",
-            WithCause("cannot be started (" + pod.waiting_reason + ")", LastLine(pod.waiting_message))};
+  if (IsOneOf(pod.waiting_reason,
+              {"CreateContainerConfigError", "CreateContainerError", "RunContainerError"})) {
+    return {
+        true, "ContainerNotStarted",
+        WithCause("cannot be started (" + pod.waiting_reason + ")", LastLine(pod.waiting_message))};
   }
   if (pod.exit_code && *pod.exit_code != 0) {
-    return {true, "WorkerFailed", WithCause(ExitText(*pod.exit_code, pod.exit_reason), LastLine(pod.exit_message))};
+    return {true, "WorkerFailed",
+            WithCause(ExitText(*pod.exit_code, pod.exit_reason), LastLine(pod.exit_message))};
   }
   if (!pod.unschedulable.empty() &&
       (!pod.unschedulable_since || now - *pod.unschedulable_since >= kUnschedulableGrace)) {
@@ -81,34 +85,41 @@ Finding Explain(const PodFacts& pod, WallTime now) {
 std::string Shortened(const std::string& text, size_t longest) {
   if (text.size() <= longest) return text;
   size_t end = longest;
-  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;  // inside a character
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80)
+    --end;  // inside a character
   return text.substr(0, end) + "...";
 }
 
 std::string ExitText(int32_t exit_code, const std::string& reason) {
   if (reason == "OOMKilled") {
-    return "was killed because it used more memory than spec.workers.resources.limits.memory allows";
+    return "was killed because it used more memory than spec.workers.resources.limits.memory "
+           "allows";
   }
   const std::string number = " (exit code " + std::to_string(exit_code) + ")";
   for (const ExitMeaning& meaning : kMeanings) {
     if (meaning.code == exit_code) return meaning.text + number;
   }
   if (exit_code == 137) return "was killed" + number;
-  if (exit_code > 128 && exit_code < 160) return "was ended by signal " + std::to_string(exit_code - 128) + number;
+  if (exit_code > 128 && exit_code < 160)
+    return "was ended by signal " + std::to_string(exit_code - 128) + number;
   return "ended unexpectedly" + number;
 }
 
-std::optional<WorkerTrouble> WorkerTroubleOf(const Observed& observed, const Situation& situation, WorkerId worker) {
+std::optional<WorkerTrouble> WorkerTroubleOf(const Observed& observed, const Situation& situation,
+                                             WorkerId worker) {
   const std::string id = "worker " + ToString(worker);
   const auto lost = situation.lost.find(worker);
   if (lost != situation.lost.end()) {
-    const bool replace = observed.job.job && observed.job.job->failover.lost_node_policy == LostNodePolicy::kReplace;
+    const bool replace =
+        observed.job.job && observed.job.job->failover.lost_node_policy == LostNodePolicy::kReplace;
     return WorkerTrouble{
         .failing = true,
         .reason = "NodeLost",
-        .message = id + ": node " + lost->second + " with its pod or its state is gone, out of service or does not answer; " +
+        .message = id + ": node " + lost->second +
+                   " with its pod or its state is gone, out of service or does not answer; " +
                    (replace ? "its state is restored on another node"
-                            : "it waits for the node; set spec.failover.lostNode.policy to Replace to restore its state "
+                            : "it waits for the node; set spec.failover.lostNode.policy to Replace "
+                              "to restore its state "
                               "on another one")};
   }
   const auto found = observed.pods.find(worker);
@@ -116,20 +127,24 @@ std::optional<WorkerTrouble> WorkerTroubleOf(const Observed& observed, const Sit
     return WorkerTrouble{.reason = "NotReady", .message = id + " has no pod yet"};
   }
   const PodFacts& pod = found->second;
-  const std::string who = id + " (pod " + pod.name + (pod.node.empty() ? ") " : " on " + pod.node + ") ");
+  const std::string who =
+      id + " (pod " + pod.name + (pod.node.empty() ? ") " : " on " + pod.node + ") ");
   if (!pod.ready || pod.deleting) {
     const Finding finding = Explain(pod, observed.now);
-    WorkerTrouble trouble{.failing = finding.failing, .reason = finding.reason, .message = who + finding.text};
+    WorkerTrouble trouble{
+        .failing = finding.failing, .reason = finding.reason, .message = who + finding.text};
     if (trouble.reason == "WorkerFailed") trouble.exit_code = pod.exit_code;
     return trouble;
   }
-  if (observed.coordination) {
+  if (observed.coordination && !situation.kafka_is_away()) {
     const auto known = observed.coordination->workers.find(worker);
-    if (known != observed.coordination->workers.end() && (known->second.standing == WorkerStanding::kSilent ||
-                                                          known->second.standing == WorkerStanding::kLost)) {
-      return WorkerTrouble{.failing = true,
-                           .reason = "WorkerSilent",
-                           .message = who + "runs, but no heartbeat of it arrives: check its way to Kafka"};
+    if (known != observed.coordination->workers.end() &&
+        (known->second.standing == WorkerStanding::kSilent ||
+         known->second.standing == WorkerStanding::kLost)) {
+      return WorkerTrouble{
+          .failing = true,
+          .reason = "WorkerSilent",
+          .message = who + "runs, but no heartbeat of it arrives: check its way to Kafka"};
     }
   }
   return std::nullopt;

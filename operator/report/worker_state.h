@@ -13,13 +13,16 @@ namespace coho {
 
 struct WorkerTrouble {
   bool failing = false;  // needs somebody's attention; false: it is on its way
-  std::string reason;    // WorkerFailed, ImageUnavailable, ContainerNotStarted, Unschedulable, NodeLost, WorkerSilent; or NotReady
-  std::string message;   // "worker 1 (pod visits-worker-1-1 on node2) ..."; the same for as long as the cause is the same
+  std::string
+      reason;  // WorkerFailed, ImageUnavailable, ContainerNotStarted, Unschedulable, NodeLost, WorkerSilent; or NotReady
+  std::string
+      message;  // "worker 1 (pod visits-worker-1-1 on node2) ..."; the same for as long as the cause is the same
   std::optional<int32_t> exit_code;  // of WorkerFailed
 };
 
 // nullopt: the worker is ready.
-[[nodiscard]] std::optional<WorkerTrouble> WorkerTroubleOf(const Observed& observed, const Situation& situation,
+[[nodiscard]] std::optional<WorkerTrouble> WorkerTroubleOf(const Observed& observed,
+                                                           const Situation& situation,
                                                            WorkerId worker);
 
 // A pod that cannot be scheduled for less than this is no trouble yet: its claim may be a moment behind.

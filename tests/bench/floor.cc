@@ -82,7 +82,8 @@ void Run(const Options& options, int thread, std::atomic<int64_t>* processed) {
         Must(producer->Send(out, coho::kafka::Producer::kByKey, {.key = record.key(), .value = record.value()}));
         continue;
       }
-      auto it = counts.find(record.key());
+      // Debian's absl has a string_view of its own.
+      auto it = counts.find(absl::string_view(record.key().data(), record.key().size()));
       if (it == counts.end()) it = counts.try_emplace(std::string(record.key())).first;
       Count& count = it->second.first;
       it->second.second = record.partition();

@@ -88,7 +88,7 @@ MemberActions MemberState::OnAssignment(Generation generation, const std::option
 
 MemberActions MemberState::OnCaughtUp(int64_t number, MonotonicTime now) {
   MemberActions actions;
-  if (number != read_number_ || caught_up_ || phase_ == WorkerPhase::kGone) return actions;
+  if (read_number_ == 0 || number != read_number_ || caught_up_ || phase_ == WorkerPhase::kGone) return actions;
   caught_up_ = true;
   if (phase_ == WorkerPhase::kStarting) {
     phase_ = WorkerPhase::kRunning;

@@ -136,6 +136,7 @@ void Restorer::Impl::TakeRequests() {
     for (const RestoreRequest& request : taken) active.insert(request.task);
   }
   for (const TaskId task : dropped) Drop(task);
+  if (tasks.empty()) next_report = options.clock->Now() + kReportInterval;
   for (RestoreRequest& request : taken) {
     const TaskId id = request.task;
     Forget(id);
@@ -191,11 +192,7 @@ void Restorer::Impl::WaitForRetry() {
 void Restorer::Impl::Report() {
   const MonotonicTime now = options.clock->Now();
   const auto replaying = Tasks(TaskRestore::Phase::kReplaying);
-  if (replaying.empty()) {
-    next_report = now + kReportInterval;
-    return;
-  }
-  if (now < next_report) return;
+  if (replaying.empty() || now < next_report) return;
   next_report = now + kReportInterval;
   int64_t done = 0;
   int64_t total = 0;

@@ -1,8 +1,9 @@
+{{- /* "coho-operator" for a release called coho. */ -}}
 {{- define "coho.fullname" -}}
-{{- if contains .Chart.Name .Release.Name -}}
+{{- if contains "operator" .Release.Name -}}
 {{- .Release.Name | trunc 50 | trimSuffix "-" -}}
 {{- else -}}
-{{- printf "%s-%s" .Release.Name .Chart.Name | trunc 50 | trimSuffix "-" -}}
+{{- printf "%s-operator" (.Release.Name | trunc 40 | trimSuffix "-") -}}
 {{- end -}}
 {{- end -}}
 

@@ -44,12 +44,17 @@ void World::CommitRecords(const std::vector<TopicRecord>& records, const Driver&
     Trace("generation " + ToString(next.assignment.generation) + " " + next.assignment.reason);
   }
   for (const std::string& violation : CheckAssignment(model, next.assignment)) Violate(violation);
-  // Nothing is taken from a worker that is expected home, unless another one has fewer tasks.
+  // Nothing is taken from a worker that is expected home and has its state, unless another one has fewer tasks.
   for (const auto& [id, record] : before.workers) {
     const auto after = next.assignment.workers.find(id);
     const size_t left = after == next.assignment.workers.end() ? 0 : after->second.active.size();
     if (left >= record.active.size() || id.value() >= by.workers()) continue;
     if (by.lost().contains(id)) continue;
+    const bool state_elsewhere = std::any_of(record.active.begin(), record.active.end(), [&](TaskId task) {
+      const auto place = next.locality.find(task);
+      return place == next.locality.end() || place->second.worker != id;
+    });
+    if (state_elsewhere) continue;
     size_t fewest = record.active.size();
     for (int32_t i = 0; i < by.workers(); ++i) {
       const auto other = before.workers.find(WorkerId(i));

@@ -30,7 +30,9 @@ void SchemaPaths(const YAML::Node& schema, const std::string& path, std::set<std
   }
 }
 
-bool IsFreeMap(const std::string& path) { return path == "spec.kafka.properties" || path == "spec.task.config"; }
+bool IsFreeMap(const std::string& path) {
+  return path == "spec.kafka.properties" || path == "spec.task.config";
+}
 
 void JsonPaths(const json& value, const std::string& path, std::set<std::string>* paths) {
   if (value.is_object() && !IsFreeMap(path)) {
@@ -75,16 +77,21 @@ TEST_CASE("crd: defaults are those of the job model") {
     const json& value = model[group][field];
     CHECK(found.as<std::string>() == (value.is_string() ? value.get<std::string>() : value.dump()));
   };
-  for (const char* field : {"commitInterval", "windowInterval", "guarantee", "onError"}) same("processing", field);
+  for (const char* field : {"commitInterval", "windowInterval", "guarantee", "onError"})
+    same("processing", field);
   for (const char* field : {"heartbeatInterval", "sessionTimeout"}) same("failover", field);
   for (const char* field : {"runLoops"}) same("workers", field);
   for (const char* field : {"flushInterval"}) same("storage", field);
   same("kafka", "replicationFactor");
-  CHECK(ParseDuration(spec["properties"]["failover"]["properties"]["homecomingTimeout"]["default"].as<std::string>()).value() ==
-        FailoverSpec().homecoming_timeout);
-  CHECK(ParseDuration(spec["properties"]["failover"]["properties"]["lostNode"]["properties"]["timeout"]["default"].as<std::string>())
+  CHECK(ParseDuration(spec["properties"]["failover"]["properties"]["homecomingTimeout"]["default"]
+                          .as<std::string>())
+            .value() == FailoverSpec().homecoming_timeout);
+  CHECK(ParseDuration(spec["properties"]["failover"]["properties"]["lostNode"]["properties"]
+                          ["timeout"]["default"]
+                              .as<std::string>())
             .value() == FailoverSpec().lost_node_timeout);
-  CHECK(spec["properties"]["storage"]["properties"]["size"]["default"].as<std::string>() == StorageSpec().size);
+  CHECK(spec["properties"]["storage"]["properties"]["size"]["default"].as<std::string>() ==
+        StorageSpec().size);
 }
 
 }  // namespace

@@ -20,7 +20,8 @@ const Texts kReborn = {"PersistentVolumeClaim/state-visits-worker-1-1", "Pod/vis
 
 ToyCluster Running(const char* policy) {
   ToyCluster cluster(2, 6);
-  cluster.Edit({{"spec", {{"failover", {{"lostNode", {{"policy", policy}, {"timeout", "60s"}}}}}}}});
+  cluster.Edit(
+      {{"spec", {{"failover", {{"lostNode", {{"policy", policy}, {"timeout", "60s"}}}}}}}});
   cluster.Settle();
   return cluster;  // worker 1 is on node2
 }
@@ -53,7 +54,8 @@ TEST_CASE("lost node: with Replace the worker is born again elsewhere") {
   CHECK(plan.deletes[1].grace_period == 0);
   CHECK(plan.pod_facts.at(WorkerId(1)).node_lost);
   bool said = false;
-  for (const PlannedEvent& event : plan.events) said = said || (event.reason == "StateVolumeAbandoned" && event.warning);
+  for (const PlannedEvent& event : plan.events)
+    said = said || (event.reason == "StateVolumeAbandoned" && event.warning);
   CHECK(said);
 }
 
@@ -118,7 +120,8 @@ TEST_CASE("home: where a worker returns to") {
     CHECK(HomeOf(observed, WorkerId(0)) == WorkerHome{"node3", "zone-3"});
   }
   SUBCASE("a volume that is going does not count") {
-    observed.volumes[WorkerId(0)] = {.claim = "c", .claim_deleting = true, .volume = "v", .node = "node3"};
+    observed.volumes[WorkerId(0)] = {
+        .claim = "c", .claim_deleting = true, .volume = "v", .node = "node3"};
     CHECK(HomeOf(observed, WorkerId(0)) == WorkerHome{"node1", "zone-1"});
   }
   SUBCASE("a node is preferred by its host name label") {

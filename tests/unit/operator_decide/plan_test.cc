@@ -15,7 +15,8 @@ using std::chrono::seconds;
 std::vector<std::string> Names(const std::vector<json>& objects) {
   std::vector<std::string> names;
   for (const json& object : objects) {
-    names.push_back(object["kind"].get<std::string>() + "/" + object["metadata"]["name"].get<std::string>());
+    names.push_back(object["kind"].get<std::string>() + "/" +
+                    object["metadata"]["name"].get<std::string>());
   }
   return names;
 }
@@ -41,7 +42,8 @@ TEST_CASE("plan: a job that the coordinator has not prepared gets no objects") {
   SUBCASE("the service does not have it") { cluster.observed.coordination.reset(); }
   SUBCASE("its topics are being checked") { cluster.observed.coordination->prepared = false; }
   SUBCASE("a topic is missing") {
-    cluster.observed.coordination = JobView{.problem = JobProblem{"TopicMissing", "spec.inputs[0].topic: requests"}};
+    cluster.observed.coordination =
+        JobView{.problem = JobProblem{"TopicMissing", "spec.inputs[0].topic: requests"}};
   }
   const ReconcilePlan plan = cluster.Plan();
   CHECK(plan.apply.empty());
@@ -53,8 +55,9 @@ TEST_CASE("plan: a job that the coordinator has not prepared gets no objects") {
 TEST_CASE("plan: a prepared job gets all its objects, in the order in which they need each other") {
   ToyCluster cluster(2, 8);
   const ReconcilePlan plan = cluster.Plan();
-  CHECK(Names(plan.apply) == Texts{"ServiceAccount/visits-worker", "ConfigMap/visits-job", "ConfigMap/visits-assignment",
-                                   "Service/visits-workers", "PodDisruptionBudget/visits-workers",
+  CHECK(Names(plan.apply) == Texts{"ServiceAccount/visits-worker", "ConfigMap/visits-job",
+                                   "ConfigMap/visits-assignment", "Service/visits-workers",
+                                   "PodDisruptionBudget/visits-workers",
                                    "StatefulSet/visits-worker-0", "StatefulSet/visits-worker-1"});
   CHECK(plan.deletes.empty());
 }
@@ -119,19 +122,29 @@ TEST_CASE("plan: a worker too many is emptied first, then removed with or withou
     const char* name;
     const char* scaled;
     const char* deleted;
-    Texts deletes;         // in the first plan after it was emptied
-    bool second_round;     // the claim has to be released first
+    Texts deletes;      // in the first plan after it was emptied
+    bool second_round;  // the claim has to be released first
   };
   const Row rows[] = {
-      {"delete both", "Delete", "Delete", {"PersistentVolumeClaim/state-visits-worker-2-2", "StatefulSet/visits-worker-2"}, false},
-      {"delete when scaled", "Delete", "Retain", {"PersistentVolumeClaim/state-visits-worker-2-2", "StatefulSet/visits-worker-2"}, false},
+      {"delete both",
+       "Delete",
+       "Delete",
+       {"PersistentVolumeClaim/state-visits-worker-2-2", "StatefulSet/visits-worker-2"},
+       false},
+      {"delete when scaled",
+       "Delete",
+       "Retain",
+       {"PersistentVolumeClaim/state-visits-worker-2-2", "StatefulSet/visits-worker-2"},
+       false},
       {"keep when scaled", "Retain", "Delete", {}, true},
       {"keep both", "Retain", "Retain", {"StatefulSet/visits-worker-2"}, false},
   };
   for (const Row& row : rows) {
     CAPTURE(row.name);
     ToyCluster cluster(3, 8);
-    cluster.Edit(Spec({{"storage", {{"retention", {{"whenScaled", row.scaled}, {"whenDeleted", row.deleted}}}}}}));
+    cluster.Edit(
+        Spec({{"storage",
+               {{"retention", {{"whenScaled", row.scaled}, {"whenDeleted", row.deleted}}}}}}));
     cluster.Settle();
     cluster.Edit(Spec({{"workers", {{"count", 2}}}}));
     CHECK(cluster.Plan().deletes.empty());  // it still owns tasks
@@ -168,7 +181,8 @@ TEST_CASE("plan: a problem that blocks the job takes nothing down") {
   ToyCluster cluster(3, 8);
   cluster.Settle();
   SUBCASE("from the coordinator") {
-    cluster.observed.coordination->problem = JobProblem{"TooManyWorkers", "spec.workers.count: found 9, need at most 8"};
+    cluster.observed.coordination->problem =
+        JobProblem{"TooManyWorkers", "spec.workers.count: found 9, need at most 8"};
     cluster.Edit(Spec({{"workers", {{"count", 9}}}}));
     const ReconcilePlan plan = cluster.Plan();
     CHECK(Names(plan.apply) == Texts{"ConfigMap/visits-job"});  // no new workers
@@ -181,9 +195,17 @@ TEST_CASE("plan: a problem that blocks the job takes nothing down") {
   SUBCASE("with workers to be removed") {
     cluster.Edit(Spec({{"workers", {{"count", 1}}}}));
     cluster.Assign(1);
-    cluster.observed.coordination->problem = JobProblem{"KafkaUnreachable", "no broker answers"};
-    CHECK(cluster.Plan().deletes.empty());
-    CHECK(ConditionOf((*cluster.Plan().status)["status"], "Ready")["status"] == "Unknown");
+    for (const bool blocks_start :
+         {true, false}) {  // at the operator's start; while the job's coordinator runs
+      cluster.observed.coordination->problem =
+          JobProblem{"KafkaUnreachable", "no broker answers", blocks_start};
+      for (auto& [id, worker] : cluster.observed.coordination->workers)
+        worker.standing = WorkerStanding::kSilent;
+      CHECK(cluster.Plan().deletes.empty());
+      CHECK(ConditionOf((*cluster.Plan().status)["status"], "Ready")["status"] == "Unknown");
+      CHECK(ConditionOf((*cluster.Plan().status)["status"], "Degraded")["reason"] ==
+            "KafkaUnreachable");
+    }
   }
   SUBCASE("with a new image") {
     cluster.observed.coordination->problem = JobProblem{"TopicMissing", "requests"};
@@ -193,12 +215,14 @@ TEST_CASE("plan: a problem that blocks the job takes nothing down") {
     CHECK(plan.deletes.empty());
   }
   SUBCASE("a problem that does not block leaves the job at work") {
-    cluster.observed.coordination->problem = JobProblem{"PartitionCountChanged", "requests has grown", false};
+    cluster.observed.coordination->problem =
+        JobProblem{"PartitionCountChanged", "requests has grown", false};
     cluster.Edit(Spec({{"image", "coho-worker:2"}}));
     cluster.Perform(cluster.Plan());
     CHECK(cluster.Plan().deletes.size() == 1);
     CHECK(ConditionOf(cluster.observed.job.status, "Ready")["status"] == "True");
-    CHECK(ConditionOf(cluster.observed.job.status, "Degraded")["reason"] == "PartitionCountChanged");
+    CHECK(ConditionOf(cluster.observed.job.status, "Degraded")["reason"] ==
+          "PartitionCountChanged");
   }
 }
 
@@ -214,7 +238,8 @@ TEST_CASE("plan: a spec that cannot be used leaves everything as it is and says 
   const json valid = ConditionOf((*plan.status)["status"], "ConfigValid");
   CHECK(valid["status"] == "False");
   CHECK(valid["reason"] == "InvalidSpec");
-  CHECK(valid["message"].get<std::string>().find("spec.processing.commitInterval") != std::string::npos);
+  CHECK(valid["message"].get<std::string>().find("spec.processing.commitInterval") !=
+        std::string::npos);
   CHECK(Reasons(plan.events) == Texts{"InvalidSpec"});
   cluster.Perform(plan);
   CHECK(IsQuiet(cluster.Plan()));
@@ -227,9 +252,12 @@ TEST_CASE("plan: a spec that cannot be used leaves everything as it is and says 
 
 TEST_CASE("plan: somebody else's object under our name is left alone") {
   ToyCluster cluster(2, 4);
-  SUBCASE("a ConfigMap") { cluster.observed.objects[{"ConfigMap", "visits-job"}] = {.uid = "x", .controller_uid = ""}; }
+  SUBCASE("a ConfigMap") {
+    cluster.observed.objects[{"ConfigMap", "visits-job"}] = {.uid = "x", .controller_uid = ""};
+  }
   SUBCASE("a set of an earlier StreamJob of this name") {
-    cluster.observed.sets[WorkerId(0)] = {.name = "visits-worker-0", .object = {.uid = "x", .controller_uid = "earlier"}};
+    cluster.observed.sets[WorkerId(0)] = {.name = "visits-worker-0",
+                                          .object = {.uid = "x", .controller_uid = "earlier"}};
   }
   const ReconcilePlan plan = cluster.Plan();
   for (const std::string& name : Names(plan.apply)) {
@@ -264,7 +292,8 @@ TEST_CASE("plan: lag alone is written every ten seconds") {
   CHECK((*due.status)["status"]["lag"] == "<10k");
 
   cluster.observed.now -= seconds(7);
-  cluster.observed.coordination->workers[WorkerId(0)].report->tasks[1].state = TaskState::kRestoring;
+  cluster.observed.coordination->workers[WorkerId(0)].report->tasks[1].state =
+      TaskState::kRestoring;
   CHECK(cluster.Plan().status);  // everything else at once
 }
 

@@ -37,7 +37,8 @@ json RandomValue(Dice& dice, int depth) {
     case 3:
       return 1e300;
     case 4:
-      return dice.Pick<std::string>({"", "a", "Delete", "Retain", "10Gi", "5s", "0s", "kafka:9092", "\xff\xfe", "ünïcode"});
+      return dice.Pick<std::string>(
+          {"", "a", "Delete", "Retain", "10Gi", "5s", "0s", "kafka:9092", "\xff\xfe", "ünïcode"});
     case 5:
       return "x" + std::to_string(dice.Below(5));
     case 6: {
@@ -48,8 +49,8 @@ json RandomValue(Dice& dice, int depth) {
     default: {
       json map = json::object();
       for (int i = dice.Below(3); i > 0; --i) {
-        map[dice.Pick<std::string>({"name", "topic", "env", "labels", "requests", "key", "size", "count", "template"})] =
-            RandomValue(dice, depth + 1);
+        map[dice.Pick<std::string>({"name", "topic", "env", "labels", "requests", "key", "size",
+                                    "count", "template"})] = RandomValue(dice, depth + 1);
       }
       return map;
     }
@@ -69,8 +70,8 @@ void BreakSomething(Dice& dice, json* object) {
   if (objects.empty()) return;
   json& target = *dice.Pick(objects);
   if (target.empty() || dice.OneIn(3)) {
-    target[dice.Pick<std::string>({"resources", "template", "storage", "failover", "processing", "stores"})] =
-        RandomValue(dice, 0);
+    target[dice.Pick<std::string>({"resources", "template", "storage", "failover", "processing",
+                                   "stores"})] = RandomValue(dice, 0);
     return;
   }
   auto it = target.begin();
@@ -102,11 +103,13 @@ void Disturb(Dice& dice, Observed* observed) {
       break;
     case 4:
       observed->nodes["node1"].ready = false;
-      observed->nodes["node1"].not_ready_since = observed->now - std::chrono::seconds(dice.Below(120));
+      observed->nodes["node1"].not_ready_since =
+          observed->now - std::chrono::seconds(dice.Below(120));
       break;
     case 5:
-      observed->coordination->problem =
-          JobProblem{dice.Pick<std::string>({"TopicMissing", "KafkaUnreachable", "PartitionCountChanged"}), "text", dice.OneIn(2)};
+      observed->coordination->problem = JobProblem{
+          dice.Pick<std::string>({"TopicMissing", "KafkaUnreachable", "PartitionCountChanged"}),
+          "text", dice.OneIn(2)};
       break;
     case 6:
       observed->coordination.reset();
@@ -118,10 +121,13 @@ void Disturb(Dice& dice, Observed* observed) {
       observed->volumes[id].claim_deleting = true;
       break;
     case 9:
-      observed->job.status = RandomValue(dice, 0).is_object() ? json::object() : json{{"conditions", RandomValue(dice, 0)}};
+      observed->job.status = RandomValue(dice, 0).is_object()
+                                 ? json::object()
+                                 : json{{"conditions", RandomValue(dice, 0)}};
       break;
     case 10:
-      observed->coordination->locality[TaskId(dice.Below(8))] = {.node = "elsewhere", .bytes = INT64_MAX};
+      observed->coordination->locality[TaskId(dice.Below(8))] = {.node = "elsewhere",
+                                                                 .bytes = INT64_MAX};
       break;
     default:
       pod.waiting_reason = "ImagePullBackOff";
@@ -131,12 +137,18 @@ void Disturb(Dice& dice, Observed* observed) {
 
 void CheckSafety(const Observed& observed, const ReconcilePlan& plan) {
   std::set<std::string> uids;
-  for (const auto& [id, set] : observed.sets) uids.insert("StatefulSet/" + set.name + set.object.uid);
+  for (const auto& [id, set] : observed.sets)
+    uids.insert("StatefulSet/" + set.name + set.object.uid);
   for (const auto& [id, pod] : observed.pods) uids.insert("Pod/" + pod.name + pod.uid);
-  for (const auto& [id, volume] : observed.volumes) uids.insert("PersistentVolumeClaim/" + volume.claim + volume.claim_uid);
-  for (const DeleteAction& action : plan.deletes) CHECK(uids.contains(action.kind + "/" + action.name + action.uid));
-  const bool blocked = !observed.job.job || !observed.coordination || !observed.coordination->prepared ||
-                       (observed.coordination->problem && observed.coordination->problem->blocks_start);
+  for (const auto& [id, volume] : observed.volumes)
+    uids.insert("PersistentVolumeClaim/" + volume.claim + volume.claim_uid);
+  for (const DeleteAction& action : plan.deletes)
+    CHECK(uids.contains(action.kind + "/" + action.name + action.uid));
+  const bool blocked = !observed.job.job || !observed.coordination ||
+                       !observed.coordination->prepared ||
+                       (observed.coordination->problem &&
+                        (observed.coordination->problem->blocks_start ||
+                         observed.coordination->problem->reason == "KafkaUnreachable"));
   if (blocked) CHECK(plan.deletes.empty());
   for (const json& object : plan.apply) {
     CHECK(object["metadata"]["ownerReferences"][0]["uid"] == observed.job.uid);
@@ -156,7 +168,8 @@ TEST_CASE("plan: safe, deterministic and crash-free for whatever is observed") {
     const json status = cluster.observed.job.status;
     cluster.observed.job = ParseStreamJob(object).value();
     cluster.observed.job.status = status;
-    for (int i = dice.Below(6); i > 0 && cluster.observed.coordination; --i) Disturb(dice, &cluster.observed);
+    for (int i = dice.Below(6); i > 0 && cluster.observed.coordination; --i)
+      Disturb(dice, &cluster.observed);
 
     const ReconcilePlan plan = cluster.Plan();
     const ReconcilePlan again = cluster.Plan();

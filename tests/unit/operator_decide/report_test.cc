@@ -25,12 +25,14 @@ json StatusOf(const ToyCluster& cluster) {
 
 Texts Lines(const ToyCluster& cluster) { return StatusOf(cluster)["assignment"].get<Texts>(); }
 
-std::string Message(const ToyCluster& cluster, const char* type) { return ConditionOf(StatusOf(cluster), type)["message"]; }
+std::string Message(const ToyCluster& cluster, const char* type) {
+  return ConditionOf(StatusOf(cluster), type)["message"];
+}
 
 TEST_CASE("lag: coarse, so that it stands still") {
-  const std::pair<int64_t, const char*> rows[] = {{-1, "unknown"}, {0, "0"},      {1, "<10"},        {9, "<10"},
-                                                  {10, "<100"},    {999, "<1k"},  {1000, "<10k"},    {99'999, "<100k"},
-                                                  {1'500'000, "<10M"}, {INT64_MAX, ">10T"}};
+  const std::pair<int64_t, const char*> rows[] = {
+      {-1, "unknown"}, {0, "0"},       {1, "<10"},        {9, "<10"},          {10, "<100"},
+      {999, "<1k"},    {1000, "<10k"}, {99'999, "<100k"}, {1'500'000, "<10M"}, {INT64_MAX, ">10T"}};
   for (const auto& [lag, text] : rows) CHECK(LagText(lag) == text);
 }
 
@@ -40,7 +42,8 @@ TEST_CASE("restore progress: in steps of ten percent") {
     int percent;
   };
   for (const auto& [done, all, percent] :
-       {Row{0, 100, 0}, Row{9, 100, 0}, Row{10, 100, 10}, Row{99, 100, 90}, Row{100, 100, 100}, Row{0, 0, 0}, Row{-5, 10, 0}}) {
+       {Row{0, 100, 0}, Row{9, 100, 0}, Row{10, 100, 10}, Row{99, 100, 90}, Row{100, 100, 100},
+        Row{0, 0, 0}, Row{-5, 10, 0}}) {
     CHECK(RestorePercent(done, all) == percent);
   }
 }
@@ -53,14 +56,22 @@ TEST_CASE("assignment lines: a task a line") {
                                 "task 2 -> worker 0 on node1, active, local state, lag 0",
                                 "task 3 -> worker 1 on node2, active, local state, lag 0"});
 
-  ReportOf(cluster, 0, 0) = {.task = TaskId(0), .state = TaskState::kRestoring, .restored_records = 61, .restore_total = 100};
-  ReportOf(cluster, 0, 1) = {.task = TaskId(2), .state = TaskState::kRunning, .restore_source = RestoreSource::kReplay,
-                             .restored_records = 120, .restore_total = 120, .lag = 700};
+  ReportOf(cluster, 0, 0) = {.task = TaskId(0),
+                             .state = TaskState::kRestoring,
+                             .restored_records = 61,
+                             .restore_total = 100};
+  ReportOf(cluster, 0, 1) = {.task = TaskId(2),
+                             .state = TaskState::kRunning,
+                             .restore_source = RestoreSource::kReplay,
+                             .restored_records = 120,
+                             .restore_total = 120,
+                             .lag = 700};
   cluster.observed.pods.erase(WorkerId(1));
-  CHECK(Lines(cluster) == Texts{"task 0 -> worker 0 on node1, restoring 60%",
-                                "task 1 -> worker 1, waiting for the worker",
-                                "task 2 -> worker 0 on node1, active, replayed 120 records, lag <1k",
-                                "task 3 -> worker 1, waiting for the worker"});
+  CHECK(Lines(cluster) ==
+        Texts{"task 0 -> worker 0 on node1, restoring 60%",
+              "task 1 -> worker 1, waiting for the worker",
+              "task 2 -> worker 0 on node1, active, replayed 120 records, lag <1k",
+              "task 3 -> worker 1, waiting for the worker"});
   const json status = StatusOf(cluster);
   CHECK(status["tasks"] == json{{"total", 4}, {"running", 1}, {"restoring", 1}, {"unassigned", 0}});
   CHECK(status["lag"] == "unknown");
@@ -69,13 +80,19 @@ TEST_CASE("assignment lines: a task a line") {
   CHECK(Lines(cluster)[1] == "task 1 -> no worker yet");
 }
 
-TEST_CASE("assignment lines: a worker a line above 32 tasks, those that do not run first, at most 32") {
+TEST_CASE(
+    "assignment lines: a worker a line above 32 tasks, those that do not run first, at most 32") {
   ToyCluster cluster(3, 33);
   cluster.Settle();
-  ReportOf(cluster, 2, 0) = {.task = TaskId(2), .state = TaskState::kRestoring, .restored_records = 5, .restore_total = 10};
-  CHECK(Lines(cluster) == Texts{"worker 2 on node3: tasks 2,5,8,11,14,17,20,23,26,29,32, 10 active, 1 restoring 50%, lag 0",
-                                "worker 0 on node1: tasks 0,3,6,9,12,15,18,21,24,27,30, 11 active, lag 0",
-                                "worker 1 on node2: tasks 1,4,7,10,13,16,19,22,25,28,31, 11 active, lag 0"});
+  ReportOf(cluster, 2, 0) = {.task = TaskId(2),
+                             .state = TaskState::kRestoring,
+                             .restored_records = 5,
+                             .restore_total = 10};
+  CHECK(Lines(cluster) ==
+        Texts{"worker 2 on node3: tasks 2,5,8,11,14,17,20,23,26,29,32, 10 active, 1 restoring 50%, "
+              "lag 0",
+              "worker 0 on node1: tasks 0,3,6,9,12,15,18,21,24,27,30, 11 active, lag 0",
+              "worker 1 on node2: tasks 1,4,7,10,13,16,19,22,25,28,31, 11 active, lag 0"});
 
   ToyCluster large(50, 1000);
   large.Settle();
@@ -98,13 +115,15 @@ TEST_CASE("ranges") {
 }
 
 TEST_CASE("exit codes: every documented one has a sentence of its own") {
-  for (const int code : {kExitInternal, kExitUsage, kExitJobFile, kExitKafkaUnavailable, kExitTaskFailed,
-                         kExitStateDirectory, kExitStore, kExitStateDirectoryLocked, kExitKafkaCredentials}) {
+  for (const int code :
+       {kExitInternal, kExitUsage, kExitJobFile, kExitKafkaUnavailable, kExitTaskFailed,
+        kExitStateDirectory, kExitStore, kExitStateDirectoryLocked, kExitKafkaCredentials}) {
     CAPTURE(code);
     CHECK(ExitText(code, "Error").find("unexpectedly") == std::string::npos);
     CHECK(ExitText(code, "Error").find("exit code " + std::to_string(code)) != std::string::npos);
   }
-  CHECK(ExitText(137, "OOMKilled").find("spec.workers.resources.limits.memory") != std::string::npos);
+  CHECK(ExitText(137, "OOMKilled").find("spec.workers.resources.limits.memory") !=
+        std::string::npos);
   CHECK(ExitText(137, "Error") == "was killed (exit code 137)");
   CHECK(ExitText(139, "Error") == "was ended by signal 11 (exit code 139)");
 }
@@ -116,11 +135,13 @@ TEST_CASE("conditions: a worker that cannot work shows as what it said last") {
   pod.ready = false;
   pod.waiting_reason = "CrashLoopBackOff";
   pod.exit_code = 65;
-  pod.exit_message = "{\"level\":\"info\"}\nspec.task.name: found \"cuont\", this binary has: count, identity\n";
+  pod.exit_message =
+      "{\"level\":\"info\"}\nspec.task.name: found \"cuont\", this binary has: count, identity\n";
   const ReconcilePlan plan = cluster.Plan();
   const json status = (*plan.status)["status"];
   const std::string expected =
-      "worker 1 (pod visits-worker-1-1 on node2) refused its job (exit code 65): spec.task.name: found \"cuont\", this binary "
+      "worker 1 (pod visits-worker-1-1 on node2) refused its job (exit code 65): spec.task.name: "
+      "found \"cuont\", this binary "
       "has: count, identity";
   CHECK(ConditionOf(status, "Degraded")["reason"] == "WorkerFailed");
   CHECK(ConditionOf(status, "Degraded")["message"] == expected);
@@ -148,18 +169,40 @@ TEST_CASE("conditions: what keeps a worker from being ready") {
     bool degraded;
   };
   const Row rows[] = {
-      {"image", [](PodFacts& p, WallTime) { p.waiting_reason = "ImagePullBackOff"; p.waiting_message = "not found"; },
-       "ImageUnavailable", "cannot get its image (ImagePullBackOff); check spec.image: not found", true},
-      {"secret", [](PodFacts& p, WallTime) { p.waiting_reason = "CreateContainerConfigError"; }, "ContainerNotStarted",
-       "cannot be started", true},
-      {"does not fit", [](PodFacts& p, WallTime now) { p.node = ""; p.unschedulable = "0/3 nodes"; p.unschedulable_since = now - std::chrono::seconds(10); },
+      {"image",
+       [](PodFacts& p, WallTime) {
+         p.waiting_reason = "ImagePullBackOff";
+         p.waiting_message = "not found";
+       },
+       "ImageUnavailable", "cannot get its image (ImagePullBackOff); check spec.image: not found",
+       true},
+      {"secret", [](PodFacts& p, WallTime) { p.waiting_reason = "CreateContainerConfigError"; },
+       "ContainerNotStarted", "cannot be started", true},
+      {"does not fit",
+       [](PodFacts& p, WallTime now) {
+         p.node = "";
+         p.unschedulable = "0/3 nodes";
+         p.unschedulable_since = now - std::chrono::seconds(10);
+       },
        "Unschedulable", "fits on no node: 0/3 nodes", true},
-      {"not placed for a moment", [](PodFacts& p, WallTime now) { p.node = ""; p.unschedulable = "0/3 nodes"; p.unschedulable_since = now; },
+      {"not placed for a moment",
+       [](PodFacts& p, WallTime now) {
+         p.node = "";
+         p.unschedulable = "0/3 nodes";
+         p.unschedulable_since = now;
+       },
        "NotReady", "is not scheduled yet", false},
-      {"starting", [](PodFacts& p, WallTime) { p.running = false; }, "NotReady", "is starting", false},
+      {"starting", [](PodFacts& p, WallTime) { p.running = false; }, "NotReady", "is starting",
+       false},
       {"restoring", [](PodFacts&, WallTime) {}, "NotReady", "is not ready yet", false},
-      {"stopping", [](PodFacts& p, WallTime) { p.deleting = true; }, "NotReady", "is stopping", false},
-      {"left well", [](PodFacts& p, WallTime) { p.running = false; p.exit_code = 0; }, "NotReady", "is starting", false},
+      {"stopping", [](PodFacts& p, WallTime) { p.deleting = true; }, "NotReady", "is stopping",
+       false},
+      {"left well",
+       [](PodFacts& p, WallTime) {
+         p.running = false;
+         p.exit_code = 0;
+       },
+       "NotReady", "is starting", false},
   };
   for (const Row& row : rows) {
     CAPTURE(row.name);
@@ -198,7 +241,8 @@ TEST_CASE("conditions: host affinity tells which state is elsewhere") {
   const json status = StatusOf(cluster);
   CHECK(status["sticky"] == "1/2");
   CHECK(ConditionOf(status, "HostAffinitySatisfied")["message"] ==
-        "1 of 2 workers run where their state is: task 3's state is on node3, worker 1 runs on node2");
+        "1 of 2 workers run where their state is: task 3's state is on node3, worker 1 runs on "
+        "node2");
 }
 
 TEST_CASE("conditions: a ready worker of which no heartbeat arrives") {
@@ -210,7 +254,9 @@ TEST_CASE("conditions: a ready worker of which no heartbeat arrives") {
   CHECK(status["assignment"][1] == "task 1 -> worker 1 on node2, waiting for the worker");
 }
 
-TEST_CASE("conditions: all types are there from the first visit, each with reason, message and generation") {
+TEST_CASE(
+    "conditions: all types are there from the first visit, each with reason, message and "
+    "generation") {
   ToyCluster cluster(1, 2);
   cluster.observed.coordination.reset();
   const json status = StatusOf(cluster);
@@ -222,14 +268,15 @@ TEST_CASE("conditions: all types are there from the first visit, each with reaso
     CHECK(condition["observedGeneration"] == 1);
     CHECK(condition["lastTransitionTime"] == "2026-01-01T00:00:00Z");
   }
-  CHECK(types == Texts{"Ready", "ConfigValid", "Assigned", "WorkersAvailable", "StateRestored", "HostAffinitySatisfied",
-                       "Progressing", "Degraded"});
+  CHECK(types == Texts{"Ready", "ConfigValid", "Assigned", "WorkersAvailable", "StateRestored",
+                       "HostAffinitySatisfied", "Progressing", "Degraded"});
 }
 
 TEST_CASE("conditions: the transition time moves with the truth only") {
   ToyCluster cluster(2, 4);
   cluster.Settle();
-  const std::string before = ConditionOf(cluster.observed.job.status, "Degraded")["lastTransitionTime"];
+  const std::string before =
+      ConditionOf(cluster.observed.job.status, "Degraded")["lastTransitionTime"];
   cluster.observed.now += std::chrono::hours(1);
   cluster.observed.pods[WorkerId(1)].ready = false;
   const json status = StatusOf(cluster);
@@ -240,7 +287,8 @@ TEST_CASE("conditions: the transition time moves with the truth only") {
 TEST_CASE("events: what Kafka's client says of one outage is told once") {
   ToyCluster cluster(1, 2);
   cluster.Settle();
-  cluster.observed.coordination->problem = JobProblem{"KafkaUnreachable", "connection refused after 3 ms"};
+  cluster.observed.coordination->problem =
+      JobProblem{"KafkaUnreachable", "connection refused after 3 ms"};
   cluster.Perform(cluster.Plan());
   cluster.observed.coordination->problem->message = "connection refused after 4 ms";
   CHECK(cluster.Plan().events.empty());

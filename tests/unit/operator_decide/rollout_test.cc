@@ -73,7 +73,9 @@ TEST_CASE("rollout: what needs no restart restarts nothing") {
   const Row rows[] = {
       {"count", {{"workers", {{"count", 3}}}}, false},
       {"homecoming", {{"failover", {{"homecomingTimeout", "1m"}}}}, false},
-      {"lost node", {{"failover", {{"lostNode", {{"policy", "Replace"}, {"timeout", "5m"}}}}}}, false},
+      {"lost node",
+       {{"failover", {{"lostNode", {{"policy", "Replace"}, {"timeout", "5m"}}}}}},
+       false},
       {"retention", {{"storage", {{"retention", {{"whenScaled", "Retain"}}}}}}, false},
       {"image", {{"image", "coho-worker:2"}}, true},
       {"task config", {{"task", {{"config", {{"store", "other"}}}}}}, true},
@@ -81,7 +83,9 @@ TEST_CASE("rollout: what needs no restart restarts nothing") {
       {"flush interval", {{"storage", {{"flushInterval", "1s"}}}}, true},
       {"run loops", {{"workers", {{"runLoops", 2}}}}, true},
       {"resources", {{"workers", {{"resources", {{"limits", {{"memory", "1Gi"}}}}}}}}, true},
-      {"environment", {{"workers", {{"template", {{"env", json::array({{{"name", "A"}, {"value", "b"}}})}}}}}}, true},
+      {"environment",
+       {{"workers", {{"template", {{"env", json::array({{{"name", "A"}, {"value", "b"}}})}}}}}},
+       true},
       {"node selector", {{"workers", {{"template", {{"nodeSelector", {{"disk", "ssd"}}}}}}}}, true},
       {"secret", {{"kafka", {{"secretRef", {{"name", "other"}}}}}}, true},
   };
@@ -99,7 +103,8 @@ TEST_CASE("rollout: what needs no restart restarts nothing") {
 TEST_CASE("rollout: a changed home restarts nothing") {
   ToyCluster cluster(2, 6);
   cluster.Settle();
-  for (auto& [id, volume] : cluster.observed.volumes) volume.node = volume.zone = "";  // follows its pod
+  for (auto& [id, volume] : cluster.observed.volumes)
+    volume.node = volume.zone = "";  // follows its pod
   for (auto& [task, place] : cluster.observed.coordination->locality) place.node = "node3";
   const ReconcilePlan plan = cluster.Plan();
   CHECK(plan.apply.size() == 2);

@@ -64,13 +64,19 @@ void ToyCluster::Assign(int workers) {
     const std::string node = "node" + std::to_string(owner.value() % 3 + 1);
     view.assignment.workers[owner].generation = next;
     view.assignment.workers[owner].active.push_back(task);
-    view.locality[task] = {.worker = owner, .node = node, .zone = "zone-" + node.substr(4), .volume = "", .bytes = 1000};
+    view.locality[task] = {.worker = owner,
+                           .node = node,
+                           .zone = "zone-" + node.substr(4),
+                           .volume = "",
+                           .bytes = 1000};
     CoordinatorWorker& worker = view.workers[owner];
     worker.standing = WorkerStanding::kAlive;
     worker.phase = WorkerPhase::kRunning;
     if (!worker.report) worker.report.emplace();
-    worker.report->tasks.push_back(
-        {.task = task, .state = TaskState::kRunning, .restore_source = RestoreSource::kLocal, .lag = 0});
+    worker.report->tasks.push_back({.task = task,
+                                    .state = TaskState::kRunning,
+                                    .restore_source = RestoreSource::kLocal,
+                                    .lag = 0});
   }
 }
 
@@ -143,7 +149,8 @@ void ToyCluster::Perform(const ReconcilePlan& plan) {
                       .controller_uid = object["metadata"]["ownerReferences"][0]["uid"],
                       .applied_hash = AppliedHash(object)};
     if (kind != "StatefulSet") {
-      if (const auto old = observed.objects.find({kind, name}); old != observed.objects.end()) facts.uid = old->second.uid;
+      if (const auto old = observed.objects.find({kind, name}); old != observed.objects.end())
+        facts.uid = old->second.uid;
       observed.objects[{kind, name}] = facts;
       continue;
     }
@@ -154,7 +161,8 @@ void ToyCluster::Perform(const ReconcilePlan& plan) {
            .object = facts,
            .template_hash = TemplateHash(object["spec"]["template"]),
            .observed = true,
-           .delete_claim_with_set = object["spec"]["persistentVolumeClaimRetentionPolicy"]["whenDeleted"] == "Delete"};
+           .delete_claim_with_set =
+               object["spec"]["persistentVolumeClaimRetentionPolicy"]["whenDeleted"] == "Delete"};
     if (!observed.pods.contains(id)) StartPod(id);
     observed.volumes[id].owned_by_set = set.delete_claim_with_set;
   }

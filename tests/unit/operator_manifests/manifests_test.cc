@@ -68,13 +68,14 @@ TEST_CASE("manifests: golden") {
   CheckGolden("disruption_budget.json", MakeDisruptionBudget(job));
   CheckGolden("job_config_map.json", MakeJobConfigMap(job));
   CheckGolden("stateful_set.json", MakeWorkerSet(job, Options(), true));
-  CheckGolden("stateful_set_plain.json",
-              MakeWorkerSet(Job({{"spec",
-                                  {{"workers", {{"template", nullptr}, {"resources", nullptr}}},
-                                   {"kafka", {{"secretRef", nullptr}}},
-                                   {"storage", nullptr},
-                                   {"failover", nullptr}}}}),
-                            {.worker = WorkerId(0), .home = {}, .image_pull_policy = "Always"}, false));
+  CheckGolden(
+      "stateful_set_plain.json",
+      MakeWorkerSet(Job({{"spec",
+                          {{"workers", {{"template", nullptr}, {"resources", nullptr}}},
+                           {"kafka", {{"secretRef", nullptr}}},
+                           {"storage", nullptr},
+                           {"failover", nullptr}}}}),
+                    {.worker = WorkerId(0), .home = {}, .image_pull_policy = "Always"}, false));
   Assignment assignment{.generation = Generation(7), .reason = "worker 1 was added"};
   assignment.workers[WorkerId(0)].active = {TaskId(0), TaskId(2)};
   assignment.workers[WorkerId(1)].active = {TaskId(1)};
@@ -98,7 +99,8 @@ TEST_CASE("manifests: restricted pod security") {
 TEST_CASE("manifests: affinity is a preference, and only new workers are spread") {
   const json settled = MakePodTemplate(Job(), Options())["spec"];
   CHECK(settled["affinity"]["nodeAffinity"].size() == 1);
-  CHECK(settled["affinity"]["nodeAffinity"].contains("preferredDuringSchedulingIgnoredDuringExecution"));
+  CHECK(settled["affinity"]["nodeAffinity"].contains(
+      "preferredDuringSchedulingIgnoredDuringExecution"));
   CHECK_FALSE(settled.contains("topologySpreadConstraints"));
   const json fresh = MakePodTemplate(Job(), Options({}))["spec"];
   CHECK_FALSE(fresh.contains("affinity"));
@@ -109,19 +111,21 @@ TEST_CASE("manifests: placement is no part of the template's hash, but of what i
   const StreamJob job = Job();
   const json a = MakeWorkerSet(job, Options(), true);
   const json b = MakeWorkerSet(job, Options({.hostname = "node3", .zone = "zone-c"}), true);
-  const json c = MakeWorkerSet(Job({{"spec", {{"failover", {{"lostNode", {{"timeout", "10s"}}}}}}}}), Options({}), true);
+  const json c = MakeWorkerSet(
+      Job({{"spec", {{"failover", {{"lostNode", {{"timeout", "10s"}}}}}}}}), Options({}), true);
   CHECK(TemplateHash(a["spec"]["template"]) == TemplateHash(b["spec"]["template"]));
   CHECK(TemplateHash(a["spec"]["template"]) == TemplateHash(c["spec"]["template"]));
   CHECK(AppliedHash(a) != AppliedHash(b));
   CHECK(AppliedHash(a) == AppliedHash(MakeWorkerSet(job, Options(), true)));
 }
 
-TEST_CASE("manifests: the operator's own labels, annotations and environment cannot be taken over") {
-  const json pod = MakePodTemplate(Job({{"spec",
-                                         {{"workers",
-                                           {{"template",
-                                             {{"annotations", {{"coho.dev/template-hash", "mine"}}}}}}}}}}),
-                                   Options());
+TEST_CASE(
+    "manifests: the operator's own labels, annotations and environment cannot be taken over") {
+  const json pod = MakePodTemplate(
+      Job({{"spec",
+            {{"workers",
+              {{"template", {{"annotations", {{"coho.dev/template-hash", "mine"}}}}}}}}}}),
+      Options());
   CHECK(pod["metadata"]["labels"]["coho.dev/job"] == "visits");
   CHECK(pod["metadata"]["labels"]["team"] == "web");
   CHECK(TemplateHash(pod) != "mine");
@@ -140,8 +144,9 @@ TEST_CASE("manifests: a user's toleration of lost nodes stands in for ours") {
       Job({{"spec",
             {{"workers",
               {{"template",
-                {{"tolerations",
-                  json::array({{{"key", "node.kubernetes.io/unreachable"}, {"operator", "Exists"}, {"effect", "NoExecute"}}})}}}}}}}}),
+                {{"tolerations", json::array({{{"key", "node.kubernetes.io/unreachable"},
+                                               {"operator", "Exists"},
+                                               {"effect", "NoExecute"}}})}}}}}}}}),
       Options())["spec"];
   REQUIRE(spec["tolerations"].size() == 2);
   CHECK_FALSE(spec["tolerations"][0].contains("tolerationSeconds"));
@@ -151,7 +156,8 @@ TEST_CASE("manifests: a user's toleration of lost nodes stands in for ours") {
 
 TEST_CASE("names: fit Kubernetes' limits for the longest job and the highest worker") {
   const std::string job(40, 'j');
-  CHECK(WorkerSetName(job, WorkerId(999)).size() <= 52);  // the label controller-revision-hash adds 11
+  CHECK(WorkerSetName(job, WorkerId(999)).size() <=
+        52);  // the label controller-revision-hash adds 11
   CHECK(WorkerPodName(job, WorkerId(999)).size() <= 63);
   CHECK(WorkerPodName("visits", WorkerId(2)) == "visits-worker-2-2");
   CHECK(WorkerClaimName("visits", WorkerId(2)) == "state-visits-worker-2-2");

@@ -18,7 +18,8 @@ json Case(const json& base, const json& patch) {
   return object;
 }
 
-TEST_CASE("StreamJob: what the API server admits is usable; what it refuses is refused by name, too") {
+TEST_CASE(
+    "StreamJob: what the API server admits is usable; what it refuses is refused by name, too") {
   const json admission = Admission();
   for (const json& row : admission["cases"]) {
     const std::string name = row["name"];
@@ -30,7 +31,8 @@ TEST_CASE("StreamJob: what the API server admits is usable; what it refuses is r
       continue;
     }
     CHECK_FALSE(job->job);
-    CHECK_MESSAGE(job->error.message().find(row["model"].get<std::string>()) != std::string::npos, job->error.message());
+    CHECK_MESSAGE(job->error.message().find(row["model"].get<std::string>()) != std::string::npos,
+                  job->error.message());
     CHECK(job->error.message().find("hunter2") == std::string::npos);
   }
 }
@@ -56,12 +58,14 @@ TEST_CASE("StreamJob: metadata and the parts that only Kubernetes reads") {
 }
 
 TEST_CASE("StreamJob: fails only on what is no object with a name") {
-  for (const char* text : {"null", "[]", "1", "\"x\"", "{}", R"({"metadata": 3})", R"({"metadata": {"name": "a"}})",
-                           R"({"metadata": {"name": "a", "namespace": "b", "uid": 4}})"}) {
+  for (const char* text :
+       {"null", "[]", "1", "\"x\"", "{}", R"({"metadata": 3})", R"({"metadata": {"name": "a"}})",
+        R"({"metadata": {"name": "a", "namespace": "b", "uid": 4}})"}) {
     CAPTURE(text);
     CHECK_FALSE(ParseStreamJob(json::parse(text)).ok());
   }
-  const auto bare = ParseStreamJob(json::parse(R"({"metadata": {"name": "a", "namespace": "b", "uid": "c"}})"));
+  const auto bare =
+      ParseStreamJob(json::parse(R"({"metadata": {"name": "a", "namespace": "b", "uid": "c"}})"));
   REQUIRE(bare.ok());
   CHECK_FALSE(bare->job);
   CHECK_FALSE(bare->error.ok());

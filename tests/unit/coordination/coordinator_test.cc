@@ -1,0 +1,335 @@
+#include "common/coordination/coordinator.h"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+
+namespace coho {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+// A coordinator, what it wants done, and workers that obey at once unless a test says otherwise.
+class Bench {
+ public:
+  Bench(int32_t tasks, int32_t workers) {
+    model.tasks = tasks;
+    options.workers = workers;
+    options.homecoming_timeout = seconds(60);
+    Restart();
+  }
+  void Restart() {
+    to_do.clear();
+    coordinator.emplace(options, model, stored, now);
+    Take(coordinator->Start(Wall()));
+    Work();
+  }
+  [[nodiscard]] WallTime Wall() const { return WallTime(now.time_since_epoch()); }
+  void Take(CoordinatorActions actions) { to_do.insert(to_do.end(), actions.begin(), actions.end()); }
+
+  // Performs everything that is to be done.
+  void Work() {
+    while (!to_do.empty()) {
+      const CoordinatorAction action = to_do.front();
+      to_do.erase(to_do.begin());
+      if (const auto* write = std::get_if<WriteRecords>(&action)) {
+        if (fail_writes) {
+          ++failed_writes;
+          Take(coordinator->OnWritten(write->generation, false, now, Wall()));
+          continue;
+        }
+        for (const TopicRecord& record : write->records) REQUIRE(ApplyCoordinatorRecord(record, &stored).ok());
+        Take(coordinator->OnWritten(write->generation, true, now, Wall()));
+      } else if (const auto* fence = std::get_if<FenceWorker>(&action)) {
+        fenced.push_back(*fence);
+        Take(coordinator->OnFenced(fence->worker, !fail_fences, now, Wall()));
+      } else {
+        events.push_back(std::get<EmitEvent>(action));
+      }
+    }
+  }
+  void Beat(int32_t worker, int64_t acknowledged, WorkerPhase phase = WorkerPhase::kRunning, bool historical = false) {
+    Heartbeat beat{.worker = WorkerId(worker), .incarnation = incarnation, .sequence = ++sequence, .phase = phase,
+                   .acknowledged = coho::Generation(acknowledged)};
+    WorkerReport report{.node = "node" + std::to_string(worker), .volume = "disk" + std::to_string(worker)};
+    for (const char* id : {"-0", "-1"}) report.transactional_ids.push_back("w" + std::to_string(worker).append(id));
+    if (one_loop) report.transactional_ids.pop_back();
+    for (const TaskId task : Tasks(worker)) report.tasks.push_back({.task = task, .state = TaskState::kRunning, .state_bytes = 1024});
+    beat.report = report;
+    Take(coordinator->OnHeartbeat(beat, historical, now, Wall()));
+    Work();
+  }
+  void BeatAll(const std::vector<int32_t>& workers) {
+    for (const int32_t worker : workers) Beat(worker, Generation());
+  }
+  void Pass(Duration time, const std::vector<int32_t>& beating = {}) {
+    for (const MonotonicTime end = now + time; now < end;) {
+      now += milliseconds(500);
+      BeatAll(beating);
+      Take(coordinator->OnTick(now, Wall()));
+      Work();
+    }
+  }
+  void SetWorkers(int32_t workers) {
+    options.workers = workers;
+    Take(coordinator->SetOptions(options, now, Wall()));
+    Work();
+  }
+  [[nodiscard]] int64_t Generation() const { return coordinator->assignment().generation.value(); }
+  [[nodiscard]] std::vector<TaskId> Tasks(int32_t worker) const {
+    const auto& workers = coordinator->assignment().workers;
+    return workers.contains(WorkerId(worker)) ? workers.at(WorkerId(worker)).active : std::vector<TaskId>();
+  }
+  [[nodiscard]] bool Told(const std::string& reason) const {
+    return std::any_of(events.begin(), events.end(), [&](const EmitEvent& event) { return event.reason == reason; });
+  }
+
+  JobModel model;
+  CoordinatorOptions options;
+  CoordinatorState stored;
+  MonotonicTime now{seconds(1000)};
+  std::optional<Coordinator> coordinator;
+  std::vector<CoordinatorAction> to_do;
+  std::vector<EmitEvent> events;
+  std::vector<FenceWorker> fenced;
+  std::string incarnation = "first";
+  int64_t sequence = 0;
+  int failed_writes = 0;
+  bool fail_writes = false;
+  bool fail_fences = false;
+  bool one_loop = false;
+};
+
+TEST_CASE("coordinator: the model is pinned before anything is assigned") {
+  Bench bench(4, 2);
+  CHECK(bench.stored.model == bench.model);
+  CHECK(bench.Generation() == 0);
+  CHECK_FALSE(bench.coordinator->settled());
+}
+
+TEST_CASE("coordinator: the first assignment waits for all workers") {
+  Bench bench(4, 2);
+  bench.Beat(0, 0);
+  CHECK(bench.Generation() == 0);
+  SUBCASE("and is made when the last one appears, with its ids on record") {
+    bench.Beat(1, 0);
+    CHECK(bench.Generation() == 1);
+    CHECK(bench.Tasks(0).size() == 2);
+    CHECK(bench.Tasks(1).size() == 2);
+    CHECK(bench.stored.assignment.workers.at(WorkerId(1)).transactional_ids == std::vector<std::string>{"w1-0", "w1-1"});
+    CHECK(bench.coordinator->settled());
+    CHECK(bench.coordinator->assignment() == bench.stored.assignment);
+  }
+  SUBCASE("but not for ever") {
+    bench.Pass(seconds(9), {0});
+    CHECK(bench.Generation() == 0);
+    bench.Pass(seconds(2), {0});
+    CHECK(bench.Tasks(0).size() == 4);
+  }
+}
+
+TEST_CASE("coordinator: a moved task is revoked, released by acknowledgement, and granted") {
+  Bench bench(4, 1);
+  bench.Beat(0, 0);
+  bench.Beat(0, 1);
+  bench.SetWorkers(2);
+  CHECK(bench.Generation() == 1);  // worker 1 is not there yet
+  bench.Beat(1, 0);
+  CHECK(bench.Tasks(0).size() == 2);
+  CHECK(bench.Tasks(1).empty());
+  const int64_t revoked = bench.Generation();
+  bench.Beat(0, revoked - 1);
+  CHECK(bench.Tasks(1).empty());
+  CHECK_FALSE(bench.coordinator->settled());
+  bench.Beat(0, revoked);
+  CHECK(bench.Tasks(1).size() == 2);
+  CHECK(bench.coordinator->settled());
+  CHECK(bench.fenced.empty());
+  CHECK(bench.Told("TaskMoved"));
+}
+
+TEST_CASE("coordinator: a process with fewer run loops does not speak for the ids it does not use") {
+  Bench bench(4, 1);
+  bench.Beat(0, 0);
+  bench.Beat(0, 1);
+  bench.SetWorkers(2);
+  bench.Beat(1, 0);
+  bench.incarnation = "second";
+  bench.one_loop = true;
+  bench.Beat(0, bench.Generation());
+  REQUIRE(bench.fenced.size() == 1);
+  CHECK(bench.fenced[0].transactional_ids == std::vector<std::string>{"w0-1"});
+  CHECK(bench.Tasks(1).size() == 2);
+  CHECK(bench.stored.assignment.workers.at(WorkerId(0)).transactional_ids.size() == 2);  // never forgotten
+}
+
+TEST_CASE("coordinator: a silent worker's tasks wait for it, then are fenced and move") {
+  Bench bench(4, 2);
+  bench.BeatAll({0, 1});
+  bench.Beat(0, 1);
+  bench.Beat(1, 1);
+  const std::vector<TaskId> kept = bench.Tasks(0);
+  bench.Pass(seconds(8), {0});
+  CHECK(bench.coordinator->workers().at(WorkerId(1)).standing == WorkerStanding::kSilent);
+  CHECK(bench.Generation() == 1);
+  SUBCASE("it comes home: nothing moves") {
+    bench.Pass(seconds(40), {0});
+    bench.incarnation = "second";
+    bench.sequence = 0;
+    bench.Beat(1, 1, WorkerPhase::kStarting);
+    CHECK(bench.Told("WorkerReturned"));
+    bench.Pass(seconds(100), {0, 1});
+    CHECK(bench.Generation() == 1);
+    CHECK(bench.fenced.empty());
+  }
+  SUBCASE("it does not: fenced after the revocation, granted after the fence") {
+    bench.Pass(seconds(60), {0});
+    CHECK(bench.Told("WorkerLost"));
+    REQUIRE(bench.fenced.size() == 1);
+    CHECK(bench.fenced[0].worker == WorkerId(1));
+    CHECK(bench.Generation() == 3);
+    CHECK(bench.Tasks(0).size() == 4);
+    for (const TaskId task : kept) CHECK(std::count(bench.Tasks(0).begin(), bench.Tasks(0).end(), task) == 1);
+  }
+  SUBCASE("a fence that fails is tried again, and nothing is granted before") {
+    bench.fail_fences = true;
+    bench.Pass(seconds(62), {0});
+    CHECK(bench.fenced.size() > 1);
+    CHECK(bench.Tasks(0).size() == 2);
+    bench.fail_fences = false;
+    bench.Pass(seconds(1), {0});
+    CHECK(bench.Tasks(0).size() == 4);
+  }
+}
+
+TEST_CASE("coordinator: nobody left to take the tasks, so they stay where they are") {
+  Bench bench(2, 1);
+  bench.Beat(0, 0);
+  bench.Pass(seconds(120));
+  CHECK(bench.coordinator->workers().at(WorkerId(0)).standing == WorkerStanding::kLost);
+  CHECK(bench.Tasks(0).size() == 2);
+  CHECK(bench.fenced.empty());
+  CHECK_FALSE(bench.coordinator->settled());
+  bench.Beat(0, 1);
+  CHECK(bench.Generation() == 1);
+  CHECK(bench.coordinator->settled());
+}
+
+TEST_CASE("coordinator: a container that stopped is silent at once") {
+  Bench bench(2, 2);
+  bench.BeatAll({0, 1});
+  bench.Take(bench.coordinator->OnPodFacts({{WorkerId(1), {true, true, false, "n", ""}}}, bench.now, bench.Wall()));
+  bench.Take(bench.coordinator->OnPodFacts({{WorkerId(1), {true, false, false, "n", ""}}}, bench.now, bench.Wall()));
+  bench.Work();
+  CHECK(bench.coordinator->workers().at(WorkerId(1)).standing == WorkerStanding::kSilent);
+  CHECK(bench.Told("WorkerSilent"));
+  bench.Beat(1, 1);
+  CHECK(bench.coordinator->workers().at(WorkerId(1)).standing == WorkerStanding::kAlive);
+  bench.Take(bench.coordinator->OnPodFacts({{WorkerId(1), {true, false, false, "n", ""}}}, bench.now, bench.Wall()));
+  CHECK(bench.coordinator->workers().at(WorkerId(1)).standing == WorkerStanding::kAlive);  // old news
+}
+
+TEST_CASE("coordinator: scaling down empties the highest workers, which then may be removed") {
+  Bench bench(6, 3);
+  bench.BeatAll({0, 1, 2});
+  bench.SetWorkers(1);
+  CHECK(bench.Tasks(1).empty());
+  CHECK(bench.coordinator->removable().empty());
+  bench.Beat(1, bench.Generation());
+  CHECK(bench.coordinator->removable() == std::set<WorkerId>{WorkerId(1)});
+  bench.Beat(2, bench.Generation(), WorkerPhase::kGone);
+  CHECK(bench.coordinator->removable() == std::set<WorkerId>{WorkerId(1), WorkerId(2)});
+  CHECK(bench.Tasks(0).size() == 6);
+  CHECK(bench.fenced.empty());
+  SUBCASE("records go when the workers are gone") {
+    bench.Take(bench.coordinator->OnPodFacts({{WorkerId(2), {}}}, bench.now, bench.Wall()));
+    bench.Work();
+    CHECK_FALSE(bench.stored.assignment.workers.contains(WorkerId(2)));
+    CHECK(bench.stored.assignment.workers.contains(WorkerId(1)));
+  }
+  SUBCASE("and come back with them") {
+    bench.Beat(0, bench.Generation());
+    bench.SetWorkers(2);
+    bench.Beat(0, bench.Generation());
+    CHECK(bench.Tasks(1).size() == 3);
+  }
+}
+
+TEST_CASE("coordinator: a restarted coordinator gives every worker its session, and moves nothing") {
+  Bench bench(4, 2);
+  bench.BeatAll({0, 1});
+  bench.Pass(seconds(1), {0, 1});
+  bench.Restart();
+  bench.Beat(0, 1, WorkerPhase::kRunning, true);
+  CHECK(bench.coordinator->workers().at(WorkerId(0)).standing == WorkerStanding::kUnknown);
+  bench.Pass(seconds(5), {1});
+  CHECK(bench.coordinator->workers().at(WorkerId(0)).standing == WorkerStanding::kUnknown);
+  bench.Pass(seconds(30), {0, 1});
+  CHECK(bench.Generation() == 1);
+  CHECK(bench.coordinator->settled());
+}
+
+TEST_CASE("coordinator: restarted in the middle of a move, it finds out whether the former owner let go") {
+  Bench bench(4, 1);
+  bench.Beat(0, 0);
+  bench.SetWorkers(2);
+  bench.Beat(1, 0);
+  CHECK(bench.Tasks(0).size() == 2);
+  bench.Restart();
+  bench.Beat(1, bench.Generation());
+  bench.Beat(0, 1);
+  CHECK(bench.Tasks(1).empty());
+  bench.Beat(0, bench.Generation());
+  CHECK(bench.Tasks(1).size() == 2);
+}
+
+TEST_CASE("coordinator: acknowledgements of a generation that does not exist prove nothing") {
+  Bench bench(4, 1);
+  bench.Beat(0, 50);
+  bench.SetWorkers(2);
+  bench.Beat(1, 0);
+  CHECK(bench.Tasks(1).empty());
+}
+
+TEST_CASE("coordinator: a failed write changes nothing and is tried again at the next tick") {
+  Bench bench(2, 1);
+  bench.fail_writes = true;
+  bench.Beat(0, 0);
+  CHECK(bench.failed_writes == 1);
+  CHECK(bench.Generation() == 0);
+  bench.Beat(0, 0);
+  CHECK(bench.failed_writes == 1);
+  bench.fail_writes = false;
+  bench.Pass(milliseconds(500));
+  CHECK(bench.Generation() == 1);
+}
+
+TEST_CASE("coordinator: where tasks run caught up is recorded, and brings them back there") {
+  Bench bench(2, 2);
+  bench.BeatAll({0, 1});
+  bench.BeatAll({0, 1});
+  const TaskId task = bench.Tasks(1)[0];
+  CHECK(bench.stored.locality.at(task).worker == WorkerId(1));
+  CHECK(bench.stored.locality.at(task).node == "node1");
+  CHECK(bench.stored.locality.at(task).bytes == 1024);
+  CHECK(bench.coordinator->locality() == bench.stored.locality);
+  CHECK(bench.Generation() == 1);
+}
+
+TEST_CASE("coordinator: a second process of a worker does not confuse it") {
+  Bench bench(2, 1);
+  bench.Beat(0, 0);
+  bench.incarnation = "second";
+  bench.Beat(0, 1);
+  bench.incarnation = "first";
+  bench.Beat(0, 1);
+  CHECK(bench.coordinator->workers().at(WorkerId(0)).incarnation == "second");
+  bench.Pass(seconds(10));
+  bench.Beat(0, 1);  // the second one is silent: the first one counts again
+  CHECK(bench.coordinator->workers().at(WorkerId(0)).incarnation == "first");
+  CHECK(bench.coordinator->workers().at(WorkerId(0)).standing == WorkerStanding::kAlive);
+}
+
+}  // namespace
+}  // namespace coho

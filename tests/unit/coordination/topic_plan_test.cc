@@ -1,0 +1,126 @@
+#include "common/coordination/topic_plan.h"
+
+#include <doctest/doctest.h>
+
+#include <functional>
+
+namespace coho {
+namespace {
+
+struct Bench {
+  Job job;
+  TopicFacts facts;
+  Bench() {
+    job.id = {"web", "visits"};
+    job.kafka.bootstrap_servers = "kafka:9092";
+    job.kafka.topic_prefix = "coho-web-visits";
+    job.inputs = {{"a"}, {"b"}};
+    job.stores = {{"visits"}};
+    job.outputs = {{"out", SerdeType::kBytes, SerdeType::kBytes, 3}};
+    job.workers.count = 2;
+    Has("a", 4);
+    Has("b", 4);
+  }
+  void Has(const std::string& topic, int32_t partitions) { facts.topics[topic] = {topic, partitions}; }
+  void Pinned(int32_t partitions) {
+    facts.stored.model = MakeJobModel(job, {{"a", partitions}, {"b", partitions}});
+    facts.stored.assignment.generation = Generation(1);
+  }
+};
+
+TEST_CASE("topics: what is missing of the job's own is created, once") {
+  Bench bench;
+  const TopicPlan plan = PlanTopics(bench.job, bench.facts);
+  CHECK_FALSE(plan.problem);
+  CHECK(plan.model.tasks == 4);
+  REQUIRE(plan.create.size() == 4);
+  CHECK(plan.create[0].name == "out");
+  CHECK(plan.create[0].partitions == 3);
+  CHECK(plan.create[1].name == "coho-web-visits-coordinator");
+  CHECK(plan.create[1].config.at("cleanup.policy") == "compact");
+  CHECK(plan.create[2].name == "coho-web-visits-heartbeats");
+  CHECK(plan.create[2].config.at("retention.ms") == "600000");
+  CHECK(plan.create[3].name == "coho-web-visits-visits-changelog");
+  CHECK(plan.create[3].partitions == 4);
+  for (const kafka::NewTopic& topic : plan.create) bench.Has(topic.name, topic.partitions);
+  CHECK(PlanTopics(bench.job, bench.facts).create.empty());
+}
+
+TEST_CASE("topics: says what is wrong, and whether the job can go on") {
+  struct Row {
+    const char* name;
+    std::function<void(Bench&)> spoil;
+    const char* reason;
+    bool blocks;
+    const char* says;
+  };
+  const Row rows[] = {
+      {"no input", [](Bench& b) { b.facts.topics.erase("b"); }, "TopicMissing", true,
+       "spec.inputs[1].topic: topic \"b\" does not exist on kafka:9092; create it, or correct the name"},
+      {"no output", [](Bench& b) { b.job.outputs[0].partitions = 0; }, "TopicMissing", true, "spec.outputs[0].topic"},
+      {"counts differ", [](Bench& b) { b.Has("b", 3); }, "PartitionCountsDiffer", true, "\"a\" has 4, \"b\" has 3"},
+      {"too many workers", [](Bench& b) { b.job.workers.count = 5; }, "TooManyWorkers", true, "found 5"},
+      {"too many workers of a running job",
+       [](Bench& b) {
+         b.Pinned(4);
+         b.job.workers.count = 5;
+       },
+       "TooManyWorkers", false, "the others stay idle"},
+      {"input grew",
+       [](Bench& b) {
+         b.Pinned(4);
+         b.Has("a", 8);
+       },
+       "PartitionCountChanged", false, "had 4 partitions when the job was started and has 8 now"},
+      {"input shrank",
+       [](Bench& b) {
+         b.Pinned(4);
+         b.Has("a", 2);
+       },
+       "PartitionCountChanged", true, "made anew"},
+      {"other number of tasks",
+       [](Bench& b) {
+         b.Pinned(4);
+         b.job.inputs = {{"c"}};
+         b.Has("c", 6);
+       },
+       "PartitionCountChanged", true, "started with 4 tasks, these inputs give 6"},
+      {"changelog with other partitions", [](Bench& b) { b.Has("coho-web-visits-visits-changelog", 2); },
+       "ChangelogUnusable", true, "has 2 partitions, the job needs 4"},
+      {"changelog that is deleted from",
+       [](Bench& b) {
+         b.Has("coho-web-visits-visits-changelog", 4);
+         b.facts.configs["coho-web-visits-visits-changelog"]["cleanup.policy"] = "compact,delete";
+       },
+       "ChangelogUnusable", true, "cleanup.policy=compact,delete, need compact"},
+  };
+  for (const Row& row : rows) {
+    CAPTURE(std::string(row.name));
+    Bench bench;
+    row.spoil(bench);
+    const TopicPlan plan = PlanTopics(bench.job, bench.facts);
+    REQUIRE(plan.problem);
+    CHECK(plan.problem->reason == row.reason);
+    CHECK(plan.problem->blocks_start == row.blocks);
+    CHECK_MESSAGE(plan.problem->message.find(row.says) != std::string::npos, plan.problem->message);
+    if (row.blocks) CHECK(plan.create.empty());
+    if (!row.blocks) CHECK(plan.model.tasks == 4);
+  }
+}
+
+TEST_CASE("topics: inputs of a job without stores may differ, and a dead-letter topic is made when asked for") {
+  Bench bench;
+  bench.job.stores.clear();
+  bench.Has("b", 3);
+  bench.job.processing.on_error = OnError::kDeadLetter;
+  bench.job.processing.dead_letter_topic = "dead";
+  const TopicPlan plan = PlanTopics(bench.job, bench.facts);
+  CHECK_FALSE(plan.problem);
+  CHECK(plan.model.tasks == 4);
+  REQUIRE(plan.create.size() == 4);
+  CHECK(plan.create[1].name == "dead");
+  CHECK(plan.create[1].partitions == 1);
+}
+
+}  // namespace
+}  // namespace coho

@@ -1,0 +1,159 @@
+// A member under random orders of everything that can happen to it: assignments, slow closings, fences, re-reading, ticks.
+#include <doctest/doctest.h>
+
+#include <map>
+#include <optional>
+#include <random>
+#include <set>
+#include <vector>
+
+#include "worker/member/member_state.h"
+
+namespace coho {
+namespace {
+
+constexpr int kTasks = 6;
+
+// The loops, as simple as they can be: a task runs from its grant to the closing that a revocation asks for.
+class World {
+ public:
+  explicit World(uint32_t seed) : random_(seed), state_({.transactional_ids = {"id"}, .loops = 3}, now_) {}
+
+  void Run(int steps) {
+    Perform(state_.OnLoopsReady(now_));
+    for (int i = 0; i < steps; ++i) {
+      now_ += std::chrono::milliseconds(random_() % 700);
+      Step();
+      CheckInvariants();
+    }
+  }
+
+  // Everything that is under way comes to its end; then the member runs what it was last given, and has said so.
+  void Settle() {
+    Assign();
+    while (!closings_.empty()) Close(closings_.begin()->first);
+    FinishReading();
+    while (!closings_.empty()) Close(closings_.begin()->first);
+    Perform(state_.OnTick(now_ + std::chrono::hours(1)));
+    CheckInvariants();
+    std::set<TaskId> running;
+    for (const auto& [task, grant] : running_) running.insert(task);
+    CHECK(running == state_.given());
+    CHECK(state_.acknowledged() == state_.generation());
+  }
+
+ private:
+  void Step() {
+    switch (random_() % 8) {
+      case 0:
+      case 1:
+        Assign();
+        break;
+      case 2: {  // an old record once more
+        std::optional<WorkerAssignment> nothing;
+        const MemberActions actions = state_.OnAssignment(Generation(std::max<int64_t>(0, generation_ - 1)), nothing, now_);
+        CHECK(actions.empty());
+        break;
+      }
+      case 3:
+      case 4:
+        if (!closings_.empty()) Close(std::next(closings_.begin(), random_() % static_cast<int>(closings_.size()))->first);
+        break;
+      case 5: {
+        const int32_t loop = static_cast<int32_t>(random_() % 3);
+        std::erase_if(running_, [loop](const auto& r) { return r.second.loop == loop; });
+        std::erase_if(closings_, [loop](const auto& c) { return c.second.loop == loop; });
+        Perform(state_.OnLoopFenced(loop, now_));
+        break;
+      }
+      case 6:
+        FinishReading();
+        break;
+      default:
+        Perform(state_.OnTick(now_));
+    }
+  }
+
+  void Assign() {
+    ++generation_;
+    given_.clear();
+    std::optional<WorkerAssignment> mine;
+    if (random_() % 8 != 0) {
+      mine.emplace();
+      mine->generation = Generation(generation_);
+      mine->transactional_ids = {"id"};
+      for (int32_t task = 0; task < kTasks; ++task) {
+        if (random_() % 2 == 0) mine->active.push_back(TaskId(task));
+      }
+      given_ = {mine->active.begin(), mine->active.end()};
+    }
+    Perform(state_.OnAssignment(Generation(generation_), mine, now_));
+  }
+
+  void Close(TaskId task) {
+    const RevokeTask revoke = closings_.at(task);
+    closings_.erase(task);
+    running_.erase(task);
+    Perform(state_.OnTaskClosed(revoke.task, revoke.grant, now_));
+  }
+
+  void FinishReading() {
+    if (!reading_) return;
+    const int64_t number = *reading_;
+    reading_.reset();
+    Perform(state_.OnCaughtUp(number, now_));
+  }
+
+  void Perform(const MemberActions& actions) {
+    for (const MemberAction& action : actions) {
+      if (const auto* grant = std::get_if<GrantTask>(&action)) {
+        CHECK_MESSAGE(!running_.contains(grant->task), "granted to two loops at once");
+        CHECK_MESSAGE(!reading_, "granted while what it knows may be old");
+        CHECK(given_.contains(grant->task));
+        running_[grant->task] = *grant;
+      } else if (const auto* revoke = std::get_if<RevokeTask>(&action)) {
+        CHECK(running_.contains(revoke->task));
+        CHECK_MESSAGE(!closings_.contains(revoke->task), "revoked twice");
+        closings_[revoke->task] = *revoke;
+      } else if (const auto* read = std::get_if<ReadToEnd>(&action)) {
+        reading_ = read->number;
+      } else if (const auto* beat = std::get_if<SendHeartbeat>(&action)) {
+        CHECK(beat->sequence == sequence_ + 1);
+        sequence_ = beat->sequence;
+        CHECK(beat->acknowledged >= acknowledged_);
+        acknowledged_ = beat->acknowledged;
+      }
+    }
+  }
+
+  // R1a: what generation g does not give runs no longer once g is acknowledged.
+  void CheckInvariants() {
+    for (const auto& [task, grant] : running_) {
+      if (!given_.contains(task)) CHECK(acknowledged_.value() < generation_);
+    }
+    CHECK(acknowledged_.value() <= generation_);
+  }
+
+  std::mt19937 random_;
+  MonotonicTime now_{std::chrono::seconds(1)};
+  MemberState state_;
+  int64_t generation_ = 0;
+  std::set<TaskId> given_;
+  std::map<TaskId, GrantTask> running_;
+  std::map<TaskId, RevokeTask> closings_;
+  std::optional<int64_t> reading_;
+  int64_t sequence_ = 0;
+  Generation acknowledged_;
+};
+
+TEST_CASE("MemberState: whatever happens, no task runs that was acknowledged away, and it settles on what it is given") {
+  for (uint32_t seed = 1; seed <= 3000; ++seed) {
+    CAPTURE(seed);
+    World world(seed);
+    world.Run(60);
+    world.Settle();
+  }
+}
+
+}  // namespace
+}  // namespace coho

@@ -132,7 +132,7 @@ void Operator::OnJobEvent(const JobId& id, const EmitEvent& event) {
 }
 
 Status Operator::Tick() {
-  if (lost_) return Fenced("lease " + options_.lease_name + ": another operator leads now");
+  if (lost_) return Fenced("lease " + options_.lease_name + ": not renewed in time, or taken by another operator");
   if (coordination_.fenced()) {
     return Fenced("another operator with installation id \"" + options_.installation_id +
                   "\" took over the coordinators in Kafka; if it belongs to another installation, give each its own "

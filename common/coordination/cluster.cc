@@ -33,7 +33,8 @@ Status Cluster::Connect() {
     options.transactional_id = transactional_id_;
     options.transaction_timeout = std::chrono::seconds(10);
     options.linger = Duration::zero();
-    COHO_ASSIGN_OR_RETURN(std::unique_ptr<kafka::Producer> producer, kafka::Producer::Create(config_, options));
+    COHO_ASSIGN_OR_RETURN(std::unique_ptr<kafka::Producer> producer,
+                          kafka::Producer::Create(config_, options));
     COHO_RETURN_IF_ERROR(producer->InitTransactions(kRequestTimeout));
     producer_ = std::move(producer);
     ++connection_;
@@ -74,7 +75,8 @@ Status Cluster::CreateTopics(const std::vector<kafka::NewTopic>& topics) {
 
 Result<CoordinatorState> Cluster::ReadState(const std::string& topic) {
   const TopicPartition partition{topic, 0};
-  COHO_ASSIGN_OR_RETURN(const kafka::OffsetRange range, reader_->QueryRange(partition, kRequestTimeout));
+  COHO_ASSIGN_OR_RETURN(const kafka::OffsetRange range,
+                        reader_->QueryRange(partition, kRequestTimeout));
   CoordinatorState state;
   if (range.begin >= range.end) return state;
   COHO_RETURN_IF_ERROR(reader_->Assign({{partition, kafka::Consumer::kBegin}}));
@@ -136,7 +138,8 @@ Status Cluster::Fence(const std::vector<std::string>& transactional_ids) {
 
 Result<int64_t> Cluster::Follow(const std::string& topic) {
   const TopicPartition partition{topic, 0};
-  COHO_ASSIGN_OR_RETURN(const kafka::OffsetRange range, reader_->QueryRange(partition, kRequestTimeout));
+  COHO_ASSIGN_OR_RETURN(const kafka::OffsetRange range,
+                        reader_->QueryRange(partition, kRequestTimeout));
   if (followed_.contains(topic)) Unfollow(topic);
   COHO_RETURN_IF_ERROR(follower_->Assign({{partition, kafka::Consumer::kBegin}}));
   followed_[topic] = kafka::Consumer::kBegin;
@@ -145,7 +148,8 @@ Result<int64_t> Cluster::Follow(const std::string& topic) {
 
 void Cluster::Unfollow(const std::string& topic) {
   if (followed_.erase(topic) == 0 || follower_ == nullptr) return;
-  follower_->Unassign({{topic, 0}}).IgnoreError("what still comes is not expected any more and passed over");
+  follower_->Unassign({{topic, 0}})
+      .IgnoreError("what still comes is not expected any more and passed over");
 }
 
 Status Cluster::Poll(Duration timeout, const OnRecord& on_record) {
@@ -160,7 +164,8 @@ Status Cluster::Poll(Duration timeout, const OnRecord& on_record) {
     on_record(topic, record.offset(), record.value());
   }
   batch_.Clear();
-  if (!status.ok() && status.code() != Code::kNotFound) follower_.reset();  // Connect opens it again where it was
+  if (!status.ok() && status.code() != Code::kNotFound)
+    follower_.reset();  // Connect opens it again where it was
   return status;
 }
 

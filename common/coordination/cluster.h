@@ -46,7 +46,8 @@ class Cluster {
   // Delivers the records of a heartbeats topic from now on, beginning with the oldest. The value is the topic's present end.
   [[nodiscard]] Result<int64_t> Follow(const std::string& topic);
   void Unfollow(const std::string& topic);
-  using OnRecord = std::function<void(const std::string& topic, int64_t offset, std::string_view value)>;
+  using OnRecord =
+      std::function<void(const std::string& topic, int64_t offset, std::string_view value)>;
   [[nodiscard]] Status Poll(Duration timeout, const OnRecord& on_record);
 
  private:

@@ -18,7 +18,8 @@ bool SamePlace(const TaskLocality& a, const TaskLocality& b) {
 
 }  // namespace
 
-Coordinator::Coordinator(CoordinatorOptions options, JobModel model, CoordinatorState stored, MonotonicTime now)
+Coordinator::Coordinator(CoordinatorOptions options, JobModel model, CoordinatorState stored,
+                         MonotonicTime now)
     : options_(options),
       model_(stored.model ? *stored.model : std::move(model)),
       model_recorded_(stored.model.has_value()),
@@ -39,7 +40,8 @@ CoordinatorActions Coordinator::Start(WallTime wall) {
   return actions;
 }
 
-CoordinatorActions Coordinator::SetOptions(const CoordinatorOptions& options, MonotonicTime now, WallTime wall) {
+CoordinatorActions Coordinator::SetOptions(const CoordinatorOptions& options, MonotonicTime now,
+                                           WallTime wall) {
   CoordinatorActions actions;
   if (options == options_) return actions;
   options_ = options;
@@ -54,7 +56,8 @@ void Coordinator::TakeIncarnation(const Heartbeat& beat) {
   CoordinatorWorker& worker = workers_[beat.worker];
   Memory& memory = memory_[beat.worker];
   if (!worker.incarnation.empty()) {
-    if (memory.superseded.size() >= kIncarnationsRemembered) memory.superseded.erase(memory.superseded.begin());
+    if (memory.superseded.size() >= kIncarnationsRemembered)
+      memory.superseded.erase(memory.superseded.begin());
     memory.superseded.insert(worker.incarnation);
   }
   memory.superseded.erase(beat.incarnation);
@@ -65,7 +68,8 @@ void Coordinator::TakeIncarnation(const Heartbeat& beat) {
   replan_ = true;
 }
 
-CoordinatorActions Coordinator::OnHeartbeat(const Heartbeat& beat, bool historical, MonotonicTime now, WallTime wall) {
+CoordinatorActions Coordinator::OnHeartbeat(const Heartbeat& beat, bool historical,
+                                            MonotonicTime now, WallTime wall) {
   CoordinatorActions actions;
   if (beat.worker.value() < 0) return actions;
   const auto [entry, is_new] = workers_.try_emplace(beat.worker);
@@ -85,7 +89,8 @@ CoordinatorActions Coordinator::OnHeartbeat(const Heartbeat& beat, bool historic
   worker.phase = beat.phase;
 
   if (beat.report) {
-    if (!worker.report || worker.report->transactional_ids != beat.report->transactional_ids) replan_ = true;
+    if (!worker.report || worker.report->transactional_ids != beat.report->transactional_ids)
+      replan_ = true;
     worker.report = beat.report;
     ObserveLocality(beat.worker, *beat.report, wall);
   }
@@ -94,20 +99,23 @@ CoordinatorActions Coordinator::OnHeartbeat(const Heartbeat& beat, bool historic
   if (beat.acknowledged <= newest && beat.acknowledged >= worker.acknowledged) {
     if (beat.acknowledged > worker.acknowledged) replan_ = true;
     worker.acknowledged = beat.acknowledged;
-    if (worker.report) ledger_.Prove(beat.worker, worker.report->transactional_ids, beat.acknowledged);
+    if (worker.report)
+      ledger_.Prove(beat.worker, worker.report->transactional_ids, beat.acknowledged);
   }
 
   if (!historical) {
     worker.last_heard = now;
     if (beat.phase == WorkerPhase::kGone) {
-      if (worker.standing == WorkerStanding::kAlive || worker.standing == WorkerStanding::kUnknown) {
+      if (worker.standing == WorkerStanding::kAlive ||
+          worker.standing == WorkerStanding::kUnknown) {
         FallSilent(beat.worker, false, "WorkerStopped", "said goodbye", now, &actions);
       }
     } else if (worker.standing != WorkerStanding::kAlive) {
       if (worker.standing == WorkerStanding::kSilent || worker.standing == WorkerStanding::kLost) {
         actions.push_back(EmitEvent{false, "WorkerReturned",
-                                    Name(beat.worker) + " is back after " + SayDuration(now - memory.silent_since) +
-                                        " with " + SayCount(TasksOn(beat.worker), "task")});
+                                    Name(beat.worker) + " is back after " +
+                                        SayDuration(now - memory.silent_since) + " with " +
+                                        SayCount(TasksOn(beat.worker), "task")});
       }
       worker.standing = WorkerStanding::kAlive;
       replan_ = true;
@@ -122,7 +130,12 @@ CoordinatorActions Coordinator::OnHeartbeat(const Heartbeat& beat, bool historic
 // Where a task runs caught up, there its state is. What lies on other disks counts where nothing better is known.
 void Coordinator::ObserveLocality(WorkerId id, const WorkerReport& report, WallTime wall) {
   const auto observe = [&](const TaskReport& task) {
-    TaskLocality seen{id,          report.node, report.zone, report.volume, task.changelog_position, task.state_bytes,
+    TaskLocality seen{id,
+                      report.node,
+                      report.zone,
+                      report.volume,
+                      task.changelog_position,
+                      task.state_bytes,
                       ToUnixMillis(wall)};
     const auto known = observed_.find(task.task);
     const bool same_place = known != observed_.end() && SamePlace(known->second, seen);
@@ -136,7 +149,8 @@ void Coordinator::ObserveLocality(WorkerId id, const WorkerReport& report, WallT
   };
   for (const TaskReport& task : report.tasks) {
     const auto owner = owners_.find(task.task);
-    if (task.state == TaskState::kRunning && owner != owners_.end() && owner->second == id) observe(task);
+    if (task.state == TaskState::kRunning && owner != owners_.end() && owner->second == id)
+      observe(task);
   }
   for (const TaskReport& task : report.on_disk) {
     if (task.task.value() < 0 || task.task.value() >= model_.tasks) continue;
@@ -145,7 +159,8 @@ void Coordinator::ObserveLocality(WorkerId id, const WorkerReport& report, WallT
   }
 }
 
-CoordinatorActions Coordinator::OnPodFacts(const std::map<WorkerId, PodFact>& facts, MonotonicTime now, WallTime wall) {
+CoordinatorActions Coordinator::OnPodFacts(const std::map<WorkerId, PodFact>& facts,
+                                           MonotonicTime now, WallTime wall) {
   CoordinatorActions actions;
   for (const auto& [id, fact] : facts) {
     if (id.value() < 0) continue;
@@ -156,7 +171,9 @@ CoordinatorActions Coordinator::OnPodFacts(const std::map<WorkerId, PodFact>& fa
     memory.pod = fact;
     const auto worker = workers_.find(id);
     if (stopped && worker != workers_.end() && worker->second.standing == WorkerStanding::kAlive) {
-      const char* why = fact.node_lost ? "lost its node" : (fact.exists ? "has no running container" : "lost its pod");
+      const char* why = fact.node_lost
+                            ? "lost its node"
+                            : (fact.exists ? "has no running container" : "lost its pod");
       FallSilent(id, true, "WorkerSilent", why, now, &actions);
     }
   }
@@ -174,7 +191,8 @@ CoordinatorActions Coordinator::OnTick(MonotonicTime now, WallTime wall) {
   return actions;
 }
 
-CoordinatorActions Coordinator::OnWritten(Generation generation, bool ok, MonotonicTime now, WallTime wall) {
+CoordinatorActions Coordinator::OnWritten(Generation generation, bool ok, MonotonicTime now,
+                                          WallTime wall) {
   CoordinatorActions actions;
   if (!write_ || write_->after.generation != generation) return actions;
   Write write = std::move(*write_);
@@ -191,7 +209,8 @@ CoordinatorActions Coordinator::OnWritten(Generation generation, bool ok, Monoto
   return actions;
 }
 
-CoordinatorActions Coordinator::OnFenced(WorkerId worker, bool ok, MonotonicTime now, WallTime wall) {
+CoordinatorActions Coordinator::OnFenced(WorkerId worker, bool ok, MonotonicTime now,
+                                         WallTime wall) {
   CoordinatorActions actions;
   const auto fence = fences_.find(worker);
   if (fence == fences_.end()) return actions;
@@ -210,22 +229,24 @@ CoordinatorActions Coordinator::OnFenced(WorkerId worker, bool ok, MonotonicTime
   return actions;
 }
 
-void Coordinator::FallSilent(WorkerId id, bool warning, std::string reason, const std::string& why, MonotonicTime now,
-                             CoordinatorActions* actions) {
+void Coordinator::FallSilent(WorkerId id, bool warning, std::string reason, const std::string& why,
+                             MonotonicTime now, CoordinatorActions* actions) {
   workers_[id].standing = WorkerStanding::kSilent;
   memory_[id].silent_since = now;
   replan_ = true;
   std::string message = Name(id) + " " + why;
   if (const size_t tasks = TasksOn(id); tasks > 0) {
     message += "; its " + SayCount(tasks, "task") + " (" + SayBytes(BytesOn(id)) + " of state) " +
-               (tasks == 1 ? "waits" : "wait") + " up to " + SayDuration(options_.homecoming_timeout) + " for it";
+               (tasks == 1 ? "waits" : "wait") + " up to " +
+               SayDuration(options_.homecoming_timeout) + " for it";
   }
   actions->push_back(EmitEvent{warning && TasksOn(id) > 0, std::move(reason), std::move(message)});
 }
 
 void Coordinator::UpdateStandings(MonotonicTime now, CoordinatorActions* actions) {
   for (auto& [id, worker] : workers_) {
-    const bool heard_once = worker.standing == WorkerStanding::kAlive || worker.standing == WorkerStanding::kUnknown;
+    const bool heard_once =
+        worker.standing == WorkerStanding::kAlive || worker.standing == WorkerStanding::kUnknown;
     if (heard_once && now - worker.last_heard > options_.session_timeout) {
       FallSilent(id, true, "WorkerSilent",
                  "has not been heard for " + SayDuration(now - worker.last_heard), now, actions);
@@ -236,15 +257,17 @@ void Coordinator::UpdateStandings(MonotonicTime now, CoordinatorActions* actions
       replan_ = true;
       if (const size_t tasks = TasksOn(id); tasks > 0) {
         actions->push_back(EmitEvent{true, "WorkerLost",
-                                     Name(id) + " did not come home within " + SayDuration(silent) + "; its " +
-                                         SayCount(tasks, "task") + " go to other workers, which restore " +
+                                     Name(id) + " did not come home within " + SayDuration(silent) +
+                                         "; its " + SayCount(tasks, "task") +
+                                         " go to other workers, which restore " +
                                          SayBytes(BytesOn(id))});
       }
     }
   }
   // Of a lost worker without record nothing is worth remembering.
   std::erase_if(workers_, [&](const auto& entry) {
-    return entry.second.standing == WorkerStanding::kLost && !assignment_.workers.contains(entry.first) &&
+    return entry.second.standing == WorkerStanding::kLost &&
+           !assignment_.workers.contains(entry.first) &&
            !(write_ && write_->after.workers.contains(entry.first));
   });
 }
@@ -278,7 +301,9 @@ std::set<WorkerId> Coordinator::removable() const {
   std::set<WorkerId> removable;
   const auto consider = [&](WorkerId id) {
     if (id.value() < options_.workers) return;
-    if (write_ && write_->after.workers.contains(id) && !write_->after.workers.at(id).active.empty()) return;
+    if (write_ && write_->after.workers.contains(id) &&
+        !write_->after.workers.at(id).active.empty())
+      return;
     const auto record = assignment_.workers.find(id);
     if (record == assignment_.workers.end() || Released(id, record->second)) removable.insert(id);
   };

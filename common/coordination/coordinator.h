@@ -40,16 +40,22 @@ class Coordinator {
   // `stored` is what the coordinator topic holds, read to its end after the driver fenced an older coordinator (R2). `model`
   // is the stored model, or the one to be pinned now (then it is part of the first write). Every worker gets a full session
   // timeout from `now` before it may be called silent (R3).
-  Coordinator(CoordinatorOptions options, JobModel model, CoordinatorState stored, MonotonicTime now);
+  Coordinator(CoordinatorOptions options, JobModel model, CoordinatorState stored,
+              MonotonicTime now);
 
   [[nodiscard]] CoordinatorActions Start(WallTime wall);
-  [[nodiscard]] CoordinatorActions SetOptions(const CoordinatorOptions& options, MonotonicTime now, WallTime wall);
+  [[nodiscard]] CoordinatorActions SetOptions(const CoordinatorOptions& options, MonotonicTime now,
+                                              WallTime wall);
   // `historical`: read back from the topic after a restart of the coordinator: tells what a worker reported, not that it lives.
-  [[nodiscard]] CoordinatorActions OnHeartbeat(const Heartbeat& beat, bool historical, MonotonicTime now, WallTime wall);
-  [[nodiscard]] CoordinatorActions OnPodFacts(const std::map<WorkerId, PodFact>& facts, MonotonicTime now, WallTime wall);
+  [[nodiscard]] CoordinatorActions OnHeartbeat(const Heartbeat& beat, bool historical,
+                                               MonotonicTime now, WallTime wall);
+  [[nodiscard]] CoordinatorActions OnPodFacts(const std::map<WorkerId, PodFact>& facts,
+                                              MonotonicTime now, WallTime wall);
   [[nodiscard]] CoordinatorActions OnTick(MonotonicTime now, WallTime wall);
-  [[nodiscard]] CoordinatorActions OnWritten(Generation generation, bool ok, MonotonicTime now, WallTime wall);
-  [[nodiscard]] CoordinatorActions OnFenced(WorkerId worker, bool ok, MonotonicTime now, WallTime wall);
+  [[nodiscard]] CoordinatorActions OnWritten(Generation generation, bool ok, MonotonicTime now,
+                                             WallTime wall);
+  [[nodiscard]] CoordinatorActions OnFenced(WorkerId worker, bool ok, MonotonicTime now,
+                                            WallTime wall);
 
   [[nodiscard]] const Assignment& assignment() const;  // last committed
   [[nodiscard]] const JobModel& model() const;
@@ -87,8 +93,8 @@ class Coordinator {
   [[nodiscard]] size_t TasksOn(WorkerId id) const;
   [[nodiscard]] bool Released(WorkerId id, const WorkerAssignment& record) const;
   [[nodiscard]] bool MayPlan(MonotonicTime now) const;
-  void FallSilent(WorkerId id, bool warning, std::string reason, const std::string& why, MonotonicTime now,
-                  CoordinatorActions* actions);
+  void FallSilent(WorkerId id, bool warning, std::string reason, const std::string& why,
+                  MonotonicTime now, CoordinatorActions* actions);
   void TakeIncarnation(const Heartbeat& beat);
   void ObserveLocality(WorkerId id, const WorkerReport& report, WallTime wall);
   void UpdateStandings(MonotonicTime now, CoordinatorActions* actions);
@@ -123,9 +129,9 @@ class Coordinator {
   };
   std::map<WorkerId, Fence> fences_;  // under way
   std::optional<Write> write_;        // under way
-  bool hold_ = false;                 // the last write or a fence failed: try again at the next tick
-  bool replan_ = true;                // something changed that a plan depends on
-  bool wants_more_ = true;            // the last plan could not be carried out completely yet
+  bool hold_ = false;       // the last write or a fence failed: try again at the next tick
+  bool replan_ = true;      // something changed that a plan depends on
+  bool wants_more_ = true;  // the last plan could not be carried out completely yet
   bool locality_changed_ = false;
   bool locality_urgent_ = false;
   std::optional<MonotonicTime> locality_written_;

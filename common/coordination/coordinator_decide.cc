@@ -50,7 +50,8 @@ Coordinator::Part Coordinator::PartOf(WorkerId id) const {
   if (worker.standing == WorkerStanding::kLost) return recorded ? Part::kLeaves : Part::kOutside;
   const bool able = worker.phase == WorkerPhase::kStarting || worker.phase == WorkerPhase::kRunning;
   const bool known = worker.report && !worker.report->transactional_ids.empty();
-  return worker.standing == WorkerStanding::kAlive && able && known ? Part::kMember : unless_recorded;
+  return worker.standing == WorkerStanding::kAlive && able && known ? Part::kMember
+                                                                    : unless_recorded;
 }
 
 bool Coordinator::MayPlan(MonotonicTime now) const {
@@ -58,11 +59,13 @@ bool Coordinator::MayPlan(MonotonicTime now) const {
   for (const auto& [id, worker] : workers_) {
     if (PartOf(id) == Part::kMember) ++members;
     // After a restart: the workers get the time to say that they live, so that nothing moves because of us (R3).
-    if (worker.standing == WorkerStanding::kUnknown && assignment_.workers.contains(id)) return false;
+    if (worker.standing == WorkerStanding::kUnknown && assignment_.workers.contains(id))
+      return false;
   }
   if (members == 0) return false;
   if (!owners_.empty() || assignment_.generation > Generation(0)) return true;
-  return members >= options_.workers || (first_member_ && now - *first_member_ >= options_.first_assignment_wait);
+  return members >= options_.workers ||
+         (first_member_ && now - *first_member_ >= options_.first_assignment_wait);
 }
 
 void Coordinator::Decide(MonotonicTime now, WallTime wall, CoordinatorActions* actions) {
@@ -95,15 +98,17 @@ void Coordinator::Decide(MonotonicTime now, WallTime wall, CoordinatorActions* a
 // Without a plan: something waits for a worker that may own tasks.
 bool Coordinator::TasksLackMember() const {
   if (owners_.size() < static_cast<size_t>(model_.tasks)) return true;
-  return std::any_of(assignment_.workers.begin(), assignment_.workers.end(), [this](const auto& entry) {
-    return !entry.second.active.empty() && PartOf(entry.first) == Part::kLeaves;
-  });
+  return std::any_of(assignment_.workers.begin(), assignment_.workers.end(),
+                     [this](const auto& entry) {
+                       return !entry.second.active.empty() && PartOf(entry.first) == Part::kLeaves;
+                     });
 }
 
 // A fence is asked for only when the generation that revokes is committed: assignment_ is, and the ledger holds nothing newer.
 void Coordinator::RequestFences(CoordinatorActions* actions) {
   std::map<WorkerId, Generation> awaited = ledger_.Awaited();
-  for (const auto& [id, record] : assignment_.workers) {  // emptied: what it may still believe has to end, too
+  for (const auto& [id, record] :
+       assignment_.workers) {  // emptied: what it may still believe has to end, too
     if (id.value() >= options_.workers && record.active.empty()) {
       awaited[id] = std::max(awaited[id], record.generation);
     }
@@ -120,7 +125,9 @@ void Coordinator::RequestFences(CoordinatorActions* actions) {
         // It will acknowledge for its own ids. Those of an older process that it does not use, it cannot speak for.
         if (!worker->second.report) continue;
         const auto& own = worker->second.report->transactional_ids;
-        std::erase_if(ids, [&](const std::string& one) { return std::find(own.begin(), own.end(), one) != own.end(); });
+        std::erase_if(ids, [&](const std::string& one) {
+          return std::find(own.begin(), own.end(), one) != own.end();
+        });
       }
     }
     if (ids.empty()) continue;
@@ -165,17 +172,21 @@ void Coordinator::MoveTasks(Draft* draft) {
     }
     Move& move = moving_[task];
     move.to = to;
-    if (const auto planned = moves.find(task); planned != moves.end()) move.bytes = planned->second->bytes;
+    if (const auto planned = moves.find(task); planned != moves.end())
+      move.bytes = planned->second->bytes;
     if (owner != owners_.end()) {
       move.from = owner->second;
       const bool beyond = owner->second.value() >= options_.workers;
       const Part part = PartOf(owner->second);
-      move.cause = part != Part::kLeaves ? "balance" : Name(owner->second) + (beyond ? " is to be removed" : " is lost");
+      move.cause = part != Part::kLeaves
+                       ? "balance"
+                       : Name(owner->second) + (beyond ? " is to be removed" : " is lost");
       draft->owners.erase(task);
       draft->revoked.push_back(task);
       changed.insert(owner->second);
     } else if (ledger_.MayGrant(task, to)) {
-      if (move.cause.empty()) move.cause = assignment_.generation == Generation(0) ? "first assignment" : "had no owner";
+      if (move.cause.empty())
+        move.cause = assignment_.generation == Generation(0) ? "first assignment" : "had no owner";
       draft->owners[task] = to;
       draft->granted.push_back(task);
       changed.insert(to);
@@ -197,13 +208,16 @@ void Coordinator::RecordIds(Draft* draft) const {
     const bool recorded = record != draft->after.workers.end();
     if (!worker.report || worker.standing != WorkerStanding::kAlive) continue;
     if (!recorded && (PartOf(id) != Part::kMember || draft->after.workers.empty())) continue;
-    std::vector<std::string> ids = recorded ? record->second.transactional_ids : std::vector<std::string>{};
-    ids.insert(ids.end(), worker.report->transactional_ids.begin(), worker.report->transactional_ids.end());
+    std::vector<std::string> ids =
+        recorded ? record->second.transactional_ids : std::vector<std::string>{};
+    ids.insert(ids.end(), worker.report->transactional_ids.begin(),
+               worker.report->transactional_ids.end());
     std::sort(ids.begin(), ids.end());
     ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
     if (recorded && ids == record->second.transactional_ids) continue;
     const bool had_ids = recorded && !record->second.transactional_ids.empty();
-    if (draft->granted.empty()) draft->causes.insert(Name(id) + (had_ids ? " uses new transactional ids" : " joined"));
+    if (draft->granted.empty())
+      draft->causes.insert(Name(id) + (had_ids ? " uses new transactional ids" : " joined"));
     draft->Touch(id).transactional_ids = std::move(ids);
   }
 }
@@ -213,8 +227,10 @@ void Coordinator::DropAbsent(Draft* draft) const {
     if (id.value() < options_.workers || !Released(id, record) || fences_.contains(id)) continue;
     const auto worker = workers_.find(id);
     const auto memory = memory_.find(id);
-    const bool no_pod = memory != memory_.end() && memory->second.pod && !memory->second.pod->exists;
-    const bool alive = worker != workers_.end() && worker->second.standing == WorkerStanding::kAlive;
+    const bool no_pod =
+        memory != memory_.end() && memory->second.pod && !memory->second.pod->exists;
+    const bool alive =
+        worker != workers_.end() && worker->second.standing == WorkerStanding::kAlive;
     const bool lost = worker == workers_.end() || worker->second.standing == WorkerStanding::kLost;
     if (alive || !(no_pod || lost)) continue;
     draft->after.workers.erase(id);
@@ -241,7 +257,8 @@ void Coordinator::Describe(Draft* draft) const {
   if (granted > 0) counts += (counts.empty() ? "" : ", ") + SayCount(granted, "task") + " granted";
   if (!counts.empty()) reason += ": " + counts;
   draft->events.push_back(
-      EmitEvent{false, "AssignmentChanged", "generation " + ToString(draft->after.generation) + ": " + reason});
+      EmitEvent{false, "AssignmentChanged",
+                "generation " + ToString(draft->after.generation) + ": " + reason});
 
   std::vector<TaskId> moved;
   int64_t bytes = 0;
@@ -252,16 +269,16 @@ void Coordinator::Describe(Draft* draft) const {
     bytes += move.bytes;
   }
   if (moved.size() > kMovesToldOneByOne) {
-    draft->events.push_back(EmitEvent{false, "TaskMoved",
-                                      SayTasks(moved) + " moved, " + SayBytes(bytes) + " to restore"});
+    draft->events.push_back(EmitEvent{
+        false, "TaskMoved", SayTasks(moved) + " moved, " + SayBytes(bytes) + " to restore"});
     return;
   }
   for (const TaskId task : moved) {
     const Move& move = moving_.at(task);
     draft->events.push_back(EmitEvent{false, "TaskMoved",
-                                      "task " + ToString(task) + " moved from " + Name(*move.from) + " to " +
-                                          Name(move.to) + " (" + move.cause + "), " + SayBytes(move.bytes) +
-                                          " to restore"});
+                                      "task " + ToString(task) + " moved from " + Name(*move.from) +
+                                          " to " + Name(move.to) + " (" + move.cause + "), " +
+                                          SayBytes(move.bytes) + " to restore"});
   }
 }
 
@@ -272,18 +289,21 @@ bool Coordinator::Finish(Draft* draft, WallTime wall, CoordinatorActions* action
   if (draft->changed) {
     Describe(draft);
     std::vector<std::string> violations = CheckAssignment(model_, draft->after);
-    for (std::string& violation : CheckStep(assignment_, draft->after)) violations.push_back(std::move(violation));
+    for (std::string& violation : CheckStep(assignment_, draft->after))
+      violations.push_back(std::move(violation));
     if (!violations.empty()) {
       hold_ = true;
       if (std::exchange(violation_, violations.front()) != violations.front()) {
-        actions->push_back(EmitEvent{true, "InvariantBroken",
-                                     "generation " + ToString(draft->after.generation) +
-                                         " was not written, the job goes on with the last one: " + violation_});
+        actions->push_back(
+            EmitEvent{true, "InvariantBroken",
+                      "generation " + ToString(draft->after.generation) +
+                          " was not written, the job goes on with the last one: " + violation_});
       }
       return false;
     }
     std::vector<TopicRecord> changes = EncodeAssignmentChange(assignment_, draft->after, wall);
-    records.insert(records.end(), std::make_move_iterator(changes.begin()), std::make_move_iterator(changes.end()));
+    records.insert(records.end(), std::make_move_iterator(changes.begin()),
+                   std::make_move_iterator(changes.end()));
   }
   if (locality_changed_) records.push_back(EncodeLocality(observed_));
   locality_changed_ = false;

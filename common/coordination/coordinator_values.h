@@ -26,8 +26,8 @@ struct CoordinatorOptions {
 // What Kubernetes knows of a worker's pod, sooner than heartbeats can tell.
 struct PodFact {
   bool exists = false;
-  bool running = false;   // its container runs
-  bool node_lost = false; // its node object is gone or out of service
+  bool running = false;    // its container runs
+  bool node_lost = false;  // its node object is gone or out of service
   std::string node;
   std::string zone;
 };
@@ -52,7 +52,12 @@ struct EmitEvent {
 using CoordinatorAction = std::variant<WriteRecords, FenceWorker, EmitEvent>;
 using CoordinatorActions = std::vector<CoordinatorAction>;
 
-enum class WorkerStanding { kUnknown, kAlive, kSilent, kLost };  // silent: past its session; lost: past its homecoming
+enum class WorkerStanding {
+  kUnknown,
+  kAlive,
+  kSilent,
+  kLost
+};  // silent: past its session; lost: past its homecoming
 
 struct CoordinatorWorker {
   WorkerStanding standing = WorkerStanding::kUnknown;

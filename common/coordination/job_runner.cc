@@ -17,8 +17,8 @@ constexpr Duration kHeardInterval = std::chrono::milliseconds(250);
 
 // What decides about topics: a change needs another look at them, and another coordinator.
 bool SameTopics(const Job& a, const Job& b) {
-  return a.inputs == b.inputs && a.outputs == b.outputs && a.stores == b.stores && a.kafka == b.kafka &&
-         a.processing.on_error == b.processing.on_error &&
+  return a.inputs == b.inputs && a.outputs == b.outputs && a.stores == b.stores &&
+         a.kafka == b.kafka && a.processing.on_error == b.processing.on_error &&
          a.processing.dead_letter_topic == b.processing.dead_letter_topic;
 }
 
@@ -53,8 +53,9 @@ CoordinatorOptions JobRunner::OptionsFor(const JobModel& model) const {
 void JobRunner::SetProblem(std::optional<JobProblem> problem) {
   if (problem != problem_) changed_ = true;
   if (problem && problem != problem_) {
-    LogWarn("job has a problem",
-            {{"job", job_.id.ToString()}, {"reason", problem->reason}, {"message", problem->message}});
+    LogWarn(
+        "job has a problem",
+        {{"job", job_.id.ToString()}, {"reason", problem->reason}, {"message", problem->message}});
   } else if (!problem && problem_) {
     LogInfo("job's problem is over", {{"job", job_.id.ToString()}, {"reason", problem_->reason}});
   }
@@ -94,7 +95,9 @@ void JobRunner::OnHeartbeat(int64_t offset, std::string_view value) {
   Take(coordinator_->OnHeartbeat(*beat, offset < live_from_, clock_->Now(), Wall()));
 }
 
-void JobRunner::OnUnreachable(const Status& status) { SetProblem(ProblemOf(status, !coordinator_)); }
+void JobRunner::OnUnreachable(const Status& status) {
+  SetProblem(ProblemOf(status, !coordinator_));
+}
 
 void JobRunner::FailPreparation(JobProblem problem) {
   SetProblem(std::move(problem));
@@ -112,7 +115,9 @@ void JobRunner::Prepare() {
       return FailPreparation(ProblemOf(status, true));
     }
     for (const kafka::NewTopic& topic : plan.create) {
-      LogInfo("topic created", {{"job", job_.id.ToString()}, {"topic", topic.name}, {"partitions", topic.partitions}});
+      LogInfo(
+          "topic created",
+          {{"job", job_.id.ToString()}, {"topic", topic.name}, {"partitions", topic.partitions}});
     }
     // Looked at once more: what exists now may still be somebody else's, made at the same time.
     retry_at_ = clock_->Now() + kCreationSettles;
@@ -156,7 +161,8 @@ void JobRunner::Recheck() {
   Result<std::map<std::string, kafka::TopicInfo>> topics = cluster_->Describe(job_);
   if (!topics.ok()) return SetProblem(ProblemOf(topics.status(), false));
   facts_.topics = std::move(*topics);
-  if (!facts_.topics.contains(job_.CoordinatorTopic()) || !facts_.topics.contains(heartbeats_topic_)) {
+  if (!facts_.topics.contains(job_.CoordinatorTopic()) ||
+      !facts_.topics.contains(heartbeats_topic_)) {
     LogWarn("the job's own topics have vanished", {{"job", job_.id.ToString()}});
     return Halt();
   }
@@ -178,7 +184,8 @@ Status JobRunner::Resume() {
     Take(coordinator_->OnWritten(doubtful->generation, true, clock_->Now(), Wall()));
     return Status::Ok();
   }
-  LogWarn("the coordinator topic has changed meanwhile; reading everything anew", {{"job", job_.id.ToString()}});
+  LogWarn("the coordinator topic has changed meanwhile; reading everything anew",
+          {{"job", job_.id.ToString()}});
   Halt();
   return Status::Ok();
 }
@@ -216,7 +223,9 @@ Status JobRunner::Perform() {
     const CoordinatorAction action = std::move(to_do_.front());
     to_do_.pop_front();
     if (const auto* event = std::get_if<EmitEvent>(&action)) {
-      LogInfo("coordination", {{"job", job_.id.ToString()}, {"reason", event->reason}, {"message", event->message}});
+      LogInfo(
+          "coordination",
+          {{"job", job_.id.ToString()}, {"reason", event->reason}, {"message", event->message}});
       on_event_(job_.id, *event);
     } else if (const auto* write = std::get_if<WriteRecords>(&action)) {
       COHO_RETURN_IF_ERROR(Write(*write));

@@ -67,7 +67,7 @@ class JobRunner {
 
   std::optional<JobProblem> problem_;
   std::optional<Coordinator> coordinator_;
-  TopicFacts facts_;           // stored: what the coordinator topic holds, as far as it is known
+  TopicFacts facts_;  // stored: what the coordinator topic holds, as far as it is known
   std::map<WorkerId, PodFact> pod_facts_;
   std::deque<CoordinatorAction> to_do_;
   std::optional<WriteRecords> doubtful_;  // nobody knows whether it was written

@@ -42,14 +42,16 @@ class Plan {
   }
 
  private:
-  [[nodiscard]] std::optional<WorkerId> EligibleIn(const std::map<TaskId, WorkerId>& where, TaskId task) const {
+  [[nodiscard]] std::optional<WorkerId> EligibleIn(const std::map<TaskId, WorkerId>& where,
+                                                   TaskId task) const {
     const auto entry = where.find(task);
     if (entry == where.end() || !workers_.contains(entry->second)) return std::nullopt;
     return entry->second;
   }
   [[nodiscard]] std::optional<WorkerId> EligibleLocality(TaskId task) const {
     const auto place = input_.locality.find(task);
-    if (place == input_.locality.end() || !workers_.contains(place->second.worker)) return std::nullopt;
+    if (place == input_.locality.end() || !workers_.contains(place->second.worker))
+      return std::nullopt;
     return place->second.worker;
   }
 
@@ -73,20 +75,22 @@ class Plan {
     }
     for (auto& [id, slots] : workers_) {
       std::sort(slots.homes.begin(), slots.homes.end(), [](const Candidate& a, const Candidate& b) {
-        return std::tuple(-a.saved_bytes, !a.runs_here, a.id) < std::tuple(-b.saved_bytes, !b.runs_here, b.id);
+        return std::tuple(!a.runs_here, -a.saved_bytes, a.id) <
+               std::tuple(!b.runs_here, -b.saved_bytes, b.id);
       });
     }
   }
 
-  // tasks / workers each, and one more for those workers where it saves the most bytes, then the most moves.
+  // tasks / workers each, and one more where it keeps a task on its owner, then where it saves the most bytes, then a move.
   void ShareCapacity() {
     const size_t base = bytes_.size() / workers_.size();
     const size_t extra = bytes_.size() % workers_.size();
-    std::vector<std::tuple<int64_t, bool, WorkerId>> gains;
+    std::vector<std::tuple<bool, int64_t, bool, WorkerId>> gains;
     for (auto& [id, slots] : workers_) {
       slots.capacity = base;
       const bool over = slots.homes.size() > base;
-      gains.emplace_back(over ? -slots.homes[base].saved_bytes : 0, !over, id);
+      gains.emplace_back(!(over && slots.homes[base].runs_here),
+                         over ? -slots.homes[base].saved_bytes : 0, !over, id);
     }
     std::sort(gains.begin(), gains.end());
     for (size_t i = 0; i < extra; ++i) ++workers_[std::get<WorkerId>(gains[i])].capacity;
@@ -125,7 +129,8 @@ class Plan {
         rest.push_back(task);
       }
     }
-    std::set<std::tuple<int64_t, int64_t, WorkerId>> room;  // most free slots, fewest bytes, lowest id first
+    std::set<std::tuple<int64_t, int64_t, WorkerId>>
+        room;  // most free slots, fewest bytes, lowest id first
     const auto rank = [](WorkerId id, const Slots& slots) {
       return std::tuple(-static_cast<int64_t>(slots.free()), slots.bytes, id);
     };
@@ -148,7 +153,8 @@ class Plan {
       TaskMove move{.task = task, .had_owner = had_owner, .to = to};
       move.bytes = state_is_there ? 0 : bytes_[task];
       if (!had_owner) {
-        move.reason = state_is_there ? "its state lies on worker " + ToString(to) : "it had no owner";
+        move.reason =
+            state_is_there ? "its state lies on worker " + ToString(to) : "it had no owner";
       } else {
         move.from = owner->second;
         move.reason = workers_.contains(move.from)

@@ -34,7 +34,7 @@ struct PlannerInput {
   // Where tasks without an owner are on their way to: they stay on it unless balance speaks against it, and redirecting one costs
   // less than taking a task from its owner.
   std::map<TaskId, WorkerId> intended;
-  int32_t standby_replicas = 0;        // the signature is final; plans hold no standbys yet
+  int32_t standby_replicas = 0;  // the signature is final; plans hold no standbys yet
 };
 
 struct TaskMove {
@@ -52,7 +52,8 @@ struct AssignmentPlan {
   std::vector<TaskMove> moves;  // sorted by task
 };
 
-// In order: every task exactly once active; balanced within one task; fewest bytes to restore; fewest moves.
+// In order: every task exactly once active; balanced within one task; no task taken from an owner unless balance asks for it;
+// fewest bytes to restore; fewest moves.
 [[nodiscard]] AssignmentPlan PlanAssignment(const PlannerInput& input);
 
 }  // namespace coho

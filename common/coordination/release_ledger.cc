@@ -21,7 +21,8 @@ void ReleaseLedger::Granted(TaskId task) {
   if (doubtful_tasks_.empty()) doubtful_workers_.clear();
 }
 
-void ReleaseLedger::Prove(WorkerId worker, const std::vector<std::string>& ids, Generation through) {
+void ReleaseLedger::Prove(WorkerId worker, const std::vector<std::string>& ids,
+                          Generation through) {
   for (const std::string& id : ids) {
     Generation& proven = proven_[worker][id];
     proven = std::max(proven, through);
@@ -33,8 +34,11 @@ void ReleaseLedger::Settle(const Assignment& assignment) {
     const auto record = assignment.workers.find(worker);
     return record == assignment.workers.end() || Unproven(worker, record->second, through).empty();
   };
-  std::erase_if(held_, [&](const auto& entry) { return released(entry.second.worker, entry.second.revoked_in); });
-  std::erase_if(doubtful_workers_, [&](const auto& entry) { return released(entry.first, entry.second); });
+  std::erase_if(held_, [&](const auto& entry) {
+    return released(entry.second.worker, entry.second.revoked_in);
+  });
+  std::erase_if(doubtful_workers_,
+                [&](const auto& entry) { return released(entry.first, entry.second); });
   if (doubtful_workers_.empty()) doubtful_tasks_.clear();
 }
 

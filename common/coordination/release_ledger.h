@@ -37,7 +37,8 @@ class ReleaseLedger {
   // Workers that still have to release something, and up to which generation.
   [[nodiscard]] std::map<WorkerId, Generation> Awaited() const;
   // Recorded ids of the worker for which nothing proves `through`.
-  [[nodiscard]] std::vector<std::string> Unproven(WorkerId worker, const WorkerAssignment& record, Generation through) const;
+  [[nodiscard]] std::vector<std::string> Unproven(WorkerId worker, const WorkerAssignment& record,
+                                                  Generation through) const;
 
  private:
   struct Hold {

@@ -26,15 +26,18 @@ bool SameView(const JobView& a, const JobView& b) {
            x.second.incarnation == y.second.incarnation && x.second.phase == y.second.phase &&
            x.second.acknowledged == y.second.acknowledged && x.second.report == y.second.report;
   };
-  return a.prepared == b.prepared && a.problem == b.problem && a.model == b.model && a.settled == b.settled &&
-         a.removable == b.removable && a.assignment == b.assignment && a.locality == b.locality &&
-         std::equal(a.workers.begin(), a.workers.end(), b.workers.begin(), b.workers.end(), same_worker);
+  return a.prepared == b.prepared && a.problem == b.problem && a.model == b.model &&
+         a.settled == b.settled && a.removable == b.removable && a.assignment == b.assignment &&
+         a.locality == b.locality &&
+         std::equal(a.workers.begin(), a.workers.end(), b.workers.begin(), b.workers.end(),
+                    same_worker);
 }
 
 }  // namespace
 
 struct CoordinationService::Impl {
-  explicit Impl(Options o) : options(std::move(o)), cluster(options.kafka, options.transactional_id) {}
+  explicit Impl(Options o)
+      : options(std::move(o)), cluster(options.kafka, options.transactional_id) {}
 
   void Run();
   void TakeWishes();
@@ -107,7 +110,8 @@ void CoordinationService::Impl::StepJobs() {
   }
   for (const auto& [id, runner] : runners) {
     if (runner->PreparationDue() && runner.get() != preparing) continue;
-    if (cluster.connection() == 0) return;  // given up by the job before; all go on after the next Connect
+    if (cluster.connection() == 0)
+      return;  // given up by the job before; all go on after the next Connect
     const Status status = runner->Step();
     OnStatus(status);
     if (fenced) return;
@@ -176,7 +180,8 @@ void CoordinationService::SetJob(const Job& job) {
   impl_->views.try_emplace(job.id);
   impl_->wishes.push_back([impl = impl_.get(), job] {
     auto& runner = impl->runners[job.id];
-    if (runner != nullptr && runner->heartbeats_topic() == job.HeartbeatsTopic()) return runner->SetJob(job);
+    if (runner != nullptr && runner->heartbeats_topic() == job.HeartbeatsTopic())
+      return runner->SetJob(job);
     if (runner != nullptr) impl->by_heartbeats.erase(runner->heartbeats_topic());
     const auto on_event = [impl](const JobId& id, const EmitEvent& event) {
       if (impl->options.on_event) impl->options.on_event(id, event);

@@ -26,7 +26,7 @@ namespace coho {
 // KafkaUnreachable, KafkaAuthenticationFailed, KafkaError.
 struct JobProblem {
   std::string reason;
-  std::string message;  // names the field, what was found and what to do
+  std::string message;       // names the field, what was found and what to do
   bool blocks_start = true;  // false: the job goes on with what it knows, and says so (R7)
   friend bool operator==(const JobProblem&, const JobProblem&) = default;
 };
@@ -49,14 +49,16 @@ class CoordinationService {
     kafka::ClientConfig kafka;
     std::string transactional_id;  // R2: per operator installation, or per job in standalone mode
     const Clock* clock = &Clock::Real();
-    std::function<void(const JobId&)> on_change;                    // the view changed
+    std::function<void(const JobId&)> on_change;  // the view changed
     std::function<void(const JobId&, const EmitEvent&)> on_event;
   };
   // Starts the thread; connects in the background.
   [[nodiscard]] static std::unique_ptr<CoordinationService> Start(Options options);
   ~CoordinationService();  // stops; writes under way are finished
 
-  void SetJob(const Job& job);  // adds it, or takes over changed options (workers, failover, inputs checked anew)
+  void SetJob(
+      const Job&
+          job);  // adds it, or takes over changed options (workers, failover, inputs checked anew)
   void SetPodFacts(const JobId& id, const std::map<WorkerId, PodFact>& facts);
   void RemoveJob(const JobId& id);  // forgets it; leaves its topics
   [[nodiscard]] std::optional<JobView> View(const JobId& id) const;

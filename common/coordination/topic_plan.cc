@@ -9,7 +9,9 @@ namespace {
 
 std::string Quoted(const std::string& text) { return "\"" + text + "\""; }
 
-std::string Partitions(int32_t n) { return std::to_string(n) + (n == 1 ? " partition" : " partitions"); }
+std::string Partitions(int32_t n) {
+  return std::to_string(n) + (n == 1 ? " partition" : " partitions");
+}
 
 std::string Path(const char* list, size_t index) {
   return std::string("spec.") + list + "[" + std::to_string(index) + "].topic";
@@ -20,7 +22,8 @@ class Planner {
   Planner(const Job& job, const TopicFacts& facts) : job_(job), facts_(facts) {}
 
   TopicPlan Make() {
-    if (CountInputs() && CheckInputCounts() && CheckWorkers() && PlanOutputs() && PlanOwn()) return std::move(plan_);
+    if (CountInputs() && CheckInputCounts() && CheckWorkers() && PlanOutputs() && PlanOwn())
+      return std::move(plan_);
     plan_.create.clear();  // nothing is created for a job that cannot run
     return std::move(plan_);
   }
@@ -46,8 +49,9 @@ class Planner {
       const std::string& topic = job_.inputs[i].topic;
       const kafka::TopicInfo* found = Find(topic);
       if (found == nullptr) {
-        return Refuse("TopicMissing", Path("inputs", i) + ": topic " + Quoted(topic) + " does not exist on " +
-                                          job_.kafka.bootstrap_servers + "; create it, or correct the name");
+        return Refuse("TopicMissing", Path("inputs", i) + ": topic " + Quoted(topic) +
+                                          " does not exist on " + job_.kafka.bootstrap_servers +
+                                          "; create it, or correct the name");
       }
       counts_[topic] = found->partitions;
       if (!facts_.stored.model) continue;
@@ -59,11 +63,13 @@ class Planner {
                                  Partitions(pinned->second) + " when the job was started and has " +
                                  std::to_string(found->partitions) + " now; ";
       if (found->partitions < pinned->second) {
-        return Refuse("PartitionCountChanged",
-                      change + "it was made anew, and the job's state does not belong to it: restore the topic, or "
-                               "start a new job under another name");
+        return Refuse("PartitionCountChanged", change +
+                                                   "it was made anew, and the job's state does not "
+                                                   "belong to it: restore the topic, or "
+                                                   "start a new job under another name");
       }
-      Warn("PartitionCountChanged", change + "the job goes on with the first " + std::to_string(pinned->second) +
+      Warn("PartitionCountChanged", change + "the job goes on with the first " +
+                                        std::to_string(pinned->second) +
                                         ": records in the others are not read");
     }
     return true;
@@ -73,10 +79,11 @@ class Planner {
     plan_.model = MakeJobModel(job_, counts_);
     const std::optional<JobModel>& pinned = facts_.stored.model;
     if (pinned && pinned->tasks != plan_.model.tasks) {
-      return Refuse("PartitionCountChanged",
-                    "spec.inputs: the job was started with " + std::to_string(pinned->tasks) +
-                        " tasks, these inputs give " + std::to_string(plan_.model.tasks) +
-                        "; the number of tasks cannot change: correct the inputs, or start a new job");
+      return Refuse(
+          "PartitionCountChanged",
+          "spec.inputs: the job was started with " + std::to_string(pinned->tasks) +
+              " tasks, these inputs give " + std::to_string(plan_.model.tasks) +
+              "; the number of tasks cannot change: correct the inputs, or start a new job");
     }
     if (job_.stores.empty()) return true;
     for (const InputSpec& input : job_.inputs) {
@@ -86,8 +93,10 @@ class Planner {
         counts += (counts.empty() ? "" : ", ") + Quoted(topic) + " has " + std::to_string(count);
       }
       return Refuse("PartitionCountsDiffer",
-                    "spec.inputs: the inputs of a job with stores need equal partition counts, so that equal keys meet in "
-                    "one task; " + counts + ": repartition the input that differs");
+                    "spec.inputs: the inputs of a job with stores need equal partition counts, so "
+                    "that equal keys meet in "
+                    "one task; " +
+                        counts + ": repartition the input that differs");
     }
     return true;
   }
@@ -96,15 +105,18 @@ class Planner {
     const int32_t count = job_.workers.count;
     const int32_t tasks = plan_.model.tasks;
     if (count <= tasks) return true;
-    const std::string message = "spec.workers.count: found " + std::to_string(count) + ", but the inputs have " +
-                                Partitions(tasks) + ", and so the job has " + std::to_string(tasks) + " tasks; ask for " +
-                                std::to_string(tasks) + " at most";
-    if (facts_.stored.assignment.generation == Generation(0)) return Refuse("TooManyWorkers", message);
+    const std::string message = "spec.workers.count: found " + std::to_string(count) +
+                                ", but the inputs have " + Partitions(tasks) +
+                                ", and so the job has " + std::to_string(tasks) +
+                                " tasks; ask for " + std::to_string(tasks) + " at most";
+    if (facts_.stored.assignment.generation == Generation(0))
+      return Refuse("TooManyWorkers", message);
     Warn("TooManyWorkers", message + "; the others stay idle");
     return true;
   }
 
-  void Create(const std::string& topic, int32_t partitions, std::map<std::string, std::string> config = {}) {
+  void Create(const std::string& topic, int32_t partitions,
+              std::map<std::string, std::string> config = {}) {
     if (Find(topic) != nullptr) return;
     plan_.create.push_back({topic, partitions, job_.kafka.replication_factor, std::move(config)});
   }
@@ -113,13 +125,15 @@ class Planner {
     for (size_t i = 0; i < job_.outputs.size(); ++i) {
       const OutputSpec& output = job_.outputs[i];
       if (Find(output.topic) == nullptr && output.partitions <= 0) {
-        return Refuse("TopicMissing", Path("outputs", i) + ": topic " + Quoted(output.topic) + " does not exist on " +
-                                          job_.kafka.bootstrap_servers + "; create it, or set spec.outputs[" +
-                                          std::to_string(i) + "].partitions and Coho will");
+        return Refuse("TopicMissing", Path("outputs", i) + ": topic " + Quoted(output.topic) +
+                                          " does not exist on " + job_.kafka.bootstrap_servers +
+                                          "; create it, or set spec.outputs[" + std::to_string(i) +
+                                          "].partitions and Coho will");
       }
       Create(output.topic, output.partitions);
     }
-    if (job_.processing.on_error == OnError::kDeadLetter) Create(job_.processing.dead_letter_topic, 1);
+    if (job_.processing.on_error == OnError::kDeadLetter)
+      Create(job_.processing.dead_letter_topic, 1);
     return true;
   }
 
@@ -128,18 +142,20 @@ class Planner {
     const kafka::TopicInfo* found = Find(topic);
     if (found == nullptr) return true;
     if (found->partitions != partitions) {
-      return Refuse("ChangelogUnusable", what + " " + Quoted(topic) + " has " + Partitions(found->partitions) +
-                                             ", the job needs " + std::to_string(partitions) +
-                                             "; it was not made by this job: delete it if nobody needs it, or set "
-                                             "another spec.kafka.topicPrefix");
+      return Refuse("ChangelogUnusable",
+                    what + " " + Quoted(topic) + " has " + Partitions(found->partitions) +
+                        ", the job needs " + std::to_string(partitions) +
+                        "; it was not made by this job: delete it if nobody needs it, or set "
+                        "another spec.kafka.topicPrefix");
     }
     const auto config = facts_.configs.find(topic);
     if (config == facts_.configs.end()) return true;
     const auto policy = config->second.find("cleanup.policy");
     if (policy == config->second.end() || policy->second == "compact") return true;
-    return Refuse("ChangelogUnusable", what + " " + Quoted(topic) + " has cleanup.policy=" + policy->second +
-                                           ", need compact: Kafka would delete state that is still needed; set "
-                                           "cleanup.policy=compact on the topic");
+    return Refuse("ChangelogUnusable",
+                  what + " " + Quoted(topic) + " has cleanup.policy=" + policy->second +
+                      ", need compact: Kafka would delete state that is still needed; set "
+                      "cleanup.policy=compact on the topic");
   }
 
   bool PlanOwn() {
@@ -148,9 +164,12 @@ class Planner {
     Create(job_.HeartbeatsTopic(), 1,
            {{"cleanup.policy", "delete"}, {"retention.ms", "600000"}, {"segment.ms", "60000"}});
     for (const auto& [store, topic] : plan_.model.changelogs) {
-      if (!CheckCompacted("store " + Quoted(store) + ": changelog topic", topic, plan_.model.tasks)) return false;
+      if (!CheckCompacted("store " + Quoted(store) + ": changelog topic", topic, plan_.model.tasks))
+        return false;
       Create(topic, plan_.model.tasks,
-             {{"cleanup.policy", "compact"}, {"min.compaction.lag.ms", "0"}, {"delete.retention.ms", "86400000"}});
+             {{"cleanup.policy", "compact"},
+              {"min.compaction.lag.ms", "0"},
+              {"delete.retention.ms", "86400000"}});
     }
     return true;
   }
@@ -175,7 +194,8 @@ std::vector<std::string> TopicsOf(const Job& job) {
   std::set<std::string> topics = {job.HeartbeatsTopic()};
   for (const InputSpec& input : job.inputs) topics.insert(input.topic);
   for (const OutputSpec& output : job.outputs) topics.insert(output.topic);
-  if (job.processing.on_error == OnError::kDeadLetter) topics.insert(job.processing.dead_letter_topic);
+  if (job.processing.on_error == OnError::kDeadLetter)
+    topics.insert(job.processing.dead_letter_topic);
   for (std::string& topic : CompactedTopicsOf(job)) topics.insert(std::move(topic));
   return {topics.begin(), topics.end()};
 }
@@ -186,10 +206,12 @@ JobProblem ProblemOf(const Status& status, bool blocks_start) {
   switch (status.code()) {
     case Code::kUnauthenticated:
       return {"KafkaAuthenticationFailed",
-              status.message() + "; correct the credentials or the rights that spec.kafka names", blocks_start};
+              status.message() + "; correct the credentials or the rights that spec.kafka names",
+              blocks_start};
     case Code::kUnavailable:
     case Code::kDeadlineExceeded:
-      return {"KafkaUnreachable", status.message() + "; is spec.kafka.bootstrapServers right, and is Kafka up?",
+      return {"KafkaUnreachable",
+              status.message() + "; is spec.kafka.bootstrapServers right, and is Kafka up?",
               blocks_start};
     default:
       return {"KafkaError", status.message(), blocks_start};

@@ -15,9 +15,10 @@ namespace coho {
 
 // What Kafka holds of a job.
 struct TopicFacts {
-  std::map<std::string, kafka::TopicInfo> topics;                          // those of TopicsOf that exist
-  std::map<std::string, std::map<std::string, std::string>> configs;  // of those of them that are ours
-  CoordinatorState stored;                                                 // empty where there is no coordinator topic
+  std::map<std::string, kafka::TopicInfo> topics;  // those of TopicsOf that exist
+  std::map<std::string, std::map<std::string, std::string>>
+      configs;              // of those of them that are ours
+  CoordinatorState stored;  // empty where there is no coordinator topic
 };
 
 struct TopicPlan {

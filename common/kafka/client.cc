@@ -115,6 +115,8 @@ void Client::OnError(rd_kafka_t* client, int error, const char* reason, void* op
   } else if (CodeOf(code) == Code::kUnauthenticated) {
     self->refused_ =
         Unauthenticated("Kafka at " + self->servers_ + " refused the credentials: " + reason);
+  } else if (CodeOf(code) == Code::kNotFound) {
+    self->missing_ = NotFound(reason);
   } else if (code == RD_KAFKA_RESP_ERR__TRANSPORT || code == RD_KAFKA_RESP_ERR__RESOLVE) {
     self->connection_error_ = reason;  // of one broker
   } else if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {
@@ -145,6 +147,8 @@ Status Client::TakeFailure() {
   if (!fatal_.ok()) return fatal_;
   return std::exchange(refused_, Status::Ok());
 }
+
+Status Client::TakeMissing() { return std::exchange(missing_, Status::Ok()); }
 
 Status Client::TimedOut(std::string_view context) const {
   if (unreachable_) {

@@ -50,6 +50,8 @@ class Client {
 
   // kUnauthenticated once per report of refused credentials; kFenced or kInternal for ever after a fatal error; else OK.
   [[nodiscard]] Status TakeFailure();
+  // kNotFound once per report that a topic or partition being read does not exist any more; else OK.
+  [[nodiscard]] Status TakeMissing();
   // What a call that ran out of time says: kUnavailable and the servers' names when no broker can be reached.
   [[nodiscard]] Status TimedOut(std::string_view context) const;
 

@@ -173,6 +173,7 @@ Status Consumer::Poll(Duration timeout, RecordBatch* batch) {
   }
   impl_->client->Serve(0);
   Status status = impl_->client->TakeFailure();
+  if (status.ok()) status = impl_->client->TakeMissing();
   if (count < 0) return status.ok() ? ToStatus(rd_kafka_last_error(), "reading records") : status;
 
   if (count > 0) batch->client_ = impl_->client;

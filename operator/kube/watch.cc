@@ -207,11 +207,11 @@ WatchEvent Watch::FailedWith(const http::ClientResponse& response) {
   if (response.status == 403) failed.failure = WatchFailure::kForbidden;
   if (response.status == 404) failed.failure = WatchFailure::kNotServed;
   if (response.status == 429) failed.retry_after = RetryAfter(response, Duration::zero());
-  if (failed.failure != WatchFailure::kExpired) SayTroubleOnce(StatusOf(response, "list or watch").message());
   if (failed.failure == WatchFailure::kForbidden || failed.failure == WatchFailure::kNotServed) {
     permitted_ = false;
     if (options_.optional && !synced_.exchange(true) && options_.on_synced) options_.on_synced();
   }
+  if (failed.failure != WatchFailure::kExpired) SayTroubleOnce(StatusOf(response, "list or watch").message());
   return failed;
 }
 
@@ -228,6 +228,10 @@ WatchEvent Watch::FailedWith(const Status& status) {
 void Watch::SayTroubleOnce(const std::string& trouble) {
   if (trouble == trouble_) return;
   trouble_ = trouble;
+  if (options_.optional && !permitted_) {
+    LogWarn("going on without a resource type that may not be watched", {{"type", options_.type.plural}, {"error", trouble}});
+    return;
+  }
   LogWarn("watch failed, will be tried again", {{"type", options_.type.plural}, {"error", trouble}});
 }
 

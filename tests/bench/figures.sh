@@ -23,6 +23,7 @@ stop() {
 trap stop EXIT
 
 scrape() { curl -sf "http://127.0.0.1:$port/metrics" >"$dir/metrics"; }
+# Sum over all series of a metric.
 metric() { awk -v name="$1" '$1 == name || index($1, name "{") == 1 { sum += $2 } END { printf "%.3f\n", sum }' "$dir/metrics"; }
 
 job_file() { # NAME TASK INPUT COMMIT
@@ -45,7 +46,7 @@ END
 }
 
 all_processed() { scrape && awk -v n="$(metric coho_processed_records_total)" -v want="$records" 'BEGIN { exit !(n >= want) }'; }
-has_begun() { scrape && awk -v n="$(metric coho_processed_records_total)" 'BEGIN { exit !(n > 0) }'; }
+has_begun() { process_runs "$dir/pid" || die "the worker ended: $(tail -1 "$dir/log")"; scrape && awk -v n="$(metric coho_processed_records_total)" 'BEGIN { exit !(n > 0) }'; }
 
 # "records/s cpu-seconds-per-million rss-MiB" of our worker.
 measure_worker() { # NAME TASK INPUT COMMIT
@@ -80,8 +81,8 @@ drop_topics() {
 }
 
 throughput() {
-  local distribution input id task commit ms ours floor
-  id=$(date +%s)
+  local distribution input id run task commit ms ours floor
+  id=$(($(date +%s) % 100000))
   for distribution in uniform zipf; do
     input=bench-$distribution-$records
     if [[ $(kcat -b "$KAFKA" -L -J -m 20 | jq --arg t "$input" '[.topics[] | select(.topic == $t)] | length') == 0 ]]; then
@@ -94,14 +95,13 @@ throughput() {
   while read -r task distribution; do
     for commit in 100ms 1s; do
       ms=$([[ $commit == 1s ]] && echo 1000 || echo 100)
-      input=bench-$distribution-$records
-      floor=$(measure_floor "floor-$id-$task-$distribution-$commit" "$task" "$input" "$ms")
-      ours=$(measure_worker "bench-$id-$task-$distribution-$commit" "$task" "$input" "$commit")
+      input=bench-$distribution-$records run=$id-${task%%-*}-$distribution-$commit
+      floor=$(measure_floor "floor-$run" "$task" "$input" "$ms")
+      ours=$(measure_worker "bench-$run" "$task" "$input" "$commit")
       awk -v t="$task $distribution" -v c="$commit" -v o="$ours" -v f="$floor" 'BEGIN {
         split(o, a, " "); split(f, b, " ")
         printf "%-28s %-8s %12d %10.2f %8d %12d %10.2f %10.2f\n", t, c, a[1], a[2], a[3], b[1], b[2], a[2] / b[2] }'
-      drop_topics "floor-$id-$task-$distribution-$commit-out" "floor-$id-$task-$distribution-$commit-changelog" \
-        "bench-$id-$task-$distribution-$commit-out" "coho-default-bench-$id-$task-$distribution-$commit-counts-changelog"
+      drop_topics "floor-$run-out" "floor-$run-changelog" "bench-$run-out" "coho-default-bench-$run-counts-changelog"
     done
   done <<<"pass-through uniform
 count zipf

@@ -36,8 +36,10 @@ void ChangelogReader::Close() {
 
 Result<std::optional<kafka::OffsetRange>> ChangelogReader::Range(const TopicPartition& partition) {
   COHO_RETURN_IF_ERROR(Connect());
-  COHO_ASSIGN_OR_RETURN(const kafka::OffsetRange all, uncommitted_->QueryRange(partition, kRequestTimeout));
-  COHO_ASSIGN_OR_RETURN(const kafka::OffsetRange stable, committed_->QueryRange(partition, kRequestTimeout));
+  COHO_ASSIGN_OR_RETURN(const kafka::OffsetRange all,
+                        uncommitted_->QueryRange(partition, kRequestTimeout));
+  COHO_ASSIGN_OR_RETURN(const kafka::OffsetRange stable,
+                        committed_->QueryRange(partition, kRequestTimeout));
   if (stable.end < all.end) return std::optional<kafka::OffsetRange>();
   return std::optional(stable);
 }
@@ -53,7 +55,8 @@ Result<Duration> ChangelogReader::DeleteRetention(const std::string& topic) {
     int64_t ms = 0;
     const std::string& text = found->second;
     const auto parsed = std::from_chars(text.data(), text.data() + text.size(), ms);
-    if (parsed.ec != std::errc()) return Internal("topic " + topic + ": delete.retention.ms is \"" + text + "\"");
+    if (parsed.ec != std::errc())
+      return Internal("topic " + topic + ": delete.retention.ms is \"" + text + "\"");
     // Longer than a Duration can say is for ever.
     const auto ms_max = std::chrono::duration_cast<std::chrono::milliseconds>(Duration::max() / 4);
     retention = std::min(std::chrono::milliseconds(ms), ms_max);
@@ -78,11 +81,13 @@ void ChangelogReader::Remove(const std::vector<StoreRestore*>& stores) {
   }
   if (gone.empty()) return;
   by_handle_.clear();
-  if (committed_) committed_->Unassign(gone).IgnoreError("records that come nevertheless belong to nobody");
+  if (committed_)
+    committed_->Unassign(gone).IgnoreError("records that come nevertheless belong to nobody");
 }
 
 ChangelogReader::Followed* ChangelogReader::Find(const kafka::Record& record) {
-  const auto [it, is_new] = by_handle_.try_emplace({record.topic_handle(), record.partition()}, nullptr);
+  const auto [it, is_new] =
+      by_handle_.try_emplace({record.topic_handle(), record.partition()}, nullptr);
   if (is_new) {
     const auto found = followed_.find({std::string(record.topic()), record.partition()});
     if (found != followed_.end()) it->second = &found->second;
@@ -98,8 +103,9 @@ void ChangelogReader::Take(const kafka::Record& record, Followed* followed) {
   } else if (store->suspected() && record.offset() < store->plan().to) {
     followed->start_over = kReasonTooOld;
   } else {
-    followed->failed = store->Add(record.offset(), record.key(),
-                                  record.is_tombstone() ? std::nullopt : std::optional(record.value()));
+    followed->failed =
+        store->Add(record.offset(), record.key(),
+                   record.is_tombstone() ? std::nullopt : std::optional(record.value()));
   }
 }
 
@@ -118,7 +124,8 @@ Status ChangelogReader::Poll(Duration timeout, std::vector<Failure>* failures) {
   }
   std::vector<StoreRestore*> finished;
   for (auto& [partition, followed] : followed_) {
-    if (followed.failed.ok() && followed.start_over.empty()) followed.failed = followed.store->Write();
+    if (followed.failed.ok() && followed.start_over.empty())
+      followed.failed = followed.store->Write();
     if (followed.failed.code() == Code::kCorruption) {
       followed.failed = Status::Ok();
       followed.start_over = "the store is corrupt";

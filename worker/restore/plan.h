@@ -36,7 +36,8 @@ struct RestorePlan {
 
 // Reason of the wipe of a store whose marker is older than the tombstones that it may have missed. It is only a suspicion:
 // if nothing but control records lies between marker and end, the store is as good as at the end.
-inline constexpr std::string_view kReasonTooOld = "the store is older than the changelog keeps tombstones";
+inline constexpr std::string_view kReasonTooOld =
+    "the store is older than the changelog keeps tombstones";
 
 // REQUIRES: begin <= end. A new store of an empty changelog is kUseLocal.
 [[nodiscard]] RestorePlan PlanRestore(const RestoreInput& input);

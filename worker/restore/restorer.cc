@@ -26,7 +26,8 @@ void AddTo(std::atomic<int64_t>* total, int64_t value) {
 }  // namespace
 
 struct Restorer::Impl {
-  explicit Impl(Options o) : options(std::move(o)), reader(options.kafka, options.job->ConsumerGroup()) {}
+  explicit Impl(Options o)
+      : options(std::move(o)), reader(options.kafka, options.job->ConsumerGroup()) {}
 
   void Run();
   bool WaitForWork();
@@ -89,7 +90,8 @@ void Restorer::Restore(RestoreRequest request) {
 
 void Restorer::Cancel(TaskId task) {
   std::unique_lock lock(impl_->mutex);
-  std::erase_if(impl_->requests, [&](const RestoreRequest& request) { return request.task == task; });
+  std::erase_if(impl_->requests,
+                [&](const RestoreRequest& request) { return request.task == task; });
   if (!impl_->active.contains(task)) return;
   impl_->cancelled.insert(task);
   impl_->changed.notify_all();
@@ -175,16 +177,19 @@ void Restorer::Impl::Replay() {
   }
   for (const auto& [store, status] : failures) {
     const auto task = tasks.find(store->options().task);
-    if (task != tasks.end()) End(task->second.get(), status.WithContext("store " + store->options().spec.name));
+    if (task != tasks.end())
+      End(task->second.get(), status.WithContext("store " + store->options().spec.name));
   }
 }
 
 void Restorer::Impl::WaitForRetry() {
   const auto waiting = Tasks(TaskRestore::Phase::kPlanning);
   if (waiting.empty()) return;
-  const auto first = std::min_element(waiting.begin(), waiting.end(),
-                                      [](auto* a, auto* b) { return a->retry_at() < b->retry_at(); });
-  const Duration wait = std::clamp<Duration>((*first)->retry_at() - options.clock->Now(), Duration::zero(), kPollTimeout);
+  const auto first = std::min_element(waiting.begin(), waiting.end(), [](auto* a, auto* b) {
+    return a->retry_at() < b->retry_at();
+  });
+  const Duration wait = std::clamp<Duration>((*first)->retry_at() - options.clock->Now(),
+                                             Duration::zero(), kPollTimeout);
   std::unique_lock lock(mutex);
   changed.wait_for(lock, wait, [&] { return stopping || !requests.empty() || !cancelled.empty(); });
 }

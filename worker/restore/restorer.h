@@ -25,7 +25,8 @@ namespace coho {
 // Shared with whoever shows progress; written by the restorer.
 struct RestoreProgress {
   std::atomic<int64_t> records_done{0};
-  std::atomic<int64_t> records_total{0};  // offsets between plan.from and plan.to; control records count
+  std::atomic<int64_t> records_total{
+      0};  // offsets between plan.from and plan.to; control records count
   std::atomic<int64_t> bytes_done{0};
 };
 
@@ -46,8 +47,8 @@ class Restorer {
  public:
   struct Options {
     kafka::ClientConfig kafka;
-    const Job* job = nullptr;        // outlives the restorer
-    const JobModel* model = nullptr; // outlives the restorer
+    const Job* job = nullptr;         // outlives the restorer
+    const JobModel* model = nullptr;  // outlives the restorer
     EngineFactory* engines = nullptr;
     int64_t overlay_bytes_max = 32 << 20;  // per store
     const Clock* clock = &Clock::Real();

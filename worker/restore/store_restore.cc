@@ -34,7 +34,8 @@ Status StoreRestore::Open() {
     if (marker.ok()) marker_ = std::move(marker).value();
   }
   if (status.code() != Code::kCorruption) return status;
-  LogWarn("a store is corrupt", {{"task", options_.task}, {"store", options_.spec.name}, {"error", status}});
+  LogWarn("a store is corrupt",
+          {{"task", options_.task}, {"store", options_.spec.name}, {"error", status}});
   corrupt_ = true;
   engine_.reset();
   return Status::Ok();
@@ -77,7 +78,8 @@ Status StoreRestore::StartOver(std::string_view reason) {
   return engine_->Flush();
 }
 
-Status StoreRestore::Add(int64_t offset, std::string_view key, std::optional<std::string_view> value) {
+Status StoreRestore::Add(int64_t offset, std::string_view key,
+                         std::optional<std::string_view> value) {
   if (offset < position_ || offset >= plan_.to) {
     Reached(offset);
     return Status::Ok();
@@ -92,7 +94,9 @@ Status StoreRestore::Add(int64_t offset, std::string_view key, std::optional<std
   return Write();
 }
 
-void StoreRestore::Reached(int64_t offset) { position_ = std::max(position_, std::min(offset, plan_.to)); }
+void StoreRestore::Reached(int64_t offset) {
+  position_ = std::max(position_, std::min(offset, plan_.to));
+}
 
 Status StoreRestore::Write() {
   if (writes_.empty()) return Status::Ok();
@@ -106,11 +110,13 @@ Result<std::unique_ptr<TaskStore>> StoreRestore::Finish(int64_t overlay_bytes_ma
   const StoreMarker marker = Marker(plan_.to, ToUnixMillis(changelog_.asked_at));
   COHO_RETURN_IF_ERROR(engine_->Write({}, marker));
   const bool is_new = !marker_ || plan_.mode == RestoreMode::kWipeAndReplay;
-  if (is_new || records_ > 0 || marker.commit_time_ms - marker_->commit_time_ms >= kMarkerRefreshMillis) {
+  if (is_new || records_ > 0 ||
+      marker.commit_time_ms - marker_->commit_time_ms >= kMarkerRefreshMillis) {
     COHO_RETURN_IF_ERROR(engine_->Flush());
   }
   return std::make_unique<TaskStore>(
-      TaskStore::Options{.spec = options_.spec, .marker = marker, .overlay_bytes_max = overlay_bytes_max},
+      TaskStore::Options{
+          .spec = options_.spec, .marker = marker, .overlay_bytes_max = overlay_bytes_max},
       std::move(engine_));
 }
 

@@ -47,13 +47,16 @@ class StoreRestore {
     Duration delete_retention{};
   };
   // Whether delete_retention matters to the plan.
-  [[nodiscard]] bool NeedsRetention(int64_t end) const { return marker_ && marker_->position < end; }
+  [[nodiscard]] bool NeedsRetention(int64_t end) const {
+    return marker_ && marker_->position < end;
+  }
   // Decides, and wipes at once where that is sure. Afterwards feed it from position() unless it is caught_up().
   [[nodiscard]] Status Plan(const Changelog& changelog);
 
   // Takes one record in offset order; the views live until the next Write. Those before position() or behind the end do nothing.
   // kCorruption: call StartOver.
-  [[nodiscard]] Status Add(int64_t offset, std::string_view key, std::optional<std::string_view> value);
+  [[nodiscard]] Status Add(int64_t offset, std::string_view key,
+                           std::optional<std::string_view> value);
   // Everything below `offset` was read.
   void Reached(int64_t offset);
   // Hands what was added to the engine.
@@ -71,7 +74,7 @@ class StoreRestore {
   [[nodiscard]] const RestorePlan& plan() const { return plan_; }
   [[nodiscard]] const Changelog& changelog() const { return changelog_; }
   [[nodiscard]] const Options& options() const { return options_; }
-  [[nodiscard]] bool wiped() const { return wiped_; }          // local state was thrown away
+  [[nodiscard]] bool wiped() const { return wiped_; }         // local state was thrown away
   [[nodiscard]] int64_t records() const { return records_; }  // applied
   [[nodiscard]] int64_t bytes() const { return bytes_; }
 

@@ -17,26 +17,34 @@ constexpr Duration kMissingTopicGrace = std::chrono::seconds(10);
 
 RestoreSource SourceOf(const StoreRestore& store) {
   if (store.wiped()) return RestoreSource::kWiped;
-  return store.plan().mode == RestoreMode::kUseLocal ? RestoreSource::kLocal : RestoreSource::kReplay;
+  return store.plan().mode == RestoreMode::kUseLocal ? RestoreSource::kLocal
+                                                     : RestoreSource::kReplay;
 }
 
 }  // namespace
 
 TaskRestore::TaskRestore(const Restorer::Options& options, RestoreRequest request)
-    : options_(options), request_(std::move(request)), began_at_(options.clock->Now()), backoff_(kBackoffMin) {
+    : options_(options),
+      request_(std::move(request)),
+      began_at_(options.clock->Now()),
+      backoff_(kBackoffMin) {
   for (const StoreSpec& spec : options.job->stores) {
-    StoreRestore::Options store{
-        .job_id = options.job->id.ToString(), .spec = spec, .task = request_.task, .engines = options.engines};
+    StoreRestore::Options store{.job_id = options.job->id.ToString(),
+                                .spec = spec,
+                                .task = request_.task,
+                                .engines = options.engines};
     if (spec.changelog) {
       const auto topic = options.model->changelogs.find(spec.name);
-      store.changelog_topic =
-          topic != options.model->changelogs.end() ? topic->second : options.job->ChangelogTopic(spec.name);
+      store.changelog_topic = topic != options.model->changelogs.end()
+                                  ? topic->second
+                                  : options.job->ChangelogTopic(spec.name);
     }
     items_.push_back({.store = std::make_unique<StoreRestore>(std::move(store))});
   }
 }
 
-Status TaskRestore::AskKafka(ChangelogReader* reader, Item* item, StoreRestore::Changelog* changelog) {
+Status TaskRestore::AskKafka(ChangelogReader* reader, Item* item,
+                             StoreRestore::Changelog* changelog) {
   const StoreRestore& store = *item->store;
   const std::string& topic = store.options().changelog_topic;
   changelog->asked_at = options_.clock->WallNow();
@@ -62,13 +70,16 @@ Status TaskRestore::PrepareStore(Item* item, ChangelogReader* reader) {
   if (store.options().spec.changelog) {
     const Status asked = AskKafka(reader, item, &changelog);
     const MonotonicTime now = options_.clock->Now();
-    const bool retry = asked.code() == Code::kUnavailable || asked.code() == Code::kDeadlineExceeded ||
+    const bool retry = asked.code() == Code::kUnavailable ||
+                       asked.code() == Code::kDeadlineExceeded ||
                        (asked.code() == Code::kNotFound && now - began_at_ < kMissingTopicGrace);
-    if (!asked.ok() && !retry) return asked.WithContext(name + ", changelog " + store.options().changelog_topic);
+    if (!asked.ok() && !retry)
+      return asked.WithContext(name + ", changelog " + store.options().changelog_topic);
     if (!asked.ok()) {
       retry_at_ = std::max(retry_at_, now + backoff_);
       if (backoff_ >= kBackoffLogged) {
-        LogWarn("a restore waits for Kafka", {{"task", id()}, {"store", store.options().spec.name}, {"error", asked}});
+        LogWarn("a restore waits for Kafka",
+                {{"task", id()}, {"store", store.options().spec.name}, {"error", asked}});
       }
       return Status::Ok();
     }
@@ -93,7 +104,8 @@ Status TaskRestore::Prepare(ChangelogReader* reader) {
 }
 
 bool TaskRestore::caught_up() const {
-  return std::all_of(items_.begin(), items_.end(), [](const Item& item) { return item.store->caught_up(); });
+  return std::all_of(items_.begin(), items_.end(),
+                     [](const Item& item) { return item.store->caught_up(); });
 }
 
 void TaskRestore::LogRestored(const StoreRestore& store) const {
@@ -130,7 +142,8 @@ TaskRestore::Advance TaskRestore::TakeAdvance() {
     sum.bytes += item.store->bytes();
     sum.wipes += item.store->wiped() ? 1 : 0;
   }
-  const Advance since{sum.records - taken_.records, sum.bytes - taken_.bytes, sum.wipes - taken_.wipes};
+  const Advance since{sum.records - taken_.records, sum.bytes - taken_.bytes,
+                      sum.wipes - taken_.wipes};
   taken_ = sum;
   if (request_.progress) {
     request_.progress->records_total = offsets_total();

@@ -48,7 +48,9 @@ class TaskRestore {
   [[nodiscard]] int64_t offsets_done() const;
   [[nodiscard]] int64_t offsets_total() const;
   [[nodiscard]] std::vector<StoreRestore*> Stores() const;
-  [[nodiscard]] std::function<void(Result<RestoredTask>)> TakeDone() { return std::move(request_.done); }
+  [[nodiscard]] std::function<void(Result<RestoredTask>)> TakeDone() {
+    return std::move(request_.done);
+  }
 
  private:
   struct Item {
@@ -57,7 +59,8 @@ class TaskRestore {
     bool planned = false;
   };
   [[nodiscard]] Status PrepareStore(Item* item, ChangelogReader* reader);
-  [[nodiscard]] Status AskKafka(ChangelogReader* reader, Item* item, StoreRestore::Changelog* changelog);
+  [[nodiscard]] Status AskKafka(ChangelogReader* reader, Item* item,
+                                StoreRestore::Changelog* changelog);
   void LogRestored(const StoreRestore& store) const;
 
   const Restorer::Options& options_;

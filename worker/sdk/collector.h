@@ -21,10 +21,12 @@ class Collector {
     return SendBytes(topic, key, value, {});
   }
   // Encoded as the output's value serde says: int64 = 8 bytes big-endian, string or json = decimal digits.
-  [[nodiscard]] virtual Status Send(std::string_view topic, std::string_view key, int64_t value) = 0;
+  [[nodiscard]] virtual Status Send(std::string_view topic, std::string_view key,
+                                    int64_t value) = 0;
   // A null value: deletes the key in a compacted topic.
   [[nodiscard]] virtual Status SendTombstone(std::string_view topic, std::string_view key) = 0;
-  [[nodiscard]] virtual Status SendBytes(std::string_view topic, std::string_view key, std::string_view value,
+  [[nodiscard]] virtual Status SendBytes(std::string_view topic, std::string_view key,
+                                         std::string_view value,
                                          std::span<const kafka::Header> headers) = 0;
 };
 

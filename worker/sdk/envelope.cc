@@ -6,12 +6,14 @@
 namespace coho {
 
 int64_t Envelope::key_int64() const {
-  COHO_CHECK(key().size() == sizeof(int64_t), "key_int64 of an input whose key serde is not int64, or without key");
+  COHO_CHECK(key().size() == sizeof(int64_t),
+             "key_int64 of an input whose key serde is not int64, or without key");
   return DecodeInt64(key());
 }
 
 int64_t Envelope::value_int64() const {
-  COHO_CHECK(value().size() == sizeof(int64_t), "value_int64 of an input whose value serde is not int64, or of a tombstone");
+  COHO_CHECK(value().size() == sizeof(int64_t),
+             "value_int64 of an input whose value serde is not int64, or of a tombstone");
   return DecodeInt64(value());
 }
 

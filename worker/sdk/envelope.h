@@ -30,18 +30,30 @@ class Envelope {
 
   // Bytes of key and value; empty where the record has none. Already checked against the serde declared for the input, so that
   // a `string` is valid UTF-8, an `int64` has 8 bytes, a `json` parses.
-  [[nodiscard]] std::string_view key() const { return loose_ ? loose_->key.value_or("") : record_->key(); }
-  [[nodiscard]] std::string_view value() const { return loose_ ? loose_->value.value_or("") : record_->value(); }
-  [[nodiscard]] bool has_key() const { return loose_ ? loose_->key.has_value() : record_->has_key(); }
-  [[nodiscard]] bool is_tombstone() const { return loose_ ? !loose_->value : record_->is_tombstone(); }
+  [[nodiscard]] std::string_view key() const {
+    return loose_ ? loose_->key.value_or("") : record_->key();
+  }
+  [[nodiscard]] std::string_view value() const {
+    return loose_ ? loose_->value.value_or("") : record_->value();
+  }
+  [[nodiscard]] bool has_key() const {
+    return loose_ ? loose_->key.has_value() : record_->has_key();
+  }
+  [[nodiscard]] bool is_tombstone() const {
+    return loose_ ? !loose_->value : record_->is_tombstone();
+  }
   // REQUIRES: the input's key or value serde is int64.
   [[nodiscard]] int64_t key_int64() const;
   [[nodiscard]] int64_t value_int64() const;
 
   [[nodiscard]] std::string_view topic() const { return loose_ ? loose_->topic : record_->topic(); }
-  [[nodiscard]] int32_t partition() const { return loose_ ? loose_->partition : record_->partition(); }
+  [[nodiscard]] int32_t partition() const {
+    return loose_ ? loose_->partition : record_->partition();
+  }
   [[nodiscard]] int64_t offset() const { return loose_ ? loose_->offset : record_->offset(); }
-  [[nodiscard]] int64_t timestamp_ms() const { return loose_ ? loose_->timestamp_ms : record_->timestamp_ms(); }
+  [[nodiscard]] int64_t timestamp_ms() const {
+    return loose_ ? loose_->timestamp_ms : record_->timestamp_ms();
+  }
   // Value of the first header of that name.
   [[nodiscard]] std::optional<std::string_view> header(std::string_view name) const;
   [[nodiscard]] TaskId task() const { return task_; }

@@ -30,11 +30,11 @@ struct LifecycleStep {
 class LifecycleListener {
  public:
   virtual ~LifecycleListener() = default;
-  virtual void BeforeStart() {}                      // flags and job are read, nothing is open yet
+  virtual void BeforeStart() {}  // flags and job are read, nothing is open yet
   virtual void OnStep(const LifecycleStep& /*step*/) {}  // a step is done
-  virtual void AfterStart() {}                       // the first assignment is known and all its tasks run
-  virtual void BeforeStop() {}                       // asked to stop; tasks still run
-  virtual void AfterStop() {}                        // tasks are committed and closed
+  virtual void AfterStart() {}  // the first assignment is known and all its tasks run
+  virtual void BeforeStop() {}  // asked to stop; tasks still run
+  virtual void AfterStop() {}   // tasks are committed and closed
 };
 
 // In order of registration; before WorkerMain.
@@ -49,6 +49,6 @@ inline bool RegisterLifecycleListener(std::unique_ptr<LifecycleListener> listene
 
 }  // namespace coho
 
-#define COHO_REGISTER_LIFECYCLE_LISTENER(Class)                        \
+#define COHO_REGISTER_LIFECYCLE_LISTENER(Class)                         \
   [[maybe_unused]] static const bool coho_registered_listener_##Class = \
       ::coho::RegisterLifecycleListener(std::make_unique<Class>())

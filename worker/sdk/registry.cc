@@ -24,7 +24,8 @@ bool RegisterTask(std::string name, TaskFactory factory) {
   const auto [it, inserted] = Registry().try_emplace(std::move(name), std::move(factory));
   if (!inserted) {
     // Before main: there is no log and no caller that could take a Status.
-    std::fprintf(stderr, "task \"%s\" is registered twice; give each task class a name of its own\n",
+    std::fprintf(stderr,
+                 "task \"%s\" is registered twice; give each task class a name of its own\n",
                  it->first.c_str());
     std::abort();
   }

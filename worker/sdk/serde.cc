@@ -20,7 +20,8 @@ Status CheckJson(std::string_view bytes) {
   auto& parser = bytes.size() <= kJsonKeptBytesMax ? kept : large;
   if (!parser) {
     parser = std::make_unique<simdjson::dom::parser>();
-    if (parser->allocate(4096, kJsonDepthMax) != simdjson::SUCCESS) return ResourceExhausted("no memory to parse JSON");
+    if (parser->allocate(4096, kJsonDepthMax) != simdjson::SUCCESS)
+      return ResourceExhausted("no memory to parse JSON");
   }
   if (parser->capacity() < bytes.size() &&
       parser->allocate(bytes.size(), kJsonDepthMax) != simdjson::SUCCESS) {
@@ -32,9 +33,11 @@ Status CheckJson(std::string_view bytes) {
     case simdjson::SUCCESS:
       return Status::Ok();
     case simdjson::DEPTH_ERROR:
-      return InvalidRecord("JSON is nested deeper than " + std::to_string(kJsonDepthMax) + " levels");
+      return InvalidRecord("JSON is nested deeper than " + std::to_string(kJsonDepthMax) +
+                           " levels");
     case simdjson::NUMBER_ERROR:
-      return InvalidRecord("JSON has a number that is malformed or fits neither 64 bits nor a double");
+      return InvalidRecord(
+          "JSON has a number that is malformed or fits neither 64 bits nor a double");
     case simdjson::UTF8_ERROR:
       return InvalidRecord("JSON is not valid UTF-8");
     case simdjson::MEMALLOC:

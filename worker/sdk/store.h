@@ -41,7 +41,8 @@ class StoreBackend {
   virtual void Put(std::string_view key, std::string_view value) = 0;
   virtual void Remove(std::string_view key) = 0;
   // Keys in [from, to); an empty `to` means to the end.
-  [[nodiscard]] virtual std::unique_ptr<StoreIterator> Range(std::string_view from, std::string_view to) = 0;
+  [[nodiscard]] virtual std::unique_ptr<StoreIterator> Range(std::string_view from,
+                                                             std::string_view to) = 0;
 };
 
 // Typed handle; opened by TaskContext::OpenStore in Init. K and V: std::string_view, std::string or int64_t.
@@ -53,8 +54,9 @@ class KeyValueStore {
   [[nodiscard]] Status Bind(StoreBackend* backend) {
     const StoreSpec& spec = backend->spec();
     if (!Serde<K>::Fits(spec.key) || !Serde<V>::Fits(spec.value)) {
-      return InvalidArgument("store " + spec.name + ": the handle's types do not fit the store's serdes (key " +
-                             std::string(SerdeName(spec.key)) + ", value " + std::string(SerdeName(spec.value)) + ")");
+      return InvalidArgument(
+          "store " + spec.name + ": the handle's types do not fit the store's serdes (key " +
+          std::string(SerdeName(spec.key)) + ", value " + std::string(SerdeName(spec.value)) + ")");
     }
     backend_ = backend;
     return Status::Ok();
@@ -65,7 +67,9 @@ class KeyValueStore {
     if (!bytes) return std::nullopt;
     return Serde<V>::Decode(*bytes);
   }
-  void Put(const K& key, const V& value) { backend_->Put(Serde<K>::Encode(key), Serde<V>::Encode(value)); }
+  void Put(const K& key, const V& value) {
+    backend_->Put(Serde<K>::Encode(key), Serde<V>::Encode(value));
+  }
   void Remove(const K& key) { backend_->Remove(Serde<K>::Encode(key)); }
 
   // Calls visit(key, value) in key order until it returns false.

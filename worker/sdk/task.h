@@ -37,7 +37,7 @@ class TaskContext {
   // Binds a typed handle; InvalidArgument when its types do not fit the store's serdes.
   template <class K, class V>
   [[nodiscard]] Status OpenStore(std::string_view name, KeyValueStore<K, V>* store) {
-    COHO_ASSIGN_OR_RETURN(StoreBackend* backend, FindStore(name));
+    COHO_ASSIGN_OR_RETURN(StoreBackend * backend, FindStore(name));
     return store->Bind(backend);
   }
 };
@@ -74,6 +74,6 @@ int WorkerMain(int argc, char** argv);
 
 }  // namespace coho
 
-#define COHO_REGISTER_TASK(name, Class)                            \
-  [[maybe_unused]] static const bool coho_registered_##Class =     \
-      ::coho::RegisterTask(name, [] { return std::unique_ptr<::coho::StreamTask>(std::make_unique<Class>()); })
+#define COHO_REGISTER_TASK(name, Class)                                              \
+  [[maybe_unused]] static const bool coho_registered_##Class = ::coho::RegisterTask( \
+      name, [] { return std::unique_ptr<::coho::StreamTask>(std::make_unique<Class>()); })

@@ -20,7 +20,9 @@ class MapStore final : public StoreBackend {
     if (it == values_.end()) return std::nullopt;
     return it->second;
   }
-  void Put(std::string_view key, std::string_view value) override { values_.insert_or_assign(std::string(key), value); }
+  void Put(std::string_view key, std::string_view value) override {
+    values_.insert_or_assign(std::string(key), value);
+  }
   void Remove(std::string_view key) override {
     if (const auto it = values_.find(key); it != values_.end()) values_.erase(it);
   }
@@ -33,7 +35,8 @@ class MapStore final : public StoreBackend {
 
   class Iterator final : public StoreIterator {
    public:
-    Iterator(const Values* values, std::string_view from, std::string_view to) : values_(values), to_(to) {
+    Iterator(const Values* values, std::string_view from, std::string_view to)
+        : values_(values), to_(to) {
       Load(values_->lower_bound(from));
     }
     bool Valid() const override { return valid_; }
@@ -79,8 +82,8 @@ class DriverContext final : public TaskContext {
       if (store->spec().name == name) return static_cast<StoreBackend*>(store.get());
       names += (names.empty() ? "" : ", ") + store->spec().name;
     }
-    return NotFound("store " + std::string(name) + " is not among spec.stores, which are: " +
-                    (names.empty() ? "none" : names));
+    return NotFound("store " + std::string(name) +
+                    " is not among spec.stores, which are: " + (names.empty() ? "none" : names));
   }
 
  private:
@@ -110,9 +113,11 @@ class MemoryCollector final : public Collector {
   }
 
   std::vector<TestOutput> Take(std::string_view topic) {
-    const auto rest = std::stable_partition(sent_.begin(), sent_.end(),
-                                            [&](const TestOutput& output) { return output.topic != topic; });
-    std::vector<TestOutput> taken(std::make_move_iterator(rest), std::make_move_iterator(sent_.end()));
+    const auto rest =
+        std::stable_partition(sent_.begin(), sent_.end(),
+                              [&](const TestOutput& output) { return output.topic != topic; });
+    std::vector<TestOutput> taken(std::make_move_iterator(rest),
+                                  std::make_move_iterator(sent_.end()));
     sent_.erase(rest, sent_.end());
     return taken;
   }
@@ -129,13 +134,16 @@ class MemoryCollector final : public Collector {
     const auto fits = [&](SerdeType type, std::string_view bytes, std::string_view part) {
       const Status status = CheckBytes(type, bytes);
       if (status.ok()) return status;
-      return InvalidArgument("output " + output.topic + ": " + std::string(part) + ": " + status.message());
+      return InvalidArgument("output " + output.topic + ": " + std::string(part) + ": " +
+                             status.message());
     };
     COHO_RETURN_IF_ERROR(fits(output.key, key, "key"));
     if (value) COHO_RETURN_IF_ERROR(fits(output.value, *value, "value"));
-    TestOutput& sent = sent_.emplace_back(TestOutput{output.topic, std::string(key), std::nullopt, {}});
+    TestOutput& sent =
+        sent_.emplace_back(TestOutput{output.topic, std::string(key), std::nullopt, {}});
     if (value) sent.value = std::string(*value);
-    for (const kafka::Header& header : headers) sent.headers.emplace_back(header.name, header.value);
+    for (const kafka::Header& header : headers)
+      sent.headers.emplace_back(header.name, header.value);
     return Status::Ok();
   }
 
@@ -166,7 +174,8 @@ Result<std::unique_ptr<TestDriver>> TestDriver::Start(Job job) {
   if (factory == nullptr) {
     std::string names;
     for (const std::string& name : RegisteredTasks()) names += (names.empty() ? "" : ", ") + name;
-    return NotFound("spec.task.name: found \"" + job.task.name + "\", registered are: " + (names.empty() ? "none" : names));
+    return NotFound("spec.task.name: found \"" + job.task.name +
+                    "\", registered are: " + (names.empty() ? "none" : names));
   }
   return Start(std::move(job), (*factory)());
 }
@@ -181,8 +190,10 @@ Result<std::unique_ptr<TestDriver>> TestDriver::Start(Job job, std::unique_ptr<S
 Status TestDriver::Send(std::string_view topic, std::optional<std::string_view> key,
                         std::optional<std::string_view> value) {
   const auto& inputs = impl_->job.inputs;
-  const auto input = std::find_if(inputs.begin(), inputs.end(), [&](const InputSpec& i) { return i.topic == topic; });
-  if (input == inputs.end()) return InvalidArgument("topic " + std::string(topic) + " is not among spec.inputs");
+  const auto input = std::find_if(inputs.begin(), inputs.end(),
+                                  [&](const InputSpec& i) { return i.topic == topic; });
+  if (input == inputs.end())
+    return InvalidArgument("topic " + std::string(topic) + " is not among spec.inputs");
   const LooseRecord record{.topic = topic,
                            .offset = impl_->next_offset[std::string(topic)]++,
                            .timestamp_ms = ToUnixMillis(impl_->clock.WallNow()),
@@ -212,7 +223,9 @@ Status TestDriver::Advance(Duration by) {
 }
 
 Status TestDriver::Close() { return impl_->task->Close(); }
-std::vector<TestOutput> TestDriver::Take(std::string_view topic) { return impl_->collector.Take(topic); }
+std::vector<TestOutput> TestDriver::Take(std::string_view topic) {
+  return impl_->collector.Take(topic);
+}
 TaskContext& TestDriver::context() { return impl_->context; }
 StreamTask& TestDriver::task() { return *impl_->task; }
 

@@ -37,7 +37,8 @@ class TestDriver {
  public:
   // Makes the task that job.task.name is registered as and calls its Init; NotFound names the tasks there are.
   [[nodiscard]] static Result<std::unique_ptr<TestDriver>> Start(Job job);
-  [[nodiscard]] static Result<std::unique_ptr<TestDriver>> Start(Job job, std::unique_ptr<StreamTask> task);
+  [[nodiscard]] static Result<std::unique_ptr<TestDriver>> Start(Job job,
+                                                                 std::unique_ptr<StreamTask> task);
   ~TestDriver();
 
   // Hands the task one record of an input, checked against the input's serdes as a worker does it; the Status is the check's or

@@ -28,9 +28,11 @@ class Engine {
   virtual ~Engine() = default;
   // Into `value`; false: no such key.
   [[nodiscard]] virtual Result<bool> Get(std::string_view key, std::string* value) = 0;
-  [[nodiscard]] virtual std::unique_ptr<StoreIterator> Range(std::string_view from, std::string_view to) = 0;
+  [[nodiscard]] virtual std::unique_ptr<StoreIterator> Range(std::string_view from,
+                                                             std::string_view to) = 0;
   // All or nothing, marker included. Durable only after Flush: RocksDB's own log is off.
-  [[nodiscard]] virtual Status Write(std::span<const EngineWrite> writes, const StoreMarker& marker) = 0;
+  [[nodiscard]] virtual Status Write(std::span<const EngineWrite> writes,
+                                     const StoreMarker& marker) = 0;
   [[nodiscard]] virtual Status Flush() = 0;
   [[nodiscard]] virtual Result<std::optional<StoreMarker>> ReadMarker() = 0;
   [[nodiscard]] virtual int64_t SizeBytes() const = 0;  // estimate of live data
@@ -47,7 +49,8 @@ class EngineFactory {
   [[nodiscard]] static Result<std::unique_ptr<EngineFactory>> Create(const Options& options);
   virtual ~EngineFactory() = default;
   // Opens or creates. kCorruption: what is on disk cannot be opened; Wipe and open again.
-  [[nodiscard]] virtual Result<std::unique_ptr<Engine>> Open(std::string_view store, TaskId task) = 0;
+  [[nodiscard]] virtual Result<std::unique_ptr<Engine>> Open(std::string_view store,
+                                                             TaskId task) = 0;
   // REQUIRES: not open.
   [[nodiscard]] virtual Status Wipe(std::string_view store, TaskId task) = 0;
   // Tasks that have a directory here, per store.

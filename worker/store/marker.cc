@@ -18,7 +18,8 @@ void PutString(std::string_view value, std::string* out) {
 bool TakeNumber(std::string_view* in, uint64_t* value) {
   if (in->size() < 8) return false;
   *value = 0;
-  for (size_t i = 0; i < 8; ++i) *value |= uint64_t{static_cast<unsigned char>((*in)[i])} << (8 * i);
+  for (size_t i = 0; i < 8; ++i)
+    *value |= uint64_t{static_cast<unsigned char>((*in)[i])} << (8 * i);
   in->remove_prefix(8);
   return true;
 }
@@ -43,15 +44,16 @@ std::string EncodeMarker(const StoreMarker& marker) {
 }
 
 Result<StoreMarker> DecodeMarker(std::string_view bytes) {
-  if (bytes.empty() || bytes.front() != kVersion) return Corruption("the store's marker is of an unknown version");
+  if (bytes.empty() || bytes.front() != kVersion)
+    return Corruption("the store's marker is of an unknown version");
   bytes.remove_prefix(1);
   StoreMarker marker;
   uint64_t partition = 0;
   uint64_t position = 0;
   uint64_t commit_time_ms = 0;
   if (!TakeString(&bytes, &marker.job_id) || !TakeString(&bytes, &marker.changelog_topic) ||
-      !TakeNumber(&bytes, &partition) || !TakeNumber(&bytes, &position) || !TakeNumber(&bytes, &commit_time_ms) ||
-      !bytes.empty()) {
+      !TakeNumber(&bytes, &partition) || !TakeNumber(&bytes, &position) ||
+      !TakeNumber(&bytes, &commit_time_ms) || !bytes.empty()) {
     return Corruption("the store's marker is cut off or too long");
   }
   marker.partition = static_cast<int32_t>(partition);

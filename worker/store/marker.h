@@ -16,8 +16,8 @@ struct StoreMarker {
   std::string job_id;           // "<namespace>.<name>"
   std::string changelog_topic;  // empty for a store without changelog
   int32_t partition = 0;
-  int64_t position = 0;         // next changelog offset to apply
-  int64_t commit_time_ms = 0;   // Unix time of the commit that the marker belongs to
+  int64_t position = 0;        // next changelog offset to apply
+  int64_t commit_time_ms = 0;  // Unix time of the commit that the marker belongs to
   friend bool operator==(const StoreMarker&, const StoreMarker&) = default;
 };
 

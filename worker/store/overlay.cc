@@ -30,7 +30,8 @@ char* AllocateBytes(size_t size) {
 // The 8 bytes of a key that decide most comparisons, as a number that orders as they do.
 uint64_t SortPrefix(std::string_view key, size_t skip) {
   uint64_t prefix = 0;
-  if (key.size() > skip) std::memcpy(&prefix, key.data() + skip, std::min<size_t>(8, key.size() - skip));
+  if (key.size() > skip)
+    std::memcpy(&prefix, key.data() + skip, std::min<size_t>(8, key.size() - skip));
   return __builtin_bswap64(prefix);
 }
 
@@ -41,7 +42,8 @@ Overlay::~Overlay() {
 }
 
 int64_t Overlay::Footprint(const Entry& entry) {
-  return static_cast<int64_t>(sizeof(Entry) + entry.key_size_ + entry.value_capacity_) + kBookkeepingBytes;
+  return static_cast<int64_t>(sizeof(Entry) + entry.key_size_ + entry.value_capacity_) +
+         kBookkeepingBytes;
 }
 
 Overlay::Entry* Overlay::Allocate(std::string_view key, size_t value_size) {
@@ -64,7 +66,8 @@ void Overlay::Assign(Entry* entry, std::optional<std::string_view> value) {
     entry->value_size_ = 0;
     return;
   }
-  COHO_CHECK(value->size() <= std::numeric_limits<uint32_t>::max() - kGrain, "a value of more than 4 GiB");
+  COHO_CHECK(value->size() <= std::numeric_limits<uint32_t>::max() - kGrain,
+             "a value of more than 4 GiB");
   if (value->size() > entry->value_capacity_) {
     // Freed after the copy: the value may be a view into the old one.
     char* old = entry->outside_;

@@ -29,7 +29,9 @@ class Overlay {
     friend class Overlay;
     Entry() = default;
     [[nodiscard]] const char* tail() const { return reinterpret_cast<const char*>(this + 1); }
-    [[nodiscard]] const char* value_data() const { return outside_ != nullptr ? outside_ : tail() + key_size_; }
+    [[nodiscard]] const char* value_data() const {
+      return outside_ != nullptr ? outside_ : tail() + key_size_;
+    }
 
     char* outside_ = nullptr;  // a value that outgrew the block; else it lies behind the key
     uint32_t key_size_ = 0;

@@ -91,7 +91,8 @@ struct Shared {
 
 class RocksIterator final : public StoreIterator {
  public:
-  RocksIterator(rocksdb::DB* db, std::string_view from, std::string_view to, std::string name, fs::path database)
+  RocksIterator(rocksdb::DB* db, std::string_view from, std::string_view to, std::string name,
+                fs::path database)
       : name_(std::move(name)), database_(std::move(database)) {
     upper_ = to.empty() ? std::string(1, kDataEnd) : kDataPrefix + std::string(to);
     upper_slice_ = upper_;
@@ -134,7 +135,9 @@ class RocksEngine final : public Engine {
       shared_->on_disk[id_] = {.open = nullptr, .bytes = bytes};
     }
     const rocksdb::Status closed = db_->Close();
-    if (!closed.ok()) LogWarn("closing a store failed; its last flush counts", {{"error", ToStatus(closed, name_)}});
+    if (!closed.ok())
+      LogWarn("closing a store failed; its last flush counts",
+              {{"error", ToStatus(closed, name_)}});
   }
 
   Result<bool> Get(std::string_view key, std::string* value) override {
@@ -155,8 +158,9 @@ class RocksEngine final : public Engine {
     for (const EngineWrite& write : writes) {
       const rocksdb::Slice key[] = {prefix, ToSlice(write.key)};
       const rocksdb::Slice value = ToSlice(write.value);
-      const rocksdb::Status added = write.remove ? batch.Delete(rocksdb::SliceParts(key, 2))
-                                                 : batch.Put(rocksdb::SliceParts(key, 2), rocksdb::SliceParts(&value, 1));
+      const rocksdb::Status added =
+          write.remove ? batch.Delete(rocksdb::SliceParts(key, 2))
+                       : batch.Put(rocksdb::SliceParts(key, 2), rocksdb::SliceParts(&value, 1));
       if (!added.ok()) return Noted(added);
     }
     const rocksdb::Status added = batch.Put(ToSlice(kMarkerKey), EncodeMarker(marker));
@@ -217,8 +221,10 @@ rocksdb::Options MakeOptions(const EngineFactory::Options& budget) {
   options.compaction_style = rocksdb::kCompactionStyleUniversal;
 
   // Memtables of all stores share the budget: the one that writes flushes when it is used up.
-  options.write_buffer_manager = std::make_shared<rocksdb::WriteBufferManager>(budget.memtable_bytes);
-  options.write_buffer_size = static_cast<size_t>(std::clamp<int64_t>(budget.memtable_bytes / 4, 1 << 20, 64 << 20));
+  options.write_buffer_manager =
+      std::make_shared<rocksdb::WriteBufferManager>(budget.memtable_bytes);
+  options.write_buffer_size =
+      static_cast<size_t>(std::clamp<int64_t>(budget.memtable_bytes / 4, 1 << 20, 64 << 20));
   options.arena_block_size = 256 << 10;
   // One writer per store, in sorted batches: each insert starts where the last one ended.
   options.allow_concurrent_memtable_write = false;
@@ -226,7 +232,8 @@ rocksdb::Options MakeOptions(const EngineFactory::Options& budget) {
   options.memtable_insert_with_hint_prefix_extractor.reset(rocksdb::NewCappedPrefixTransform(1));
 
   rocksdb::BlockBasedTableOptions table;
-  table.block_cache = rocksdb::NewLRUCache(static_cast<size_t>(budget.block_cache_bytes), /*num_shard_bits=*/4);
+  table.block_cache =
+      rocksdb::NewLRUCache(static_cast<size_t>(budget.block_cache_bytes), /*num_shard_bits=*/4);
   table.cache_index_and_filter_blocks = true;
   table.pin_l0_filter_and_index_blocks_in_cache = true;
   table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
@@ -261,7 +268,8 @@ class RocksFactory final : public EngineFactory {
     const fs::path path = shared_->PathOf(id);
     const std::string name = "opening " + path.string();
     std::error_code error;
-    if (fs::exists(path / kCorruptFile, error)) return Corruption(name + ": corruption was found in it earlier");
+    if (fs::exists(path / kCorruptFile, error))
+      return Corruption(name + ": corruption was found in it earlier");
     fs::create_directories(path, error);
     if (error) return Internal(name + ": " + error.message());
     rocksdb::DB* db = nullptr;
@@ -269,7 +277,8 @@ class RocksFactory final : public EngineFactory {
     // A file that its list of files names is missing.
     if (status.IsPathNotFound()) return Corruption(name + ": " + status.ToString());
     COHO_RETURN_IF_ERROR(ToStatus(status, name));
-    return std::unique_ptr<Engine>(std::make_unique<RocksEngine>(shared_, id, std::unique_ptr<rocksdb::DB>(db)));
+    return std::unique_ptr<Engine>(
+        std::make_unique<RocksEngine>(shared_, id, std::unique_ptr<rocksdb::DB>(db)));
   }
 
   // Renamed first: a crash must not leave half of a store under its name.
@@ -292,7 +301,8 @@ class RocksFactory final : public EngineFactory {
     const std::lock_guard lock(shared_->mutex);
     std::vector<OnDisk> found;
     for (const auto& [id, entry] : shared_->on_disk) {
-      found.push_back({id.first, id.second, entry.open != nullptr ? entry.open->SizeBytes() : entry.bytes});
+      found.push_back(
+          {id.first, id.second, entry.open != nullptr ? entry.open->SizeBytes() : entry.bytes});
     }
     return found;
   }
@@ -310,7 +320,8 @@ void Scan(Shared* shared) {
       if (name.starts_with(kWipedPrefix)) {
         fs::remove_all(entry.path(), error);
       } else if (const auto task = ParseTaskDirectory(name)) {
-        shared->on_disk[{store.path().filename().string(), *task}] = {.bytes = BytesBelow(entry.path())};
+        shared->on_disk[{store.path().filename().string(), *task}] = {.bytes =
+                                                                          BytesBelow(entry.path())};
       }
     }
   }
@@ -323,7 +334,8 @@ Result<std::unique_ptr<EngineFactory>> EngineFactory::Create(const Options& opti
   shared->root = fs::path(options.directory) / "stores";
   const auto refused = [&](const std::string& why) {
     return InvalidArgument("state directory " + options.directory + " cannot be written: " + why +
-                           "; name another directory, or let user " + std::to_string(geteuid()) + " write to it");
+                           "; name another directory, or let user " + std::to_string(geteuid()) +
+                           " write to it");
   };
   std::error_code error;
   fs::create_directories(shared->root, error);

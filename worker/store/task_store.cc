@@ -22,9 +22,14 @@ constexpr int64_t kMarkerRefreshMillis = 60 * 60 * 1000;
 // overlay do not break it.
 class MergedIterator final : public StoreIterator {
  public:
-  MergedIterator(Overlay* overlay, std::unique_ptr<StoreIterator> base, std::string_view from, std::string_view to,
-                 int* open, Status* store_status)
-      : overlay_(overlay), base_(std::move(base)), key_(from), to_(to), open_(open), store_status_(store_status) {
+  MergedIterator(Overlay* overlay, std::unique_ptr<StoreIterator> base, std::string_view from,
+                 std::string_view to, int* open, Status* store_status)
+      : overlay_(overlay),
+        base_(std::move(base)),
+        key_(from),
+        to_(to),
+        open_(open),
+        store_status_(store_status) {
     ++*open_;
     Settle(/*exclusive=*/false);
   }
@@ -71,7 +76,10 @@ class MergedIterator final : public StoreIterator {
 
 struct TaskStore::Impl {
   Impl(Options o, std::unique_ptr<Engine> e)
-      : options(std::move(o)), engine(std::move(e)), overlay(std::make_unique<Overlay>()), marker(options.marker),
+      : options(std::move(o)),
+        engine(std::move(e)),
+        overlay(std::make_unique<Overlay>()),
+        marker(options.marker),
         engine_marker(options.marker) {}
 
   void Set(std::string_view key, std::optional<std::string_view> value) {
@@ -80,14 +88,15 @@ struct TaskStore::Impl {
     MakeRoom();
   }
   void MakeRoom() {
-    if (overlay->bytes() > options.overlay_bytes_max) overlay->Evict(options.overlay_bytes_max, kEvictionSteps);
+    if (overlay->bytes() > options.overlay_bytes_max)
+      overlay->Evict(options.overlay_bytes_max, kEvictionSteps);
   }
 
   const Options options;
   std::unique_ptr<Engine> engine;
   std::unique_ptr<Overlay> overlay;
-  StoreMarker marker;         // of the last commit
-  StoreMarker engine_marker;  // of the last write-back
+  StoreMarker marker;           // of the last commit
+  StoreMarker engine_marker;    // of the last write-back
   bool in_transaction = false;  // changes were taken and are not committed yet
   MonotonicTime now;
   MonotonicTime dirty_since;
@@ -111,7 +120,8 @@ std::optional<std::string_view> TaskStore::Get(std::string_view key) {
       return std::nullopt;
     }
     impl_->MakeRoom();
-    entry = impl_->overlay->AddClean(key, *found ? std::optional<std::string_view>(impl_->scratch) : std::nullopt);
+    entry = impl_->overlay->AddClean(
+        key, *found ? std::optional<std::string_view>(impl_->scratch) : std::nullopt);
   }
   if (!entry->present()) return std::nullopt;
   return entry->value();
@@ -124,8 +134,8 @@ void TaskStore::Remove(std::string_view key) {
 }
 
 std::unique_ptr<StoreIterator> TaskStore::Range(std::string_view from, std::string_view to) {
-  return std::make_unique<MergedIterator>(impl_->overlay.get(), impl_->engine->Range(from, to), from, to,
-                                          &impl_->open_iterators, &impl_->status);
+  return std::make_unique<MergedIterator>(impl_->overlay.get(), impl_->engine->Range(from, to),
+                                          from, to, &impl_->open_iterators, &impl_->status);
 }
 
 Status TaskStore::status() const { return impl_->status; }
@@ -157,7 +167,9 @@ void TaskStore::Committed(std::optional<int64_t> position, WallTime at) {
 int64_t TaskStore::dirty_bytes() const { return impl_->overlay->dirty_bytes(); }
 int64_t TaskStore::overlay_bytes() const { return impl_->overlay->bytes(); }
 // Not all of the budget: the rest keeps clean values that are in use.
-bool TaskStore::over_budget() const { return impl_->overlay->dirty_bytes() >= impl_->options.overlay_bytes_max / 4 * 3; }
+bool TaskStore::over_budget() const {
+  return impl_->overlay->dirty_bytes() >= impl_->options.overlay_bytes_max / 4 * 3;
+}
 
 std::optional<MonotonicTime> TaskStore::dirty_since() const {
   if (!impl_->overlay->has_dirty()) return std::nullopt;
@@ -168,11 +180,14 @@ void TaskStore::NoteTime(MonotonicTime now) { impl_->now = now; }
 // Every batch but the last carries the marker that the engine already has. If a crash leaves only some of them on disk, restore
 // begins at that older marker and applies the very changes again that the batches were made of, so that the end is the same.
 Status TaskStore::WriteBack() {
-  COHO_CHECK(changed_keys() == 0 && !impl_->in_transaction, "write-back of values that are not committed");
-  COHO_CHECK(impl_->open_iterators == 0, "write-back while an iterator is open; iterators end with Process, Window and Init");
+  COHO_CHECK(changed_keys() == 0 && !impl_->in_transaction,
+             "write-back of values that are not committed");
+  COHO_CHECK(impl_->open_iterators == 0,
+             "write-back while an iterator is open; iterators end with Process, Window and Init");
   const std::vector<const Overlay::Entry*> dirty = impl_->overlay->SortedDirty();
-  const bool marker_due = impl_->marker.position != impl_->engine_marker.position ||
-                          impl_->marker.commit_time_ms - impl_->engine_marker.commit_time_ms >= kMarkerRefreshMillis;
+  const bool marker_due =
+      impl_->marker.position != impl_->engine_marker.position ||
+      impl_->marker.commit_time_ms - impl_->engine_marker.commit_time_ms >= kMarkerRefreshMillis;
   if (dirty.empty() && !marker_due) return Status::Ok();
 
   std::vector<EngineWrite> writes;

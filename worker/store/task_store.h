@@ -28,7 +28,7 @@ class TaskStore final : public StoreBackend {
  public:
   struct Options {
     StoreSpec spec;
-    StoreMarker marker;  // as restored: job, topic, partition, position
+    StoreMarker marker;                    // as restored: job, topic, partition, position
     int64_t overlay_bytes_max = 32 << 20;  // dirty and clean values together
   };
   TaskStore(Options options, std::unique_ptr<Engine> engine);
@@ -38,14 +38,16 @@ class TaskStore final : public StoreBackend {
   [[nodiscard]] std::optional<std::string_view> Get(std::string_view key) override;
   void Put(std::string_view key, std::string_view value) override;
   void Remove(std::string_view key) override;
-  [[nodiscard]] std::unique_ptr<StoreIterator> Range(std::string_view from, std::string_view to) override;
+  [[nodiscard]] std::unique_ptr<StoreIterator> Range(std::string_view from,
+                                                     std::string_view to) override;
 
   // First engine error; OK if there was none. It stays: the loop asks before each commit, and drops the store when there is one.
   [[nodiscard]] Status status() const;
 
   // Calls send(key, value or nullopt for a removal) for each key changed since the last call, the last value of each. They count as
   // sent from then on. A store without changelog has nothing to send, its changes count as committed at Committed.
-  using SendChange = std::function<Status(std::string_view key, std::optional<std::string_view> value)>;
+  using SendChange =
+      std::function<Status(std::string_view key, std::optional<std::string_view> value)>;
   [[nodiscard]] Status TakeChanges(const SendChange& send);
   [[nodiscard]] size_t changed_keys() const;
   // The transaction with the taken changes is committed; `position`: next changelog offset after them (nullopt: nothing was sent).
@@ -61,7 +63,8 @@ class TaskStore final : public StoreBackend {
   // REQUIRES: changed_keys() == 0 and the taken ones are committed; no iterator is open. Afterwards everything is clean; clean values
   // over the budget go.
   [[nodiscard]] Status WriteBack();
-  [[nodiscard]] Status Flush();  // engine's memtable to disk; after it the marker on disk is this one
+  [[nodiscard]] Status
+  Flush();  // engine's memtable to disk; after it the marker on disk is this one
 
   [[nodiscard]] const StoreMarker& marker() const;  // of the last commit (not of the engine)
   [[nodiscard]] int64_t SizeBytes() const;

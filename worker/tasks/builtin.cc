@@ -16,8 +16,8 @@ Result<std::string> ChooseOutput(const TaskContext& context) {
   const auto& outputs = context.outputs();
   if (named == context.config().end()) {
     if (outputs.size() == 1) return outputs.front();
-    return InvalidArgument("spec.task.config.output: not set, and spec.outputs has " + std::to_string(outputs.size()) +
-                           " topics; name the one to send to");
+    return InvalidArgument("spec.task.config.output: not set, and spec.outputs has " +
+                           std::to_string(outputs.size()) + " topics; name the one to send to");
   }
   for (const std::string& output : outputs) {
     if (output == named->second) return output;
@@ -34,7 +34,8 @@ Result<StoreBackend*> ChooseStore(TaskContext& context) {
     return store.ok() ? store : store.status().WithContext("spec.task.config.store");
   }
   if (context.store_names().size() == 1) return context.FindStore(context.store_names().front());
-  return InvalidArgument("spec.task.config.store: not set, and spec.stores has " + std::to_string(context.store_names().size()) +
+  return InvalidArgument("spec.task.config.store: not set, and spec.stores has " +
+                         std::to_string(context.store_names().size()) +
                          " stores; name the one to count in");
 }
 
@@ -46,7 +47,8 @@ class Count final : public StreamTask {
     return counts_.Bind(store).WithContext("task count needs int64 values");
   }
   Status Process(const Envelope& in, Collector& out) override {
-    if (!in.has_key()) return InvalidRecord("the record has no key; count counts records by their key");
+    if (!in.has_key())
+      return InvalidRecord("the record has no key; count counts records by their key");
     const int64_t count = counts_.Get(in.key()).value_or(0) + 1;
     counts_.Put(in.key(), count);
     return out.Send(output_, in.key(), count);

@@ -1,6 +1,7 @@
 // What the state of one task costs: counts keys in a TaskStore on RocksDB as the built-in task does, with commits and write-backs but
 // without Kafka, and prints the CPU time of each part per record.
 #include <sys/resource.h>
+#include <time.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -75,9 +76,10 @@ int Run(const Flags& flags) {
   std::vector<KeyValueStore<std::string_view, int64_t>> counts(static_cast<size_t>(flags.tasks));
   for (int32_t task = 0; task < flags.tasks; ++task) {
     stores.push_back(std::make_unique<TaskStore>(
-        TaskStore::Options{.spec = {.name = "s", .key = SerdeType::kString, .value = SerdeType::kInt64},
-                           .marker = {"bench.store", "changelog", task, 0, 0},
-                           .overlay_bytes_max = flags.overlay_mib << 20},
+        TaskStore::Options{
+            .spec = {.name = "s", .key = SerdeType::kString, .value = SerdeType::kInt64},
+            .marker = {"bench.store", "changelog", task, 0, 0},
+            .overlay_bytes_max = flags.overlay_mib << 20},
         (*factory)->Open("s", TaskId(task)).value()));
     if (!counts[static_cast<size_t>(task)].Bind(stores.back().get()).ok()) return 1;
   }
@@ -91,11 +93,14 @@ int Run(const Flags& flags) {
   for (size_t at = 0; at < keys.size() && status.ok();) {
     const size_t end = std::min(keys.size(), at + flags.commit_every);
     int64_t start = ThreadCpuNanos();
-    char key[32];
+    char key[] = "user-0000000000";
     for (; at < end; ++at) {
-      const auto size = static_cast<size_t>(std::snprintf(key, sizeof key, "user-%07u", keys[at]));
+      char* digit = key + sizeof key - 1;
+      for (uint32_t rest = keys[at]; rest > 0; rest /= 10)
+        *--digit = static_cast<char>('0' + rest % 10);
+      std::fill(key + 5, digit, '0');
+      const std::string_view name(key, sizeof key - 1);
       auto& store = counts[keys[at] % counts.size()];
-      const std::string_view name(key, size);
       store.Put(name, store.Get(name).value_or(0) + 1);
     }
     cost.process += ThreadCpuNanos() - start;
@@ -129,16 +134,21 @@ int Run(const Flags& flags) {
     std::fprintf(stderr, "%s\n", status.ToString().c_str());
     return 1;
   }
-  const auto seconds = [](const timeval& t) { return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) / 1e6; };
-  const double cpu = seconds(after.ru_utime) - seconds(before.ru_utime) + seconds(after.ru_stime) - seconds(before.ru_stime);
+  const auto seconds = [](const timeval& t) {
+    return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) / 1e6;
+  };
+  const double cpu = seconds(after.ru_utime) - seconds(before.ru_utime) + seconds(after.ru_stime) -
+                     seconds(before.ru_stime);
   const auto per_record = [&](int64_t nanos) { return static_cast<double>(nanos) / flags.records; };
-  std::printf("%s keys=%u records=%u commit_every=%u tasks=%d overlay_mib=%ld\n", flags.keys.c_str(), flags.key_count,
-              flags.records, flags.commit_every, flags.tasks, flags.overlay_mib);
-  std::printf("  get+put %.0f ns/record, changes %.0f (%.2f M keys), write-back %.0f (%ld of them)\n",
-              per_record(cost.process), per_record(cost.changes), static_cast<double>(cost.changed) / 1e6,
-              per_record(cost.write_back), cost.write_backs);
-  std::printf("  process %.2f CPU s/M records, %.2f s wall, peak RSS %ld MiB\n", cpu / flags.records * 1e6, wall.count(),
-              after.ru_maxrss >> 10);
+  std::printf("%s keys=%u records=%u commit_every=%u tasks=%d overlay_mib=%ld\n",
+              flags.keys.c_str(), flags.key_count, flags.records, flags.commit_every, flags.tasks,
+              flags.overlay_mib);
+  std::printf(
+      "  get+put %.0f ns/record, changes %.0f (%.2f M keys), write-back %.0f (%ld of them)\n",
+      per_record(cost.process), per_record(cost.changes), static_cast<double>(cost.changed) / 1e6,
+      per_record(cost.write_back), cost.write_backs);
+  std::printf("  process %.2f CPU s/M records, %.2f s wall, peak RSS %ld MiB\n",
+              cpu / flags.records * 1e6, wall.count(), after.ru_maxrss >> 10);
   stores.clear();
   std::filesystem::remove_all(flags.directory);
   return 0;
@@ -150,13 +160,21 @@ int Run(const Flags& flags) {
 int main(int argc, char** argv) {
   coho::Flags flags;
   CLI::App app("What the state of a task costs, without Kafka");
-  app.add_option("--keys", flags.keys, "zipf or uniform")->check(CLI::IsMember({"zipf", "uniform"}))->capture_default_str();
+  app.add_option("--keys", flags.keys, "zipf or uniform")
+      ->check(CLI::IsMember({"zipf", "uniform"}))
+      ->capture_default_str();
   app.add_option("--key-count", flags.key_count)->check(CLI::PositiveNumber)->capture_default_str();
   app.add_option("--records", flags.records)->check(CLI::PositiveNumber)->capture_default_str();
-  app.add_option("--commit-every", flags.commit_every, "records")->check(CLI::PositiveNumber)->capture_default_str();
-  app.add_option("--flush-every", flags.flush_every, "records")->check(CLI::PositiveNumber)->capture_default_str();
+  app.add_option("--commit-every", flags.commit_every, "records")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app.add_option("--flush-every", flags.flush_every, "records")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
   app.add_option("--tasks", flags.tasks)->check(CLI::PositiveNumber)->capture_default_str();
-  app.add_option("--overlay-mib", flags.overlay_mib, "budget of one store")->check(CLI::PositiveNumber)->capture_default_str();
+  app.add_option("--overlay-mib", flags.overlay_mib, "budget of one store")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
   app.add_option("--directory", flags.directory)->capture_default_str();
   CLI11_PARSE(app, argc, argv);
   return coho::Run(flags);

@@ -43,14 +43,16 @@ class Bench {
     changed.notify_all();
   }
   // Waits until `holds` is true of the view.
-  JobView Await(const CoordinationService& service, const std::function<bool(const JobView&)>& holds) {
+  JobView Await(const CoordinationService& service,
+                const std::function<bool(const JobView&)>& holds) {
     const auto deadline = std::chrono::steady_clock::now() + seconds(40);
     std::unique_lock lock(mutex);
     while (true) {
       const std::optional<JobView> view = service.View(job.id);
       if (view && holds(*view)) return *view;
-      REQUIRE_MESSAGE(std::chrono::steady_clock::now() < deadline,
-                      "not in time; problem: " << (view && view->problem ? view->problem->message : "none"));
+      REQUIRE_MESSAGE(
+          std::chrono::steady_clock::now() < deadline,
+          "not in time; problem: " << (view && view->problem ? view->problem->message : "none"));
       changed.wait_for(lock, milliseconds(100));
     }
   }
@@ -74,11 +76,15 @@ class FakeWorker {
     topic_ = *topic;
   }
   void Beat(int64_t acknowledged, const std::vector<TaskId>& tasks = {}) {
-    Heartbeat beat{.worker = WorkerId(id_), .incarnation = "first", .sequence = ++sequence_,
-                   .phase = WorkerPhase::kRunning, .acknowledged = Generation(acknowledged)};
+    Heartbeat beat{.worker = WorkerId(id_),
+                   .incarnation = "first",
+                   .sequence = ++sequence_,
+                   .phase = WorkerPhase::kRunning,
+                   .acknowledged = Generation(acknowledged)};
     WorkerReport report{.node = "node" + std::to_string(id_)};
     report.transactional_ids = {job_.TransactionalId(WorkerId(id_), 0)};
-    for (const TaskId task : tasks) report.tasks.push_back({.task = task, .state = TaskState::kRunning});
+    for (const TaskId task : tasks)
+      report.tasks.push_back({.task = task, .state = TaskState::kRunning});
     beat.report = report;
     const TopicRecord record = EncodeHeartbeat(beat);
     REQUIRE(producer_->Send(topic_, 0, {.key = record.key, .value = record.value}).ok());
@@ -93,7 +99,9 @@ class FakeWorker {
   kafka::Producer::Topic topic_;
 };
 
-TEST_CASE("service: prepares the topics, assigns, moves tasks with fencing, and survives its own restart") {
+TEST_CASE(
+    "service: prepares the topics, assigns, moves tasks with fencing, and survives its own "
+    "restart") {
   Bench bench;
   auto service = bench.Start();
   service->SetJob(bench.job);
@@ -105,7 +113,8 @@ TEST_CASE("service: prepares the topics, assigns, moves tasks with fencing, and 
   const auto admin = kafka::Admin::Create(BrokerConfig());
   REQUIRE(admin.ok());
   const std::string changelog = bench.job.ChangelogTopic("counts");
-  auto topics = (*admin)->Describe({changelog, bench.job.CoordinatorTopic(), bench.job.HeartbeatsTopic()}, seconds(10));
+  auto topics = (*admin)->Describe(
+      {changelog, bench.job.CoordinatorTopic(), bench.job.HeartbeatsTopic()}, seconds(10));
   REQUIRE(topics.ok());
   CHECK(topics->size() == 3);
   CHECK(topics->at(changelog).partitions == 4);
@@ -155,27 +164,33 @@ TEST_CASE("service: prepares the topics, assigns, moves tasks with fencing, and 
   auto topic = (*producer)->OpenTopic(bench.input);
   REQUIRE(topic.ok());
   REQUIRE((*producer)->BeginTransaction().ok());
-  (*producer)->Send(*topic, 0, {.value = "from the grave", .has_key = false}).IgnoreError("the commit tells");
+  (*producer)
+      ->Send(*topic, 0, {.value = "from the grave", .has_key = false})
+      .IgnoreError("the commit tells");
   CHECK((*producer)->CommitTransaction(seconds(30)).code() == Code::kFenced);
 }
 
-TEST_CASE("service: a missing input is told, does not disturb other jobs, and is found once it exists") {
+TEST_CASE(
+    "service: a missing input is told, does not disturb other jobs, and is found once it exists") {
   Bench bench;
   Bench other;
   auto service = bench.Start();
   bench.job.inputs[0].topic = test::UniqueName("missing");
   service->SetJob(bench.job);
   service->SetJob(other.job);
-  const JobView view = bench.Await(*service, [](const JobView& v) { return v.problem.has_value(); });
+  const JobView view =
+      bench.Await(*service, [](const JobView& v) { return v.problem.has_value(); });
   CHECK(view.problem->reason == "TopicMissing");
-  CHECK(view.problem->message == "spec.inputs[0].topic: topic \"" + bench.job.inputs[0].topic + "\" does not exist on " +
-                                     test::Bootstrap() + "; create it, or correct the name");
+  CHECK(view.problem->message == "spec.inputs[0].topic: topic \"" + bench.job.inputs[0].topic +
+                                     "\" does not exist on " + test::Bootstrap() +
+                                     "; create it, or correct the name");
   CHECK_FALSE(view.prepared);
   other.Await(*service, [](const JobView& v) { return v.prepared; });
 
   const auto admin = kafka::Admin::Create(BrokerConfig());
   REQUIRE(admin.ok());
-  REQUIRE((*admin)->Create({{.name = bench.job.inputs[0].topic, .partitions = 4}}, seconds(10)).ok());
+  REQUIRE(
+      (*admin)->Create({{.name = bench.job.inputs[0].topic, .partitions = 4}}, seconds(10)).ok());
   const JobView healed = bench.Await(*service, [](const JobView& v) { return v.prepared; });
   CHECK_FALSE(healed.problem);
 
@@ -206,15 +221,18 @@ TEST_CASE("service: says whether Kafka is unreachable or refuses the credentials
   SUBCASE("nobody there") {
     auto service = bench.Start({.bootstrap_servers = "127.0.0.1:1"});
     service->SetJob(bench.job);
-    const JobView view = bench.Await(*service, [](const JobView& v) { return v.problem.has_value(); });
+    const JobView view =
+        bench.Await(*service, [](const JobView& v) { return v.problem.has_value(); });
     CHECK(view.problem->reason == "KafkaUnreachable");
     CHECK(view.problem->blocks_start);
-    CHECK_MESSAGE(view.problem->message.find("127.0.0.1:1") != std::string::npos, view.problem->message);
+    CHECK_MESSAGE(view.problem->message.find("127.0.0.1:1") != std::string::npos,
+                  view.problem->message);
   }
   SUBCASE("wrong password") {
     auto service = bench.Start(test::SaslConfig("wrong"));
     service->SetJob(bench.job);
-    const JobView view = bench.Await(*service, [](const JobView& v) { return v.problem.has_value(); });
+    const JobView view =
+        bench.Await(*service, [](const JobView& v) { return v.problem.has_value(); });
     CHECK(view.problem->reason == "KafkaAuthenticationFailed");
     CHECK(view.problem->message.find("wrong") == std::string::npos);
   }

@@ -106,18 +106,27 @@ TEST_CASE("Consumer: an offset beyond the end is an error, not a silent jump") {
                                 "records or was created anew");
 }
 
-TEST_CASE("Consumer: a missing topic is NotFound") {
-  const std::string topic = UniqueName("c-missing");
+TEST_CASE("Consumer: a topic that is missing, or deleted while it is read, is NotFound") {
   const auto consumer = NewConsumer();
-  const Status range = consumer->QueryRange({topic, 0}, seconds(10)).status();
+  const std::string missing = UniqueName("c-missing");
+  const Status range = consumer->QueryRange({missing, 0}, seconds(10)).status();
   CAPTURE(range.ToString());
   CHECK(range.code() == Code::kNotFound);
+  CHECK(range.message().find(missing) != std::string::npos);
+
+  const std::string topic = NewTopic("c-deleted");
   REQUIRE_OK(consumer->Assign({{{topic, 0}, 0}}));
+  (void)ReadUntil(*consumer, [](const Seen& one) { return one.end; });
+  const auto admin = kafka::Admin::Create(BrokerConfig());
+  REQUIRE(admin.ok());
+  REQUIRE_OK((*admin)->Delete({topic}, seconds(30)));
   kafka::RecordBatch batch(10);
   Status status;
   const auto deadline = std::chrono::steady_clock::now() + seconds(60);
-  while (status.ok() && std::chrono::steady_clock::now() < deadline)
+  while (status.ok() && std::chrono::steady_clock::now() < deadline) {
     status = consumer->Poll(milliseconds(100), &batch);
+  }
+  CAPTURE(status.ToString());
   CHECK(status.code() == Code::kNotFound);
   CHECK(status.message().find(topic) != std::string::npos);
 }

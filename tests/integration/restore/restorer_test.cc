@@ -149,7 +149,9 @@ TEST_CASE("Restorer: a changelog that was made anew replaces the local state") {
   REQUIRE_OK(admin->Delete({world.topic}, seconds(30)));
   // Gone everywhere before it is made again.
   while (!admin->Describe({world.topic}, seconds(30)).value().empty()) std::this_thread::yield();
-  REQUIRE_OK(admin->Create({{.name = world.topic, .partitions = 2, .config = {{"cleanup.policy", "compact"}}}}, seconds(30)));
+  REQUIRE_OK(admin->Create(
+      {{.name = world.topic, .partitions = 2, .config = {{"cleanup.policy", "compact"}}}},
+      seconds(30)));
   const auto again = NewProducer();
   world.Send(*again, 0, Key(3), "new");
   REQUIRE_OK(again->Flush(seconds(30)));
@@ -198,9 +200,11 @@ TEST_CASE("Restorer: a restore that cannot reach Kafka waits, and can be cancell
   const auto restorer = Restorer::Create({.kafka = {.bootstrap_servers = "127.0.0.1:1"},
                                           .job = &job,
                                           .model = &model,
-                                          .engines = factory.get()}).value();
+                                          .engines = factory.get()})
+                            .value();
   auto called = std::make_shared<std::atomic<bool>>(false);
-  restorer->Restore({.task = TaskId(0), .progress = nullptr, .done = [called](auto&&) { *called = true; }});
+  restorer->Restore(
+      {.task = TaskId(0), .progress = nullptr, .done = [called](auto&&) { *called = true; }});
   while (factory->List().empty()) std::this_thread::yield();  // it has begun
   restorer->Cancel(TaskId(0));
   CHECK_FALSE(called->load());

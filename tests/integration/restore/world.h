@@ -24,7 +24,8 @@ using Content = std::map<std::string, std::string>;
 
 class RestoreWorld {
  public:
-  explicit RestoreWorld(std::map<std::string, std::string> topic_config = {{"cleanup.policy", "compact"}}) {
+  explicit RestoreWorld(std::map<std::string, std::string> topic_config = {
+                            {"cleanup.policy", "compact"}}) {
     topic = NewTopic("restore-changelog", 2, std::move(topic_config));
     job_.id = {"test", topic};
     job_.stores = {{.name = "s"}};
@@ -50,14 +51,21 @@ class RestoreWorld {
   }
 
   // Sends without waiting; nullopt is a tombstone.
-  void Send(kafka::Producer& producer, int32_t partition, const std::string& key, std::optional<std::string> value) {
+  void Send(kafka::Producer& producer, int32_t partition, const std::string& key,
+            std::optional<std::string> value) {
     REQUIRE_OK(producer.Send(Open(producer, topic), partition,
-                             {.key = key, .value = value.value_or(""), .has_value = value.has_value(), .timestamp_ms = now_ms}));
+                             {.key = key,
+                              .value = value.value_or(""),
+                              .has_value = value.has_value(),
+                              .timestamp_ms = now_ms}));
   }
 
-  std::future<Result<RestoredTask>> Begin(TaskId task, std::shared_ptr<RestoreProgress> progress = nullptr) {
+  std::future<Result<RestoredTask>> Begin(TaskId task,
+                                          std::shared_ptr<RestoreProgress> progress = nullptr) {
     auto promise = std::make_shared<std::promise<Result<RestoredTask>>>();
-    restorer->Restore({.task = task, .progress = std::move(progress), .done = [promise](Result<RestoredTask> restored) {
+    restorer->Restore({.task = task,
+                       .progress = std::move(progress),
+                       .done = [promise](Result<RestoredTask> restored) {
                          promise->set_value(std::move(restored));
                        }});
     return promise->get_future();
@@ -75,7 +83,8 @@ class RestoreWorld {
 
   static Content ContentOf(RestoredTask& task) {
     Content content;
-    for (const auto it = task.stores[0]->Range({}, {}); it->Valid(); it->Next()) content.emplace(it->key(), it->value());
+    for (const auto it = task.stores[0]->Range({}, {}); it->Valid(); it->Next())
+      content.emplace(it->key(), it->value());
     return content;
   }
 

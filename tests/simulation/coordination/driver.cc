@@ -5,23 +5,29 @@
 namespace coho::simulation {
 
 Driver::Driver(World* world) : options_(world->options) {
-  const size_t read_early = world->kafka.states.size() - 1 - (world->kafka.states.size() > 1 ? 1 : 0);
+  const size_t read_early =
+      world->kafka.states.size() - 1 - (world->kafka.states.size() > 1 ? 1 : 0);
   epoch_ = ++world->kafka.coordinator_epoch;
   const size_t end = world->kafka.states.size() - 1;
-  const size_t position = world->bug == Bug::kDriverReadsBeforeInit && world->dice.Percent(50) ? read_early : end;
-  coordinator_ = std::make_unique<Coordinator>(world->options, world->model, world->kafka.states[position], world->now);
+  const size_t position =
+      world->bug == Bug::kDriverReadsBeforeInit && world->dice.Percent(50) ? read_early : end;
+  coordinator_ = std::make_unique<Coordinator>(world->options, world->model,
+                                               world->kafka.states[position], world->now);
   world->Trace("coordinator " + std::to_string(epoch_));
   Take(world, coordinator_->Start(world->wall()));
   heartbeats_read_ = world->kafka.heartbeats.size();
   const size_t kept = 200;  // the topic's retention
-  for (size_t i = heartbeats_read_ > kept ? heartbeats_read_ - kept : 0; i < heartbeats_read_; ++i) {
-    Take(world, coordinator_->OnHeartbeat(world->kafka.heartbeats[i], true, world->now, world->wall()));
+  for (size_t i = heartbeats_read_ > kept ? heartbeats_read_ - kept : 0; i < heartbeats_read_;
+       ++i) {
+    Take(world,
+         coordinator_->OnHeartbeat(world->kafka.heartbeats[i], true, world->now, world->wall()));
   }
 }
 
 void Driver::Take(World* world, CoordinatorActions actions) {
   for (CoordinatorAction& action : actions) {
-    if (const auto* event = std::get_if<EmitEvent>(&action)) world->Trace(event->reason + ": " + event->message);
+    if (const auto* event = std::get_if<EmitEvent>(&action))
+      world->Trace(event->reason + ": " + event->message);
     if (std::holds_alternative<WriteRecords>(action)) {
       decided_for_ = options_.workers;
       decided_without_.clear();
@@ -52,7 +58,8 @@ void Driver::Step(World* world) {
   Perform(world);
   const size_t end = world->kafka.heartbeats.size();
   for (int64_t n = world->dice.Between(0, 6); n > 0 && heartbeats_read_ < end; --n) {
-    Take(world, coordinator_->OnHeartbeat(world->kafka.heartbeats[heartbeats_read_++], false, world->now, world->wall()));
+    Take(world, coordinator_->OnHeartbeat(world->kafka.heartbeats[heartbeats_read_++], false,
+                                          world->now, world->wall()));
   }
   if (world->dice.Percent(5)) {
     std::map<WorkerId, PodFact> facts;
@@ -106,7 +113,8 @@ void Driver::WriteNow(World* world, const WriteRecords& write) {
   } else {
     world->CommitRecords(write.records, *this);
   }
-  if (world->faults && world->dice.Percent(5)) dead = true;  // crashes before it learns that it was committed
+  if (world->faults && world->dice.Percent(5))
+    dead = true;  // crashes before it learns that it was committed
   written_ = std::pair(write.generation, true);
 }
 

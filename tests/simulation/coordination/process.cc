@@ -5,8 +5,10 @@
 
 namespace coho::simulation {
 
-Process::Process(WorkerId id, std::string name, int32_t run_loops) : worker(id), incarnation(std::move(name)) {
-  for (int32_t i = 0; i < run_loops; ++i) ids.push_back("w" + ToString(id) + "-loop-" + std::to_string(i));
+Process::Process(WorkerId id, std::string name, int32_t run_loops)
+    : worker(id), incarnation(std::move(name)) {
+  for (int32_t i = 0; i < run_loops; ++i)
+    ids.push_back("w" + ToString(id) + "-loop-" + std::to_string(i));
 }
 
 const WorkerAssignment* Process::Record(const World& world) const {
@@ -27,8 +29,9 @@ std::set<TaskId> Process::Wanted(const World& world) const {
 }
 
 bool Process::AllCurrent(const World& world) const {
-  return std::all_of(epochs.begin(), epochs.end(),
-                     [&](const auto& entry) { return world.kafka.epochs.at(entry.first) == entry.second; });
+  return std::all_of(epochs.begin(), epochs.end(), [&](const auto& entry) {
+    return world.kafka.epochs.at(entry.first) == entry.second;
+  });
 }
 
 bool Process::CanCommit(const World& world, TaskId task) const {
@@ -48,8 +51,10 @@ void Process::Fenced(World* world) {
 void Process::Step(World* world) {
   switch (stage_) {
     case Stage::kInit: {
-      if (world->bug == Bug::kReadBeforeInit && position_ == 0) position_ = world->kafka.states.size() - 1;
-      if (world->faults && world->dice.Percent(30)) break;  // Kafka first ends a transaction of the older process
+      if (world->bug == Bug::kReadBeforeInit && position_ == 0)
+        position_ = world->kafka.states.size() - 1;
+      if (world->faults && world->dice.Percent(30))
+        break;  // Kafka first ends a transaction of the older process
       const std::string& id = ids[epochs.size()];
       epochs[id] = ++world->kafka.epochs[id];
       if (epochs.size() == ids.size()) stage_ = Stage::kRead;
@@ -60,7 +65,8 @@ void Process::Step(World* world) {
       stage_ = Stage::kForeign;
       break;
     case Stage::kForeign:
-      if (const WorkerAssignment* record = Record(*world); record != nullptr && world->bug != Bug::kIgnoresForeignIds) {
+      if (const WorkerAssignment* record = Record(*world);
+          record != nullptr && world->bug != Bug::kIgnoresForeignIds) {
         for (const std::string& id : record->transactional_ids) {
           if (std::find(ids.begin(), ids.end(), id) == ids.end()) ++world->kafka.epochs[id];
         }
@@ -73,7 +79,8 @@ void Process::Step(World* world) {
       stage_ = Stage::kFollow;
       break;
     case Stage::kFollow: {
-      if (!open.empty() && world->dice.Percent(30)) {  // commits, and so learns whether it is fenced
+      if (!open.empty() &&
+          world->dice.Percent(30)) {  // commits, and so learns whether it is fenced
         if (!AllCurrent(*world)) return Fenced(world);
       }
       const size_t end = world->kafka.states.size() - 1;
@@ -83,7 +90,7 @@ void Process::Step(World* world) {
         if (world->bug == Bug::kAckBeforeClose) {
           acknowledged_ = world->kafka.states[position_].assignment.generation;
         }
-      } else {
+      } else if (world->bug != Bug::kAckBeforeClose || world->dice.Percent(10)) {
         Obey(world);
       }
       break;
@@ -123,14 +130,18 @@ void Process::OpenTasks(World* world) {
 
 void Process::Beat(World* world, WorkerPhase phase) {
   next_beat_ = world->now + std::chrono::milliseconds(world->dice.Between(700, 1100));
-  Heartbeat beat{.worker = worker, .incarnation = incarnation, .sequence = ++sequence_, .phase = phase,
+  Heartbeat beat{.worker = worker,
+                 .incarnation = incarnation,
+                 .sequence = ++sequence_,
+                 .phase = phase,
                  .acknowledged = acknowledged_};
   if (world->now >= next_report_ || phase == WorkerPhase::kGone) {
     next_report_ = world->now + std::chrono::seconds(3);
     WorkerReport report{.node = "node" + ToString(worker), .volume = "volume" + ToString(worker)};
     report.transactional_ids = ids;
     for (const auto& [task, id] : open) {
-      report.tasks.push_back({.task = task, .state = TaskState::kRunning, .state_bytes = 100 + task.value()});
+      report.tasks.push_back(
+          {.task = task, .state = TaskState::kRunning, .state_bytes = 100 + task.value()});
     }
     beat.report = std::move(report);
   }

@@ -56,7 +56,8 @@ TEST_CASE("coordination: the simulator finds each planted bug") {
       {Bug::kUsesUnrecordedIds, "worker uses ids that are not recorded", kTwoOwners},
       {Bug::kFenceBeforeCommit, "driver fences before the revocation is committed", kTwoOwners},
       {Bug::kFenceSkipped, "driver does not fence", kTwoOwners},
-      {Bug::kDriverReadsBeforeInit, "driver reads before it fences its predecessor", "is followed by"},
+      {Bug::kDriverReadsBeforeInit, "driver reads before it fences its predecessor",
+       "is followed by"},
   };
   for (const Row& row : rows) {
     std::string violation;

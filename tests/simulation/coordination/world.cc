@@ -22,7 +22,9 @@ World::World(uint64_t seed, Bug planted) : dice(seed), bug(planted) {
 int64_t World::generations() const { return kafka.states.back().assignment.generation.value(); }
 
 void World::Trace(const std::string& line) {
-  if (tell) std::cout << std::chrono::duration_cast<milliseconds>(now.time_since_epoch()).count() << " ms: " << line << '\n';
+  if (tell)
+    std::cout << std::chrono::duration_cast<milliseconds>(now.time_since_epoch()).count()
+              << " ms: " << line << '\n';
   for (const char c : line + "@" + std::to_string(now.time_since_epoch().count())) {
     hash_ = (hash_ ^ static_cast<unsigned char>(c)) * 1099511628211ULL;
   }
@@ -35,7 +37,8 @@ void World::Violate(const std::string& what) {
 void World::CommitRecords(const std::vector<TopicRecord>& records, const Driver& by) {
   CoordinatorState next = kafka.states.back();
   for (const TopicRecord& record : records) {
-    if (const Status status = ApplyCoordinatorRecord(record, &next); !status.ok()) Violate(status.ToString());
+    if (const Status status = ApplyCoordinatorRecord(record, &next); !status.ok())
+      Violate(status.ToString());
   }
   const Assignment& before = kafka.states.back().assignment;
   const bool new_generation = next.assignment != before;
@@ -44,23 +47,19 @@ void World::CommitRecords(const std::vector<TopicRecord>& records, const Driver&
     Trace("generation " + ToString(next.assignment.generation) + " " + next.assignment.reason);
   }
   for (const std::string& violation : CheckAssignment(model, next.assignment)) Violate(violation);
-  // Nothing is taken from a worker that is expected home and has its state, unless another one has fewer tasks.
+  // Nothing is taken from a worker that is expected home, unless another one has fewer tasks.
   for (const auto& [id, record] : before.workers) {
     const auto after = next.assignment.workers.find(id);
     const size_t left = after == next.assignment.workers.end() ? 0 : after->second.active.size();
     if (left >= record.active.size() || id.value() >= by.workers()) continue;
     if (by.lost().contains(id)) continue;
-    const bool state_elsewhere = std::any_of(record.active.begin(), record.active.end(), [&](TaskId task) {
-      const auto place = next.locality.find(task);
-      return place == next.locality.end() || place->second.worker != id;
-    });
-    if (state_elsewhere) continue;
     size_t fewest = record.active.size();
     for (int32_t i = 0; i < by.workers(); ++i) {
       const auto other = before.workers.find(WorkerId(i));
       fewest = std::min(fewest, other == before.workers.end() ? 0 : other->second.active.size());
     }
-    if (fewest == record.active.size()) Violate("unrelated tasks moved away from worker " + ToString(id));
+    if (fewest == record.active.size())
+      Violate("unrelated tasks moved away from worker " + ToString(id));
   }
   kafka.states.push_back(std::move(next));
 }
@@ -71,7 +70,8 @@ void World::Send(Heartbeat beat) {
     return;
   }
   if (dice.Percent(10)) return;  // lost
-  if (dice.Percent(5)) late_.push_back({now + milliseconds(dice.Between(100, 9000)), beat});  // doubled, much later
+  if (dice.Percent(5))
+    late_.push_back({now + milliseconds(dice.Between(100, 9000)), beat});  // doubled, much later
   if (dice.Percent(20)) {
     late_.push_back({now + milliseconds(dice.Between(100, 4000)), std::move(beat)});
   } else {
@@ -82,7 +82,8 @@ void World::Send(Heartbeat beat) {
 void World::StartProcess(WorkerId worker) {
   const std::string incarnation = "w" + ToString(worker) + "#" + std::to_string(++incarnations_);
   Trace("start " + incarnation);
-  processes.push_back(std::make_unique<Process>(worker, incarnation, static_cast<int32_t>(dice.Between(1, 3))));
+  processes.push_back(
+      std::make_unique<Process>(worker, incarnation, static_cast<int32_t>(dice.Between(1, 3))));
 }
 
 void World::StartMissing(int64_t chance) {
@@ -98,7 +99,8 @@ void World::Fault() {
   const int64_t kind = dice.Between(0, 99);
   if (kind < 40) {
     if (processes.empty()) return;
-    Process& process = *processes[static_cast<size_t>(dice.Between(0, static_cast<int64_t>(processes.size()) - 1))];
+    Process& process = *processes[static_cast<size_t>(
+        dice.Between(0, static_cast<int64_t>(processes.size()) - 1))];
     if (kind < 10) {
       process.alive = false;
       Trace("kill " + process.incarnation);
@@ -145,8 +147,8 @@ void World::StepAll() {
   // As the operator does: emptied workers are stopped.
   const std::set<WorkerId> removable = drivers.back()->coordinator().removable();
   for (const auto& process : processes) {
-    if (process->alive && process->worker.value() >= options.workers && removable.contains(process->worker) &&
-        dice.Percent(10)) {
+    if (process->alive && process->worker.value() >= options.workers &&
+        removable.contains(process->worker) && dice.Percent(10)) {
       process->Stop(this);
     }
   }
@@ -159,8 +161,8 @@ void World::CheckOwners() {
     for (const auto& process : processes) {
       if (!process->CanCommit(*this, TaskId(i))) continue;
       if (owner != nullptr) {
-        Violate("task " + std::to_string(i) + " can be written by " + owner->incarnation + " and by " +
-                process->incarnation);
+        Violate("task " + std::to_string(i) + " can be written by " + owner->incarnation +
+                " and by " + process->incarnation);
       }
       owner = process.get();
     }
@@ -174,7 +176,8 @@ void World::CalmDown() {
   std::map<WorkerId, Process*> latest;
   for (const auto& process : processes) {
     process->paused = false;
-    if (const auto older = latest.find(process->worker); older != latest.end()) older->second->alive = false;
+    if (const auto older = latest.find(process->worker); older != latest.end())
+      older->second->alive = false;
     latest[process->worker] = process.get();
   }
   drivers.clear();
@@ -186,7 +189,8 @@ bool World::AtRest() const {
   if (!coordinator.settled()) return false;
   for (int32_t i = 0; i < options.workers; ++i) {
     const auto worker = coordinator.workers().find(WorkerId(i));
-    if (worker == coordinator.workers().end() || worker->second.standing != WorkerStanding::kAlive) return false;
+    if (worker == coordinator.workers().end() || worker->second.standing != WorkerStanding::kAlive)
+      return false;
     if (!worker->second.report) return false;
   }
   int32_t running = 0;
@@ -231,8 +235,8 @@ std::string World::Run() {
     ++round;
   }
   if (round == kRounds) {
-    Violate("not at rest " + std::to_string(kRounds) + " rounds after the faults stopped, at generation " +
-            std::to_string(generations()));
+    Violate("not at rest " + std::to_string(kRounds) +
+            " rounds after the faults stopped, at generation " + std::to_string(generations()));
   }
   if (violation_.empty()) CheckRest();
   return violation_;

@@ -24,12 +24,12 @@ namespace coho::simulation {
 
 enum class Bug {
   kNone,
-  kAckBeforeClose,         // worker acknowledges what it has read, not what it has closed
-  kAckUnverified,          // worker obeys without a commit on its producers: it may be fenced and not know it
-  kReadBeforeInit,         // worker reads the coordinator topic before it initialises its producers
-  kIgnoresForeignIds,      // worker leaves recorded ids unfenced that it does not use
-  kUsesUnrecordedIds,      // worker opens tasks on ids that are not recorded
-  kFenceBeforeCommit,      // driver says "written" before the transaction is committed, so fences come too early
+  kAckBeforeClose,  // worker acknowledges what it has read, not what it has closed
+  kAckUnverified,  // worker obeys without a commit on its producers: it may be fenced and not know it
+  kReadBeforeInit,     // worker reads the coordinator topic before it initialises its producers
+  kIgnoresForeignIds,  // worker leaves recorded ids unfenced that it does not use
+  kUsesUnrecordedIds,  // worker opens tasks on ids that are not recorded
+  kFenceBeforeCommit,  // driver says "written" before the transaction is committed, so fences come too early
   kFenceSkipped,           // driver says "fenced" and did nothing
   kDriverReadsBeforeInit,  // driver reads the coordinator topic before it fences the older coordinator
 };
@@ -87,8 +87,8 @@ class Process {
   [[nodiscard]] std::set<TaskId> Wanted(const World& world) const;
 
   Stage stage_ = Stage::kInit;
-  size_t position_ = 0;     // of Kafka::states
-  Generation obeyed_;       // of the record
+  size_t position_ = 0;  // of Kafka::states
+  Generation obeyed_;    // of the record
   Generation acknowledged_;
   int64_t sequence_ = 0;
   MonotonicTime next_beat_;

@@ -21,7 +21,9 @@ Assignment Good() {
   return assignment;
 }
 
-TEST_CASE("checker: a good assignment has no violation") { CHECK(CheckAssignment(FourTasks(), Good()).empty()); }
+TEST_CASE("checker: a good assignment has no violation") {
+  CHECK(CheckAssignment(FourTasks(), Good()).empty());
+}
 
 TEST_CASE("checker: says what is wrong with an assignment") {
   struct Row {
@@ -30,16 +32,26 @@ TEST_CASE("checker: says what is wrong with an assignment") {
     const char* says;
   };
   const Row rows[] = {
-      {"owned twice", [](Assignment& a) { a.workers[WorkerId(1)].active = {TaskId(1), TaskId(2)}; },
+      {"owned twice",
+       [](Assignment& a) {
+         a.workers[WorkerId(1)].active = {TaskId(1), TaskId(2)};
+       },
        "task 2 is owned by worker 0 and worker 1"},
-      {"no such task", [](Assignment& a) { a.workers[WorkerId(1)].active = {TaskId(4)}; }, "task 4 does not exist"},
-      {"negative worker", [](Assignment& a) { a.workers[WorkerId(-1)] = {}; }, "worker -1 cannot exist"},
+      {"no such task", [](Assignment& a) { a.workers[WorkerId(1)].active = {TaskId(4)}; },
+       "task 4 does not exist"},
+      {"negative worker", [](Assignment& a) { a.workers[WorkerId(-1)] = {}; },
+       "worker -1 cannot exist"},
       {"standby beside active", [](Assignment& a) { a.workers[WorkerId(1)].standby = {TaskId(1)}; },
        "task 1 is active and standby on worker 1"},
-      {"unsorted", [](Assignment& a) { a.workers[WorkerId(0)].active = {TaskId(2), TaskId(0)}; }, "not sorted"},
+      {"unsorted",
+       [](Assignment& a) {
+         a.workers[WorkerId(0)].active = {TaskId(2), TaskId(0)};
+       },
+       "not sorted"},
       {"no ids", [](Assignment& a) { a.workers[WorkerId(0)].transactional_ids.clear(); },
        "none of its transactional ids are recorded"},
-      {"record of the future", [](Assignment& a) { a.workers[WorkerId(0)].generation = Generation(4); },
+      {"record of the future",
+       [](Assignment& a) { a.workers[WorkerId(0)].generation = Generation(4); },
        "its record is of generation 4"},
   };
   for (const Row& row : rows) {
@@ -60,7 +72,8 @@ TEST_CASE("checker: a step takes or gives, and never passes a task on") {
   CHECK(CheckStep(Good(), after).empty());
   after.workers[WorkerId(1)].active = {TaskId(1), TaskId(2)};
   REQUIRE(CheckStep(Good(), after).size() == 1);
-  CHECK(CheckStep(Good(), after)[0] == "task 2 passes from worker 0 to worker 1 without being released");
+  CHECK(CheckStep(Good(), after)[0] ==
+        "task 2 passes from worker 0 to worker 1 without being released");
   after = Good();
   CHECK(CheckStep(Good(), after)[0] == "generation 3 is followed by 3");
 }

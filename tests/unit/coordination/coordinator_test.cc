@@ -26,7 +26,9 @@ class Bench {
     Work();
   }
   [[nodiscard]] WallTime Wall() const { return WallTime(now.time_since_epoch()); }
-  void Take(CoordinatorActions actions) { to_do.insert(to_do.end(), actions.begin(), actions.end()); }
+  void Take(CoordinatorActions actions) {
+    to_do.insert(to_do.end(), actions.begin(), actions.end());
+  }
 
   // Performs everything that is to be done.
   void Work() {
@@ -39,7 +41,8 @@ class Bench {
           Take(coordinator->OnWritten(write->generation, false, now, Wall()));
           continue;
         }
-        for (const TopicRecord& record : write->records) REQUIRE(ApplyCoordinatorRecord(record, &stored).ok());
+        for (const TopicRecord& record : write->records)
+          REQUIRE(ApplyCoordinatorRecord(record, &stored).ok());
         Take(coordinator->OnWritten(write->generation, true, now, Wall()));
       } else if (const auto* fence = std::get_if<FenceWorker>(&action)) {
         fenced.push_back(*fence);
@@ -49,13 +52,20 @@ class Bench {
       }
     }
   }
-  void Beat(int32_t worker, int64_t acknowledged, WorkerPhase phase = WorkerPhase::kRunning, bool historical = false) {
-    Heartbeat beat{.worker = WorkerId(worker), .incarnation = incarnation, .sequence = ++sequence, .phase = phase,
+  void Beat(int32_t worker, int64_t acknowledged, WorkerPhase phase = WorkerPhase::kRunning,
+            bool historical = false) {
+    Heartbeat beat{.worker = WorkerId(worker),
+                   .incarnation = incarnation,
+                   .sequence = ++sequence,
+                   .phase = phase,
                    .acknowledged = coho::Generation(acknowledged)};
-    WorkerReport report{.node = "node" + std::to_string(worker), .volume = "disk" + std::to_string(worker)};
-    for (const char* id : {"-0", "-1"}) report.transactional_ids.push_back("w" + std::to_string(worker).append(id));
+    WorkerReport report{.node = "node" + std::to_string(worker),
+                        .volume = "disk" + std::to_string(worker)};
+    for (const char* id : {"-0", "-1"})
+      report.transactional_ids.push_back("w" + std::to_string(worker).append(id));
     if (one_loop) report.transactional_ids.pop_back();
-    for (const TaskId task : Tasks(worker)) report.tasks.push_back({.task = task, .state = TaskState::kRunning, .state_bytes = 1024});
+    for (const TaskId task : Tasks(worker))
+      report.tasks.push_back({.task = task, .state = TaskState::kRunning, .state_bytes = 1024});
     beat.report = report;
     Take(coordinator->OnHeartbeat(beat, historical, now, Wall()));
     Work();
@@ -79,10 +89,12 @@ class Bench {
   [[nodiscard]] int64_t Generation() const { return coordinator->assignment().generation.value(); }
   [[nodiscard]] std::vector<TaskId> Tasks(int32_t worker) const {
     const auto& workers = coordinator->assignment().workers;
-    return workers.contains(WorkerId(worker)) ? workers.at(WorkerId(worker)).active : std::vector<TaskId>();
+    return workers.contains(WorkerId(worker)) ? workers.at(WorkerId(worker)).active
+                                              : std::vector<TaskId>();
   }
   [[nodiscard]] bool Told(const std::string& reason) const {
-    return std::any_of(events.begin(), events.end(), [&](const EmitEvent& event) { return event.reason == reason; });
+    return std::any_of(events.begin(), events.end(),
+                       [&](const EmitEvent& event) { return event.reason == reason; });
   }
 
   JobModel model;
@@ -117,7 +129,8 @@ TEST_CASE("coordinator: the first assignment waits for all workers") {
     CHECK(bench.Generation() == 1);
     CHECK(bench.Tasks(0).size() == 2);
     CHECK(bench.Tasks(1).size() == 2);
-    CHECK(bench.stored.assignment.workers.at(WorkerId(1)).transactional_ids == std::vector<std::string>{"w1-0", "w1-1"});
+    CHECK(bench.stored.assignment.workers.at(WorkerId(1)).transactional_ids ==
+          std::vector<std::string>{"w1-0", "w1-1"});
     CHECK(bench.coordinator->settled());
     CHECK(bench.coordinator->assignment() == bench.stored.assignment);
   }
@@ -149,7 +162,8 @@ TEST_CASE("coordinator: a moved task is revoked, released by acknowledgement, an
   CHECK(bench.Told("TaskMoved"));
 }
 
-TEST_CASE("coordinator: a process with fewer run loops does not speak for the ids it does not use") {
+TEST_CASE(
+    "coordinator: a process with fewer run loops does not speak for the ids it does not use") {
   Bench bench(4, 1);
   bench.Beat(0, 0);
   bench.Beat(0, 1);
@@ -161,7 +175,8 @@ TEST_CASE("coordinator: a process with fewer run loops does not speak for the id
   REQUIRE(bench.fenced.size() == 1);
   CHECK(bench.fenced[0].transactional_ids == std::vector<std::string>{"w0-1"});
   CHECK(bench.Tasks(1).size() == 2);
-  CHECK(bench.stored.assignment.workers.at(WorkerId(0)).transactional_ids.size() == 2);  // never forgotten
+  CHECK(bench.stored.assignment.workers.at(WorkerId(0)).transactional_ids.size() ==
+        2);  // never forgotten
 }
 
 TEST_CASE("coordinator: a silent worker's tasks wait for it, then are fenced and move") {
@@ -190,7 +205,8 @@ TEST_CASE("coordinator: a silent worker's tasks wait for it, then are fenced and
     CHECK(bench.fenced[0].worker == WorkerId(1));
     CHECK(bench.Generation() == 3);
     CHECK(bench.Tasks(0).size() == 4);
-    for (const TaskId task : kept) CHECK(std::count(bench.Tasks(0).begin(), bench.Tasks(0).end(), task) == 1);
+    const std::vector<TaskId> all = bench.Tasks(0);
+    for (const TaskId task : kept) CHECK(std::count(all.begin(), all.end(), task) == 1);
   }
   SUBCASE("a fence that fails is tried again, and nothing is granted before") {
     bench.fail_fences = true;
@@ -219,15 +235,19 @@ TEST_CASE("coordinator: nobody left to take the tasks, so they stay where they a
 TEST_CASE("coordinator: a container that stopped is silent at once") {
   Bench bench(2, 2);
   bench.BeatAll({0, 1});
-  bench.Take(bench.coordinator->OnPodFacts({{WorkerId(1), {true, true, false, "n", ""}}}, bench.now, bench.Wall()));
-  bench.Take(bench.coordinator->OnPodFacts({{WorkerId(1), {true, false, false, "n", ""}}}, bench.now, bench.Wall()));
+  bench.Take(bench.coordinator->OnPodFacts({{WorkerId(1), {true, true, false, "n", ""}}}, bench.now,
+                                           bench.Wall()));
+  bench.Take(bench.coordinator->OnPodFacts({{WorkerId(1), {true, false, false, "n", ""}}},
+                                           bench.now, bench.Wall()));
   bench.Work();
   CHECK(bench.coordinator->workers().at(WorkerId(1)).standing == WorkerStanding::kSilent);
   CHECK(bench.Told("WorkerSilent"));
   bench.Beat(1, 1);
   CHECK(bench.coordinator->workers().at(WorkerId(1)).standing == WorkerStanding::kAlive);
-  bench.Take(bench.coordinator->OnPodFacts({{WorkerId(1), {true, false, false, "n", ""}}}, bench.now, bench.Wall()));
-  CHECK(bench.coordinator->workers().at(WorkerId(1)).standing == WorkerStanding::kAlive);  // old news
+  bench.Take(bench.coordinator->OnPodFacts({{WorkerId(1), {true, false, false, "n", ""}}},
+                                           bench.now, bench.Wall()));
+  CHECK(bench.coordinator->workers().at(WorkerId(1)).standing ==
+        WorkerStanding::kAlive);  // old news
 }
 
 TEST_CASE("coordinator: scaling down empties the highest workers, which then may be removed") {
@@ -256,7 +276,8 @@ TEST_CASE("coordinator: scaling down empties the highest workers, which then may
   }
 }
 
-TEST_CASE("coordinator: a restarted coordinator gives every worker its session, and moves nothing") {
+TEST_CASE(
+    "coordinator: a restarted coordinator gives every worker its session, and moves nothing") {
   Bench bench(4, 2);
   bench.BeatAll({0, 1});
   bench.Pass(seconds(1), {0, 1});
@@ -270,7 +291,9 @@ TEST_CASE("coordinator: a restarted coordinator gives every worker its session, 
   CHECK(bench.coordinator->settled());
 }
 
-TEST_CASE("coordinator: restarted in the middle of a move, it finds out whether the former owner let go") {
+TEST_CASE(
+    "coordinator: restarted in the middle of a move, it finds out whether the former owner let "
+    "go") {
   Bench bench(4, 1);
   bench.Beat(0, 0);
   bench.SetWorkers(2);

@@ -26,7 +26,8 @@ std::map<WorkerId, int> Counts(const AssignmentPlan& plan) {
 TEST_CASE("planner: a first assignment is even, and the same every time") {
   const AssignmentPlan plan = PlanAssignment(Input(8, 3));
   CHECK(plan.active.size() == 8);
-  CHECK(Counts(plan) == std::map<WorkerId, int>{{WorkerId(0), 3}, {WorkerId(1), 3}, {WorkerId(2), 2}});
+  CHECK(Counts(plan) ==
+        std::map<WorkerId, int>{{WorkerId(0), 3}, {WorkerId(1), 3}, {WorkerId(2), 2}});
   CHECK(plan.moves.size() == 8);
   CHECK(plan.moves[0].task == TaskId(0));
   CHECK_FALSE(plan.moves[0].had_owner);
@@ -60,7 +61,9 @@ TEST_CASE("planner: a task without owner goes where its state lies") {
   CHECK(plan.moves[0].bytes == 0);
 }
 
-TEST_CASE("planner: a task on its way stays on it, but is redirected before one is taken from its owner") {
+TEST_CASE(
+    "planner: a task on its way stays on it, but is redirected before one is taken from its "
+    "owner") {
   PlannerInput input = Input(4, 2);
   input.current = {{TaskId(0), WorkerId(0)}, {TaskId(1), WorkerId(1)}};
   input.intended = {{TaskId(2), WorkerId(1)}, {TaskId(3), WorkerId(0)}};
@@ -84,15 +87,18 @@ std::tuple<int64_t, int> Best(const PlannerInput& input, size_t workers) {
   std::vector<size_t> counts(workers);
   const size_t least = input.tasks.size() / workers;
   const size_t most = (input.tasks.size() + workers - 1) / workers;
-  const std::function<void(size_t, int64_t, int)> place = [&](size_t task, int64_t bytes, int moves) {
+  const std::function<void(size_t, int64_t, int)> place = [&](size_t task, int64_t bytes,
+                                                              int moves) {
     if (task == input.tasks.size()) {
-      if (*std::min_element(counts.begin(), counts.end()) >= least) best = std::min(best, std::tuple(bytes, moves));
+      if (*std::min_element(counts.begin(), counts.end()) >= least)
+        best = std::min(best, std::tuple(bytes, moves));
       return;
     }
     for (size_t w = 0; w < workers; ++w) {
       if (counts[w] == most) continue;
       const auto owner = input.current.find(input.tasks[task].id);
-      const bool stays = owner != input.current.end() && owner->second == WorkerId(static_cast<int32_t>(w));
+      const bool stays =
+          owner != input.current.end() && owner->second == WorkerId(static_cast<int32_t>(w));
       ++counts[w];
       place(task + 1, bytes + (stays ? 0 : input.tasks[task].state_bytes), moves + (stays ? 0 : 1));
       --counts[w];
@@ -118,7 +124,8 @@ TEST_CASE("planner: restores the fewest bytes with the fewest moves of all even 
     for (const TaskMove& move : plan.moves) bytes += move.bytes;
     INFO("seed " << seed);
     REQUIRE(plan.active.size() == input.tasks.size());
-    CHECK(std::tuple(bytes, static_cast<int>(plan.moves.size())) == Best(input, static_cast<size_t>(workers)));
+    CHECK(std::tuple(bytes, static_cast<int>(plan.moves.size())) ==
+          Best(input, static_cast<size_t>(workers)));
 
     PlannerInput again = input;
     again.current = plan.active;

@@ -26,7 +26,8 @@ TEST_CASE("release: a task waits until every recorded id of its former owner is 
   ledger.Prove(kA, {"a-1"}, Generation(4));
   ledger.Settle(Recorded());
   CHECK_FALSE(ledger.MayGrant(kTask, kB));
-  CHECK(ledger.Unproven(kA, Recorded().workers.at(kA), Generation(5)) == std::vector<std::string>{"a-1"});
+  CHECK(ledger.Unproven(kA, Recorded().workers.at(kA), Generation(5)) ==
+        std::vector<std::string>{"a-1"});
   ledger.Prove(kA, {"a-1"}, Generation(6));
   ledger.Settle(Recorded());
   CHECK(ledger.MayGrant(kTask, kB));
@@ -46,7 +47,8 @@ TEST_CASE("release: after a restart any recorded worker may have a task without 
   CHECK(ledger.MayGrant(kTask, kB));
 }
 
-TEST_CASE("release: nothing is in doubt when every task has an owner, or nobody was ever recorded") {
+TEST_CASE(
+    "release: nothing is in doubt when every task has an owner, or nobody was ever recorded") {
   Assignment assignment = Recorded();
   assignment.workers[kA].active = {TaskId(0), TaskId(1)};
   CHECK(ReleaseLedger(assignment, 2).Awaited().empty());

@@ -21,7 +21,9 @@ struct Bench {
     Has("a", 4);
     Has("b", 4);
   }
-  void Has(const std::string& topic, int32_t partitions) { facts.topics[topic] = {topic, partitions}; }
+  void Has(const std::string& topic, int32_t partitions) {
+    facts.topics[topic] = {topic, partitions};
+  }
   void Pinned(int32_t partitions) {
     facts.stored.model = MakeJobModel(job, {{"a", partitions}, {"b", partitions}});
     facts.stored.assignment.generation = Generation(1);
@@ -56,10 +58,14 @@ TEST_CASE("topics: says what is wrong, and whether the job can go on") {
   };
   const Row rows[] = {
       {"no input", [](Bench& b) { b.facts.topics.erase("b"); }, "TopicMissing", true,
-       "spec.inputs[1].topic: topic \"b\" does not exist on kafka:9092; create it, or correct the name"},
-      {"no output", [](Bench& b) { b.job.outputs[0].partitions = 0; }, "TopicMissing", true, "spec.outputs[0].topic"},
-      {"counts differ", [](Bench& b) { b.Has("b", 3); }, "PartitionCountsDiffer", true, "\"a\" has 4, \"b\" has 3"},
-      {"too many workers", [](Bench& b) { b.job.workers.count = 5; }, "TooManyWorkers", true, "found 5"},
+       "spec.inputs[1].topic: topic \"b\" does not exist on kafka:9092; create it, or correct the "
+       "name"},
+      {"no output", [](Bench& b) { b.job.outputs[0].partitions = 0; }, "TopicMissing", true,
+       "spec.outputs[0].topic"},
+      {"counts differ", [](Bench& b) { b.Has("b", 3); }, "PartitionCountsDiffer", true,
+       "\"a\" has 4, \"b\" has 3"},
+      {"too many workers", [](Bench& b) { b.job.workers.count = 5; }, "TooManyWorkers", true,
+       "found 5"},
       {"too many workers of a running job",
        [](Bench& b) {
          b.Pinned(4);
@@ -85,8 +91,9 @@ TEST_CASE("topics: says what is wrong, and whether the job can go on") {
          b.Has("c", 6);
        },
        "PartitionCountChanged", true, "started with 4 tasks, these inputs give 6"},
-      {"changelog with other partitions", [](Bench& b) { b.Has("coho-web-visits-visits-changelog", 2); },
-       "ChangelogUnusable", true, "has 2 partitions, the job needs 4"},
+      {"changelog with other partitions",
+       [](Bench& b) { b.Has("coho-web-visits-visits-changelog", 2); }, "ChangelogUnusable", true,
+       "has 2 partitions, the job needs 4"},
       {"changelog that is deleted from",
        [](Bench& b) {
          b.Has("coho-web-visits-visits-changelog", 4);
@@ -108,7 +115,9 @@ TEST_CASE("topics: says what is wrong, and whether the job can go on") {
   }
 }
 
-TEST_CASE("topics: inputs of a job without stores may differ, and a dead-letter topic is made when asked for") {
+TEST_CASE(
+    "topics: inputs of a job without stores may differ, and a dead-letter topic is made when asked "
+    "for") {
   Bench bench;
   bench.job.stores.clear();
   bench.Has("b", 3);

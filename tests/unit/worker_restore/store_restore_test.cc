@@ -27,7 +27,9 @@ struct Changelog {
   std::map<int64_t, std::pair<std::string, std::optional<std::string>>> records;
   int64_t end = 0;
 
-  void Append(const std::string& key, std::optional<std::string> value) { records[end++] = {key, std::move(value)}; }
+  void Append(const std::string& key, std::optional<std::string> value) {
+    records[end++] = {key, std::move(value)};
+  }
   [[nodiscard]] Values Replay() const {
     Values values;
     for (const auto& [offset, record] : records) {
@@ -45,13 +47,17 @@ struct World {
   World() { Restart(); }
   void Restart() {
     factory.reset();
-    auto created = EngineFactory::Create({.directory = directory.path().string(), .memtable_bytes = 4 << 20});
+    auto created =
+        EngineFactory::Create({.directory = directory.path().string(), .memtable_bytes = 4 << 20});
     REQUIRE(created.ok());
     factory = std::move(created).value();
   }
   [[nodiscard]] std::unique_ptr<StoreRestore> Begin() const {
-    auto restore = std::make_unique<StoreRestore>(StoreRestore::Options{
-        .job_id = job, .spec = {.name = "s"}, .changelog_topic = "topic", .task = TaskId(1), .engines = factory.get()});
+    auto restore = std::make_unique<StoreRestore>(StoreRestore::Options{.job_id = job,
+                                                                        .spec = {.name = "s"},
+                                                                        .changelog_topic = "topic",
+                                                                        .task = TaskId(1),
+                                                                        .engines = factory.get()});
     REQUIRE(restore->Open().ok());
     REQUIRE(restore
                 ->Plan({.begin = 0,
@@ -87,7 +93,8 @@ struct World {
     REQUIRE(finished.ok());
     CHECK((*finished)->marker() == StoreMarker{job, "topic", 1, changelog.end, now_ms});
     content.clear();
-    for (const auto it = (*finished)->Range({}, {}); it->Valid(); it->Next()) content.emplace(it->key(), it->value());
+    for (const auto it = (*finished)->Range({}, {}); it->Valid(); it->Next())
+      content.emplace(it->key(), it->value());
     return restore;
   }
 
@@ -111,7 +118,8 @@ TEST_CASE("StoreRestore: a new store of an empty changelog leaves a marker behin
 
 TEST_CASE("StoreRestore: replays only what is behind its marker") {
   World world;
-  for (int i = 0; i < 100; ++i) world.changelog.Append("k" + std::to_string(i % 10), std::to_string(i));
+  for (int i = 0; i < 100; ++i)
+    world.changelog.Append("k" + std::to_string(i % 10), std::to_string(i));
   auto restore = world.Restore();
   CHECK(restore->records() == 100);
   CHECK_FALSE(restore->wiped());  // there was nothing
@@ -125,9 +133,11 @@ TEST_CASE("StoreRestore: replays only what is behind its marker") {
   CHECK(world.content.size() == 9);
 }
 
-TEST_CASE("StoreRestore: an interrupted full replay goes on at its marker, days later from the begin") {
+TEST_CASE(
+    "StoreRestore: an interrupted full replay goes on at its marker, days later from the begin") {
   World world;
-  for (int i = 0; i < 10'000; ++i) world.changelog.Append("k" + std::to_string(i), std::to_string(i));
+  for (int i = 0; i < 10'000; ++i)
+    world.changelog.Append("k" + std::to_string(i), std::to_string(i));
   {
     const auto restore = world.Begin();
     CHECK(restore->plan().reason == "no local state");
@@ -159,7 +169,9 @@ TEST_CASE("StoreRestore: an interrupted full replay goes on at its marker, days 
   CHECK(world.content == world.changelog.Replay());
 }
 
-TEST_CASE("StoreRestore: an old store is kept when only control records follow, else its deleted keys would rise again") {
+TEST_CASE(
+    "StoreRestore: an old store is kept when only control records follow, else its deleted keys "
+    "would rise again") {
   World world;
   world.changelog.Append("stays", "1");
   world.changelog.Append("goes", "1");
@@ -220,8 +232,10 @@ TEST_CASE("StoreRestore: throws away what is not its own or not readable") {
 
 TEST_CASE("StoreRestore: a store without changelog is what lies on disk") {
   World world;
-  const StoreRestore::Options options{
-      .job_id = "web.visits", .spec = {.name = "s", .changelog = false}, .task = TaskId(1), .engines = world.factory.get()};
+  const StoreRestore::Options options{.job_id = "web.visits",
+                                      .spec = {.name = "s", .changelog = false},
+                                      .task = TaskId(1),
+                                      .engines = world.factory.get()};
   {
     StoreRestore restore(options);
     REQUIRE(restore.Open().ok());
@@ -251,7 +265,8 @@ TEST_CASE("StoreRestore: interrupted at random it always ends at the changelog's
     CAPTURE(round);
     for (auto n = random() % 300; n > 0; --n) {
       const std::string key = "k" + std::to_string(random() % 200);
-      world.changelog.Append(key, random() % 4 == 0 ? std::nullopt : std::optional(std::to_string(random())));
+      world.changelog.Append(
+          key, random() % 4 == 0 ? std::nullopt : std::optional(std::to_string(random())));
       if (random() % 20 == 0) ++world.changelog.end;
     }
     if (random() % 2 == 0) {

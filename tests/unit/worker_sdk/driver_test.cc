@@ -134,12 +134,14 @@ TEST_CASE("KeyValueStore: writing while visiting neither breaks nor repeats") {
   });
   CHECK(visited == "abcd");
   CHECK(words.Get("a") == "again");
-  CHECK(words.GetAll(std::vector<std::string>{"b", "a"}) == std::vector<std::optional<std::string>>{std::nullopt, "again"});
+  CHECK(words.GetAll(std::vector<std::string>{"b", "a"}) ==
+        std::vector<std::optional<std::string>>{std::nullopt, "again"});
 }
 
 TEST_CASE("Envelope: finds the first header of a name") {
   const kafka::Header headers[] = {{"a", "1"}, {"b", "2"}, {"a", "3"}};
-  const LooseRecord record{.topic = "t", .partition = 3, .offset = 7, .key = "k", .headers = headers};
+  const LooseRecord record{
+      .topic = "t", .partition = 3, .offset = 7, .key = "k", .headers = headers};
   const Envelope envelope(record, TaskId(3));
   CHECK(envelope.header("a") == "1");
   CHECK(envelope.header("b") == "2");

@@ -16,8 +16,9 @@ namespace {
 TEST_CASE("Serde: an int64 is 8 bytes big-endian, as Kafka's LongSerializer writes it") {
   const Int64Bytes bytes = EncodeInt64(0x0102030405060708);
   CHECK(std::string(bytes.data(), 8) == "\x01\x02\x03\x04\x05\x06\x07\x08");
-  for (const int64_t value : {int64_t{0}, int64_t{1}, int64_t{-1}, std::numeric_limits<int64_t>::min(),
-                              std::numeric_limits<int64_t>::max()}) {
+  for (const int64_t value :
+       {int64_t{0}, int64_t{1}, int64_t{-1}, std::numeric_limits<int64_t>::min(),
+        std::numeric_limits<int64_t>::max()}) {
     CAPTURE(value);
     const Int64Bytes encoded = EncodeInt64(value);
     CHECK(DecodeInt64({encoded.data(), encoded.size()}) == value);

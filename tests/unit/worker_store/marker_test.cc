@@ -12,7 +12,8 @@ TEST_CASE("Marker: comes back as it was written") {
   const StoreMarker markers[] = {
       {},
       {"web.visits", "coho-web-visits-visits-changelog", 7, 4711, 1763720000000},
-      {std::string("a\0b", 3), "", std::numeric_limits<int32_t>::max(), std::numeric_limits<int64_t>::max(), -1},
+      {std::string("a\0b", 3), "", std::numeric_limits<int32_t>::max(),
+       std::numeric_limits<int64_t>::max(), -1},
   };
   for (const StoreMarker& marker : markers) {
     const auto decoded = DecodeMarker(EncodeMarker(marker));

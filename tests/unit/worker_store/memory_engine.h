@@ -67,7 +67,9 @@ class MemoryEngine final : public Engine {
    public:
     Iterator(Content content, std::string_view from, std::string_view to)
         : content_(std::move(content)), it_(content_.values.lower_bound(from)), to_(to) {}
-    bool Valid() const override { return it_ != content_.values.end() && (to_.empty() || it_->first < to_); }
+    bool Valid() const override {
+      return it_ != content_.values.end() && (to_.empty() || it_->first < to_);
+    }
     void Next() override { ++it_; }
     std::string_view key() const override { return it_->first; }
     std::string_view value() const override { return it_->second; }

@@ -37,7 +37,8 @@ std::unique_ptr<Engine> OpenEngine(EngineFactory& factory) {
 
 std::unique_ptr<EngineFactory> MakeFactory(const fs::path& directory) {
   // Small memtables, so that RocksDB flushes by itself in the middle of things, too.
-  auto factory = EngineFactory::Create({.directory = directory.string(), .block_cache_bytes = 1 << 20, .memtable_bytes = 4 << 20});
+  auto factory = EngineFactory::Create(
+      {.directory = directory.string(), .block_cache_bytes = 1 << 20, .memtable_bytes = 4 << 20});
   REQUIRE(factory.ok());
   return std::move(factory).value();
 }
@@ -74,7 +75,8 @@ TEST_CASE("child" * doctest::skip()) {
   const auto factory = MakeFactory(directory);
   auto engine = OpenEngine(*factory);
   auto marker = engine->ReadMarker().value().value_or(StoreMarker{"ns.job", "topic", 0, 0, 0});
-  TaskStore store({.spec = {.name = "s"}, .marker = marker, .overlay_bytes_max = 256 << 10}, std::move(engine));
+  TaskStore store({.spec = {.name = "s"}, .marker = marker, .overlay_bytes_max = 256 << 10},
+                  std::move(engine));
   std::ofstream changelog(fs::path(directory) / "changelog", std::ios::app);
   auto position = static_cast<int64_t>(ReadChangelog(directory).size());
   for (;;) {
@@ -87,11 +89,13 @@ TEST_CASE("child" * doctest::skip()) {
       }
     }
     std::string transaction;
-    REQUIRE(store.TakeChanges([&](std::string_view key, std::optional<std::string_view> value) {
-      transaction += std::string(key) + (value ? " " + std::string(*value) : "") + "\n";
-      ++position;
-      return Status::Ok();
-    }).ok());
+    REQUIRE(store
+                .TakeChanges([&](std::string_view key, std::optional<std::string_view> value) {
+                  transaction += std::string(key) + (value ? " " + std::string(*value) : "") + "\n";
+                  ++position;
+                  return Status::Ok();
+                })
+                .ok());
     changelog << transaction << ".\n" << std::flush;
     store.Committed(position++, FromUnixMillis(1));
     if (random() % 4 == 0 || store.over_budget()) REQUIRE(store.WriteBack().ok());
@@ -124,7 +128,8 @@ void RunChildUntilKilled(const fs::path& directory, unsigned seed, size_t kill_a
   REQUIRE(WIFSIGNALED(status));
 }
 
-TEST_CASE("RocksEngine: after kill -9 the store equals the replay of its changelog up to its marker") {
+TEST_CASE(
+    "RocksEngine: after kill -9 the store equals the replay of its changelog up to its marker") {
   const unsigned seed = std::random_device{}();
   CAPTURE(seed);
   std::mt19937 random(seed);
@@ -143,7 +148,8 @@ TEST_CASE("RocksEngine: after kill -9 the store equals the replay of its changel
     REQUIRE(position >= last_position);
     REQUIRE(position <= static_cast<int64_t>(lines.size()));
     std::map<std::string, std::string> found;
-    for (const auto it = engine->Range({}, {}); it->Valid(); it->Next()) found.emplace(it->key(), it->value());
+    for (const auto it = engine->Range({}, {}); it->Valid(); it->Next())
+      found.emplace(it->key(), it->value());
     // Compared as a whole: a failure of thousands of entries would print nothing readable.
     const bool equal = found == Replay(lines, position);
     REQUIRE(equal);

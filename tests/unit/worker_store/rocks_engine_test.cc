@@ -21,12 +21,14 @@ using test::TempDirectory;
 const StoreMarker kMarker{"ns.job", "topic", 2, 42, 1000};
 
 std::unique_ptr<EngineFactory> MakeFactory(const fs::path& directory) {
-  auto factory = EngineFactory::Create({.directory = directory.string(), .block_cache_bytes = 4 << 20, .memtable_bytes = 8 << 20});
+  auto factory = EngineFactory::Create(
+      {.directory = directory.string(), .block_cache_bytes = 4 << 20, .memtable_bytes = 8 << 20});
   REQUIRE(factory.ok());
   return std::move(factory).value();
 }
 
-std::unique_ptr<Engine> Open(EngineFactory& factory, std::string_view store = "s", TaskId task = TaskId(2)) {
+std::unique_ptr<Engine> Open(EngineFactory& factory, std::string_view store = "s",
+                             TaskId task = TaskId(2)) {
   auto engine = factory.Open(store, task);
   CAPTURE(engine.status().ToString());
   REQUIRE(engine.ok());
@@ -43,7 +45,8 @@ std::string Read(Engine& engine, std::string_view key) {
 std::vector<fs::path> FilesWith(const fs::path& directory, const std::string& part) {
   std::vector<fs::path> found;
   for (const auto& file : fs::directory_iterator(directory)) {
-    if (file.path().filename().string().find(part) != std::string::npos) found.push_back(file.path());
+    if (file.path().filename().string().find(part) != std::string::npos)
+      found.push_back(file.path());
   }
   return found;
 }
@@ -71,7 +74,8 @@ TEST_CASE("RocksEngine: keeps values and marker over a reopening") {
     const auto factory = MakeFactory(directory.path());
     const auto engine = Open(*factory);
     CHECK_FALSE(engine->ReadMarker().value().has_value());
-    const EngineWrite writes[] = {{.key = "a", .value = "1"}, {.key = "b", .value = "2"}, {.key = "", .value = "empty key"}};
+    const EngineWrite writes[] = {
+        {.key = "a", .value = "1"}, {.key = "b", .value = "2"}, {.key = "", .value = "empty key"}};
     REQUIRE(engine->Write(writes, kMarker).ok());
     const EngineWrite more[] = {{.key = "a", .remove = true}};
     REQUIRE(engine->Write(more, kMarker).ok());
@@ -89,14 +93,16 @@ TEST_CASE("RocksEngine: iterators see neither the marker nor what is written lat
   const TempDirectory directory;
   const auto factory = MakeFactory(directory.path());
   const auto engine = Open(*factory);
-  const EngineWrite writes[] = {{.key = "\xff", .value = "last"}, {.key = "b", .value = "2"}, {.key = "m", .value = "mine"}};
+  const EngineWrite writes[] = {
+      {.key = "\xff", .value = "last"}, {.key = "b", .value = "2"}, {.key = "m", .value = "mine"}};
   REQUIRE(engine->Write(writes, kMarker).ok());
   const auto all = engine->Range({}, {});
   const auto some = engine->Range("b", "m");
   const EngineWrite later[] = {{.key = "c", .value = "3"}};
   REQUIRE(engine->Write(later, kMarker).ok());
   std::string keys;
-  for (; all->Valid(); all->Next()) keys += std::string(all->key()) + "=" + std::string(all->value()) + " ";
+  for (; all->Valid(); all->Next())
+    keys += std::string(all->key()) + "=" + std::string(all->value()) + " ";
   CHECK(keys == "b=2 m=mine \xff=last ");
   CHECK(all->status().ok());
   REQUIRE(some->Valid());
@@ -110,12 +116,15 @@ TEST_CASE("RocksEngine: corruption is noticed, and gone after a wipe") {
   const TempDirectory directory;
   const fs::path store = MakeStore(directory.path());
   SUBCASE("CURRENT is garbage") { std::ofstream(store / "CURRENT") << "garbage"; }
-  SUBCASE("CURRENT names a file that is missing") { std::ofstream(store / "CURRENT") << "MANIFEST-999999\n"; }
+  SUBCASE("CURRENT names a file that is missing") {
+    std::ofstream(store / "CURRENT") << "MANIFEST-999999\n";
+  }
   SUBCASE("a table is missing") {
     for (const fs::path& table : FilesWith(store, ".sst")) fs::remove(table);
   }
   SUBCASE("a table is cut off") {
-    for (const fs::path& table : FilesWith(store, ".sst")) fs::resize_file(table, fs::file_size(table) / 2);
+    for (const fs::path& table : FilesWith(store, ".sst"))
+      fs::resize_file(table, fs::file_size(table) / 2);
   }
   SUBCASE("the list of files is cut off") {
     for (const fs::path& manifest : FilesWith(store, "MANIFEST")) fs::resize_file(manifest, 10);

@@ -44,7 +44,10 @@ struct Changelog {
 
 class World {
  public:
-  World(unsigned seed, int64_t overlay_bytes_max) : random_(seed), overlay_bytes_max_(overlay_bytes_max) { Start(); }
+  World(unsigned seed, int64_t overlay_bytes_max)
+      : random_(seed), overlay_bytes_max_(overlay_bytes_max) {
+    Start();
+  }
 
   void Step() {
     const auto dice = random_() % 100;
@@ -104,10 +107,12 @@ class World {
 
   void Commit() {
     const size_t before = changelog_.records.size();
-    const Status sent = store_->TakeChanges([&](std::string_view key, std::optional<std::string_view> value) {
-      changelog_.records.push_back({std::string(key), value ? std::optional<std::string>(*value) : std::nullopt});
-      return Status::Ok();
-    });
+    const Status sent =
+        store_->TakeChanges([&](std::string_view key, std::optional<std::string_view> value) {
+          changelog_.records.push_back(
+              {std::string(key), value ? std::optional<std::string>(*value) : std::nullopt});
+          return Status::Ok();
+        });
     REQUIRE(sent.ok());
     std::optional<int64_t> position;
     if (changelog_.records.size() > before) {
@@ -145,7 +150,8 @@ class World {
     for (; marker.position < static_cast<int64_t>(changelog_.records.size()); ++marker.position) {
       const auto& record = changelog_.records[static_cast<size_t>(marker.position)];
       if (record.control) continue;
-      const EngineWrite write{record.key, record.value ? std::string_view(*record.value) : "", !record.value};
+      const EngineWrite write{record.key, record.value ? std::string_view(*record.value) : "",
+                              !record.value};
       StoreMarker after = marker;
       ++after.position;
       REQUIRE(engine->Write(std::span(&write, 1), after).ok());
@@ -153,7 +159,8 @@ class World {
     REQUIRE(engine->Write({}, marker).ok());
     engine_ = engine.get();
     store_ = std::make_unique<TaskStore>(
-        TaskStore::Options{.spec = {.name = "s"}, .marker = marker, .overlay_bytes_max = overlay_bytes_max_},
+        TaskStore::Options{
+            .spec = {.name = "s"}, .marker = marker, .overlay_bytes_max = overlay_bytes_max_},
         std::move(engine));
     live_ = committed_;
     CheckRange();

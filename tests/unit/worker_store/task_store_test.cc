@@ -20,17 +20,19 @@ struct Fixture {
   explicit Fixture(int64_t overlay_bytes_max = 1 << 20, bool changelog = true) {
     auto owned = std::make_unique<MemoryEngine>(&disk);
     engine = owned.get();
-    store = std::make_unique<TaskStore>(TaskStore::Options{.spec = {.name = "s", .changelog = changelog},
-                                                           .marker = {"ns.job", "topic", 3, 100, 1000},
-                                                           .overlay_bytes_max = overlay_bytes_max},
-                                        std::move(owned));
+    store = std::make_unique<TaskStore>(
+        TaskStore::Options{.spec = {.name = "s", .changelog = changelog},
+                           .marker = {"ns.job", "topic", 3, 100, 1000},
+                           .overlay_bytes_max = overlay_bytes_max},
+        std::move(owned));
   }
   Changes Take() {
     Changes changes;
-    const Status status = store->TakeChanges([&](std::string_view key, std::optional<std::string_view> value) {
-      changes.emplace_back(key, value ? std::optional<std::string>(*value) : std::nullopt);
-      return Status::Ok();
-    });
+    const Status status =
+        store->TakeChanges([&](std::string_view key, std::optional<std::string_view> value) {
+          changes.emplace_back(key, value ? std::optional<std::string>(*value) : std::nullopt);
+          return Status::Ok();
+        });
     CHECK(status.ok());
     return changes;
   }
@@ -65,7 +67,8 @@ TEST_CASE("TaskStore: a task reads its own writes at once, the engine does not h
   CHECK(f.engine->content().values.empty());
 }
 
-TEST_CASE("TaskStore: the changelog gets each changed key once, with its last value, removals as such") {
+TEST_CASE(
+    "TaskStore: the changelog gets each changed key once, with its last value, removals as such") {
   Fixture f;
   f.store->Put("b", "1");
   f.store->Put("a", "1");
@@ -92,9 +95,10 @@ TEST_CASE("TaskStore: a change that could not be sent is still a change") {
   f.store->Put("a", "1");
   f.store->Put("b", "1");
   int sent = 0;
-  const Status status = f.store->TakeChanges([&](std::string_view, std::optional<std::string_view>) {
-    return ++sent == 2 ? Unavailable("no broker") : Status::Ok();
-  });
+  const Status status =
+      f.store->TakeChanges([&](std::string_view, std::optional<std::string_view>) {
+        return ++sent == 2 ? Unavailable("no broker") : Status::Ok();
+      });
   CHECK(status.code() == Code::kUnavailable);
   CHECK(f.Take() == Changes{{"b", "1"}});
 }
@@ -153,10 +157,12 @@ TEST_CASE("TaskStore: an idle store writes its marker now and then") {
   CHECK(f.engine->batches == 0);
   f.store->Committed(std::nullopt, FromUnixMillis(1000 + 60 * 60 * 1000));
   REQUIRE(f.store->WriteBack().ok());
-  CHECK(f.engine->content().marker == StoreMarker{"ns.job", "topic", 3, 100, 1000 + 60 * 60 * 1000});
+  CHECK(f.engine->content().marker ==
+        StoreMarker{"ns.job", "topic", 3, 100, 1000 + 60 * 60 * 1000});
 }
 
-TEST_CASE("TaskStore: without changelog nothing is sent, and values are written back all the same") {
+TEST_CASE(
+    "TaskStore: without changelog nothing is sent, and values are written back all the same") {
   Fixture f(1 << 20, /*changelog=*/false);
   f.store->Put("a", "1");
   CHECK(f.store->changed_keys() == 1);

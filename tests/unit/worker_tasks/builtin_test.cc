@@ -33,8 +33,10 @@ TEST_CASE("count: sends each key's running count in the order of its records") {
   for (const char* key : {"b", "a", "b", "b", "a"}) CHECK((*driver)->Send("in", key, "x").ok());
   CHECK((*driver)->Send("in", "b", std::nullopt).ok());  // a tombstone is a record, too
   std::vector<std::pair<std::string, std::string>> sent;
-  for (const TestOutput& output : (*driver)->Take("out")) sent.emplace_back(output.key, output.value.value_or("none"));
-  CHECK(sent == decltype(sent){{"b", "1"}, {"a", "1"}, {"b", "2"}, {"b", "3"}, {"a", "2"}, {"b", "4"}});
+  for (const TestOutput& output : (*driver)->Take("out"))
+    sent.emplace_back(output.key, output.value.value_or("none"));
+  CHECK(sent ==
+        decltype(sent){{"b", "1"}, {"a", "1"}, {"b", "2"}, {"b", "3"}, {"a", "2"}, {"b", "4"}});
 }
 
 TEST_CASE("count: a record without key is invalid, and counts nothing") {
@@ -51,10 +53,12 @@ TEST_CASE("count: says which setting is missing or wrong") {
     const char* error;
   };
   const Row rows[] = {
-      {"two outputs", [](Job* job) { job->outputs.push_back({.topic = "other"}); }, "spec.task.config.output"},
+      {"two outputs", [](Job* job) { job->outputs.push_back({.topic = "other"}); },
+       "spec.task.config.output"},
       {"no output", [](Job* job) { job->outputs.clear(); }, "spec.task.config.output"},
       {"unknown output", [](Job* job) { job->task.config["output"] = "elsewhere"; }, "elsewhere"},
-      {"two stores", [](Job* job) { job->stores.push_back({.name = "more"}); }, "spec.task.config.store"},
+      {"two stores", [](Job* job) { job->stores.push_back({.name = "more"}); },
+       "spec.task.config.store"},
       {"unknown store", [](Job* job) { job->task.config["store"] = "nowhere"; }, "nowhere"},
       {"store of strings", [](Job* job) { job->stores[0].value = SerdeType::kString; }, "serdes"},
   };

@@ -33,9 +33,12 @@ std::string CoordinationServices::ClusterKey(const Job& job) {
 }
 
 std::unique_ptr<CoordinationService> CoordinationServices::StartService(
-    const std::string& key, const Job& job, const std::map<std::string, std::string>& secrets) const {
-  const std::string transactional_id = "coho-operator-" + options_.installation_id + "-" + StableHash(key);
-  LogInfo("coordination starts", {{"bootstrapServers", job.kafka.bootstrap_servers}, {"transactionalId", transactional_id}});
+    const std::string& key, const Job& job,
+    const std::map<std::string, std::string>& secrets) const {
+  const std::string transactional_id =
+      "coho-operator-" + options_.installation_id + "-" + StableHash(key);
+  LogInfo("coordination starts", {{"bootstrapServers", job.kafka.bootstrap_servers},
+                                  {"transactionalId", transactional_id}});
   return CoordinationService::Start({.kafka = {.bootstrap_servers = job.kafka.bootstrap_servers,
                                                .properties = job.kafka.properties,
                                                .secrets = secrets,
@@ -48,10 +51,12 @@ std::unique_ptr<CoordinationService> CoordinationServices::StartService(
 void CoordinationServices::Run(const Job& job, const std::map<std::string, std::string>& secrets) {
   const std::lock_guard lock(mutex_);
   const std::string key = ClusterKey(job);
-  if (const auto it = key_of_job_.find(job.id); it != key_of_job_.end() && it->second != key) ForgetLocked(job.id);
+  if (const auto it = key_of_job_.find(job.id); it != key_of_job_.end() && it->second != key)
+    ForgetLocked(job.id);
   Entry& entry = entries_[key];
   if (entry.service != nullptr && entry.secrets != secrets) {
-    LogInfo("Kafka credentials changed", {{"job", job.id.ToString()}, {"secret", job.kafka.secret_name}});
+    LogInfo("Kafka credentials changed",
+            {{"job", job.id.ToString()}, {"secret", job.kafka.secret_name}});
     entry.service.reset();  // before the new one starts: they share a transactional id
   }
   if (entry.service == nullptr) {

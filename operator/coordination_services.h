@@ -52,8 +52,9 @@ class CoordinationServices {
   // Secret, without its content: a hash of a password does not belong where others can read it.
   [[nodiscard]] static std::string ClusterKey(const Job& job);
   void ForgetLocked(const JobId& id);
-  [[nodiscard]] std::unique_ptr<CoordinationService> StartService(const std::string& key, const Job& job,
-                                                                  const std::map<std::string, std::string>& secrets) const;
+  [[nodiscard]] std::unique_ptr<CoordinationService> StartService(
+      const std::string& key, const Job& job,
+      const std::map<std::string, std::string>& secrets) const;
 
   const Options options_;
   mutable std::mutex mutex_;

@@ -31,8 +31,10 @@ Result<KafkaSecrets::Properties> DecodeSecret(const nlohmann::json& secret) {
 
 Result<KafkaSecrets::Properties> KafkaSecrets::Read(const kube::ObjectKey& secret) {
   const auto it = entries_.find(secret);
-  if (it != entries_.end() && clock_.Now() - it->second.read_at < kReadAgainAfter) return it->second.properties;
-  const std::string field = "spec.kafka.secretRef: Secret " + secret.name + " of namespace " + secret.ns;
+  if (it != entries_.end() && clock_.Now() - it->second.read_at < kReadAgainAfter)
+    return it->second.properties;
+  const std::string field =
+      "spec.kafka.secretRef: Secret " + secret.name + " of namespace " + secret.ns;
   const Result<kube::Json> object = api_.Get(SecretType(), secret);
   if (!object.ok()) {
     const Status& status = object.status();
@@ -41,7 +43,9 @@ Result<KafkaSecrets::Properties> KafkaSecrets::Read(const kube::ObjectKey& secre
       return NotFound(field + " does not exist; create it, with librdkafka property names as keys");
     }
     if (status.code() == Code::kUnauthenticated) {
-      return Unauthenticated(field + " may not be read by the operator; allow it to get secrets there: " + status.message());
+      return Unauthenticated(
+          field +
+          " may not be read by the operator; allow it to get secrets there: " + status.message());
     }
     if (it != entries_.end()) return it->second.properties;
     return status.WithContext(field);

@@ -48,7 +48,9 @@ int main(int argc, char** argv) {
   sigaddset(&signals, SIGTERM);
   sigaddset(&signals, SIGINT);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-  std::signal(SIGPIPE, SIG_IGN);  // a connection that the server closed is an error of one call, not the process's end
+  std::signal(
+      SIGPIPE,
+      SIG_IGN);  // a connection that the server closed is an error of one call, not the process's end
 
   coho::InitLogging(parsed.options->log_format, parsed.options->log_level);
   return Run(*parsed.options);

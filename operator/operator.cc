@@ -29,7 +29,8 @@ std::string NewIdentity() {
 }
 
 Result<kube::ClusterAccess> LoadAccess(const OperatorOptions& options) {
-  if (options.kubeconfig.empty() && options.context.empty() && kube::RunsInCluster()) return kube::LoadInCluster();
+  if (options.kubeconfig.empty() && options.context.empty() && kube::RunsInCluster())
+    return kube::LoadInCluster();
   return kube::LoadKubeconfig(options.kubeconfig, options.context);
 }
 
@@ -52,9 +53,13 @@ Operator::Operator(const OperatorOptions& options, std::unique_ptr<kube::AccessS
       queue_(std::make_shared<kube::WorkQueue>("streamjob", clock_, *registry_)),
       events_(api_, clock_, HostName(), *registry_),
       cache_(api_, clock_, options_.ns, [this](const kube::ObjectKey& job) { queue_->Add(job); }),
-      coordination_({.installation_id = options_.installation_id,
-                     .on_change = [this](const JobId& id) { queue_->AddAfter({id.ns, id.name}, kGatherChangesFor); },
-                     .on_event = [this](const JobId& id, const EmitEvent& event) { OnJobEvent(id, event); }}),
+      coordination_(
+          {.installation_id = options_.installation_id,
+           .on_change =
+               [this](const JobId& id) {
+                 queue_->AddAfter({id.ns, id.name}, kGatherChangesFor);
+               },
+           .on_event = [this](const JobId& id, const EmitEvent& event) { OnJobEvent(id, event); }}),
       reconciler_({.api = api_,
                    .cache = cache_,
                    .queue = *queue_,
@@ -76,8 +81,9 @@ Operator::Operator(const OperatorOptions& options, std::unique_ptr<kube::AccessS
 Operator::~Operator() { Stop(); }
 
 Result<std::unique_ptr<Operator>> Operator::Start(const OperatorOptions& options) {
-  COHO_ASSIGN_OR_RETURN(std::unique_ptr<kube::AccessSource> access,
-                        kube::AccessSource::Create([options] { return LoadAccess(options); }, Clock::Real()));
+  COHO_ASSIGN_OR_RETURN(
+      std::unique_ptr<kube::AccessSource> access,
+      kube::AccessSource::Create([options] { return LoadAccess(options); }, Clock::Real()));
   const auto at = access->Current();
   std::unique_ptr<Operator> self(new Operator(options, std::move(access)));
   COHO_RETURN_IF_ERROR(self->Serve());
@@ -97,7 +103,8 @@ Result<std::unique_ptr<Operator>> Operator::Start(const OperatorOptions& options
 }
 
 Status Operator::Serve() {
-  server_.Route("/metrics", http::MetricsHandler({registry_, queue_, std::make_shared<http::ProcessMetrics>()}));
+  server_.Route("/metrics", http::MetricsHandler(
+                                {registry_, queue_, std::make_shared<http::ProcessMetrics>()}));
   for (const char* path : {"/livez", "/healthz"}) {
     server_.Route(path, [this](const http::Request&) { return Livez(); });
   }
@@ -132,10 +139,13 @@ void Operator::OnJobEvent(const JobId& id, const EmitEvent& event) {
 }
 
 Status Operator::Tick() {
-  if (lost_) return Fenced("lease " + options_.lease_name + ": not renewed in time, or taken by another operator");
+  if (lost_)
+    return Fenced("lease " + options_.lease_name +
+                  ": not renewed in time, or taken by another operator");
   if (coordination_.fenced()) {
     return Fenced("another operator with installation id \"" + options_.installation_id +
-                  "\" took over the coordinators in Kafka; if it belongs to another installation, give each its own "
+                  "\" took over the coordinators in Kafka; if it belongs to another installation, "
+                  "give each its own "
                   "--installation-id");
   }
   if (leading_ && !reconciling_ && cache_.synced()) {

@@ -8,8 +8,8 @@ namespace coho {
 
 Status ParseListenAddress(const std::string& text, std::string* host, int* port) {
   const size_t colon = text.rfind(':');
-  const Status bad =
-      InvalidArgument("found \"" + text + "\", need HOST:PORT or :PORT with a port from 0 (any free one) to 65535");
+  const Status bad = InvalidArgument(
+      "found \"" + text + "\", need HOST:PORT or :PORT with a port from 0 (any free one) to 65535");
   if (colon == std::string::npos) return bad;
   std::string name = text.substr(0, colon);
   if (name.starts_with('[') && name.ends_with(']')) name = name.substr(1, name.size() - 2);
@@ -30,30 +30,38 @@ ParsedOptions ParseOptions(int argc, const char* const* argv) {
 
   CLI::App app("Runs StreamJobs: keeps their workers and assigns their tasks.", "coho-operator");
   app.add_option("--kubeconfig", options.kubeconfig,
-                 "File with the cluster's address and credentials (default: in a pod its service account, else "
+                 "File with the cluster's address and credentials (default: in a pod its service "
+                 "account, else "
                  "$KUBECONFIG or ~/.kube/config)");
-  app.add_option("--context", options.context, "Context of the kubeconfig (default: its current one)");
-  app.add_option("--namespace", options.ns, "Watch StreamJobs of this namespace only (default: all)");
+  app.add_option("--context", options.context,
+                 "Context of the kubeconfig (default: its current one)");
+  app.add_option("--namespace", options.ns,
+                 "Watch StreamJobs of this namespace only (default: all)");
   app.add_flag("--leader-elect,!--no-leader-elect", options.leader_elect,
                "Take a Lease before acting, so that several operators may run (default: yes)");
   app.add_option("--leader-election-namespace", options.lease_namespace,
                  "Namespace of the Lease (default: the operator's own)");
   app.add_option("--lease-name", options.lease_name, "Name of the Lease")->capture_default_str();
-  app.add_option("--metrics-address", metrics_address, "Where /metrics, /livez and /readyz are served")
+  app.add_option("--metrics-address", metrics_address,
+                 "Where /metrics, /livez and /readyz are served")
       ->capture_default_str();
   app.add_option("--log-level", log_level, "debug, info, warn or error")->capture_default_str();
   app.add_option("--log-format", log_format, "json, text, or auto: text on a terminal")
       ->check(CLI::IsMember({"auto", "json", "text"}))
       ->capture_default_str();
-  app.add_option("--installation-id", options.installation_id,
-                 "Tells operators apart that share a Kafka cluster; letters, digits, dots and dashes")
+  app.add_option(
+         "--installation-id", options.installation_id,
+         "Tells operators apart that share a Kafka cluster; letters, digits, dots and dashes")
       ->capture_default_str();
-  app.add_option("--worker-image-pull-policy", options.image_pull_policy, "imagePullPolicy of worker pods")
+  app.add_option("--worker-image-pull-policy", options.image_pull_policy,
+                 "imagePullPolicy of worker pods")
       ->check(CLI::IsMember({"Always", "IfNotPresent", "Never"}))
       ->capture_default_str();
   try {
     app.parse(argc, argv);
-    if (const Status s = ParseListenAddress(metrics_address, &options.metrics_host, &options.metrics_port); !s.ok()) {
+    if (const Status s =
+            ParseListenAddress(metrics_address, &options.metrics_host, &options.metrics_port);
+        !s.ok()) {
       throw CLI::ValidationError("--metrics-address", s.message());
     }
     const Result<LogLevel> level = ParseLogLevel(log_level);
@@ -62,8 +70,9 @@ ParsedOptions ParseOptions(int argc, const char* const* argv) {
     constexpr char kAllowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-";
     if (options.installation_id.empty() || options.installation_id.size() > 128 ||
         options.installation_id.find_first_not_of(kAllowed) != std::string::npos) {
-      throw CLI::ValidationError("--installation-id", "found \"" + options.installation_id +
-                                                          "\", need 1 to 128 letters, digits, dots and dashes");
+      throw CLI::ValidationError("--installation-id",
+                                 "found \"" + options.installation_id +
+                                     "\", need 1 to 128 letters, digits, dots and dashes");
     }
   } catch (const CLI::ParseError& e) {
     return {.options = std::nullopt, .exit_code = app.exit(e)};

@@ -10,7 +10,8 @@
 namespace coho {
 
 struct OperatorOptions {
-  std::string kubeconfig;  // empty: the pod's service account, or the usual places outside of a cluster
+  std::string
+      kubeconfig;  // empty: the pod's service account, or the usual places outside of a cluster
   std::string context;
   std::string ns;  // the only one that is watched; empty: all
   bool leader_elect = true;

@@ -16,7 +16,8 @@ constexpr Duration kTryConnectionAgainAfter = std::chrono::seconds(10);
 constexpr char kController[] = "streamjob";
 
 prometheus::Histogram::BucketBoundaries ReconcileBuckets() {
-  return {0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.7, 1, 1.5, 2, 3, 5, 7, 10, 20, 30, 60};
+  return {0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.7,
+          1,     1.5,  2,     3,    5,   7,    10,  20,  30,  60};
 }
 
 void Sooner(Duration when, std::optional<Duration>* requeue) {
@@ -71,7 +72,9 @@ Reconciler::Metrics Reconciler::MakeMetrics(prometheus::Registry& registry) {
 }
 
 Reconciler::Reconciler(Parts parts)
-    : parts_(std::move(parts)), metrics_(MakeMetrics(parts_.registry)), secrets_(parts_.api, parts_.clock) {}
+    : parts_(std::move(parts)),
+      metrics_(MakeMetrics(parts_.registry)),
+      secrets_(parts_.api, parts_.clock) {}
 
 Reconciler::~Reconciler() { Join(); }
 
@@ -111,7 +114,9 @@ void Reconciler::Handle(const kube::ObjectKey& key) {
     const Duration pause = parts_.queue.AddAfterFailure(key);
     if (result.status().code() == Code::kAborted) return;  // the operator stops
     LogWarn("reconcile failed, will be tried again",
-            {{"job", key.ToString()}, {"error", result.status()}, {"afterMs", pause / std::chrono::milliseconds(1)}});
+            {{"job", key.ToString()},
+             {"error", result.status()},
+             {"afterMs", pause / std::chrono::milliseconds(1)}});
     return;
   }
   parts_.queue.Forget(key);
@@ -143,9 +148,11 @@ Result<std::optional<Duration>> Reconciler::Reconcile(const kube::ObjectKey& key
                             {"statusWritten", outcome.status_written}});
   }
   if (outcome.status_written) memory.status_written = observed.now;
-  for (auto& [applied, facts] : outcome.applied) memory.objects->insert_or_assign(applied, std::move(facts));
+  for (auto& [applied, facts] : outcome.applied)
+    memory.objects->insert_or_assign(applied, std::move(facts));
   if (outcome.status.ok() && observed.repair) memory.repaired_at = parts_.clock.Now();
-  const bool error_changed = std::exchange(memory.write_error, outcome.write_error) != outcome.write_error;
+  const bool error_changed =
+      std::exchange(memory.write_error, outcome.write_error) != outcome.write_error;
   if (error_changed && !outcome.write_error.empty()) {
     parts_.events.Record({.about = SubjectOf(observed.job.id, observed.job.uid),
                           .warning = true,

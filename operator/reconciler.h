@@ -81,7 +81,7 @@ class Reconciler {
   const Parts parts_;
   const Metrics metrics_;
   KafkaSecrets secrets_;
-  std::map<JobId, Memory> memory_;  // the loop's thread only
+  std::map<JobId, Memory> memory_;      // the loop's thread only
   std::atomic<int64_t> busy_since_{0};  // MonotonicTime's count; 0: idle
   std::thread thread_;
 };

@@ -104,10 +104,6 @@ void Worker::StartCoordinator() {
       {.kafka = options_.kafka,
        .transactional_id = job_.kafka.topic_prefix + "-coordinator",
        .on_change = [wake = options_.wake](const JobId&) { wake(); },
-       .on_event = [](const JobId&, const EmitEvent& event) {
-         Log(event.warning ? LogLevel::kWarn : LogLevel::kInfo, "coordinator",
-             {{"reason", event.reason}, {"message", event.message}});
-       }});
   coordinator_->SetJob(job_);
 }
 

@@ -48,7 +48,9 @@ struct Client::Impl {
   bool in_call = false;    // guarded by mutex
   bool cancelled = false;  // guarded by mutex
 
-  [[nodiscard]] std::string Peer() const { return options.host + ":" + std::to_string(options.port); }
+  [[nodiscard]] std::string Peer() const {
+    return options.host + ":" + std::to_string(options.port);
+  }
 
   [[nodiscard]] bool Cancelled() {
     const std::lock_guard lock(mutex);
@@ -83,7 +85,8 @@ struct Client::Impl {
     return Failure(error, was_cancelled, took);
   }
 
-  [[nodiscard]] Status Failure(httplib::Error error, bool was_cancelled, std::chrono::nanoseconds took) const {
+  [[nodiscard]] Status Failure(httplib::Error error, bool was_cancelled,
+                               std::chrono::nanoseconds took) const {
     const std::string what = "HTTP call to " + Peer() + ": ";
     if (was_cancelled) return Aborted(what + "cancelled");
     const std::string refusal = TakeTlsRefusal();
@@ -91,7 +94,8 @@ struct Client::Impl {
       case httplib::Error::Canceled:
         return Aborted(what + "ended by the receiver");
       case httplib::Error::ConnectionTimeout:
-        return DeadlineExceeded(what + "no connection within " + std::to_string(options.connect_timeout / std::chrono::seconds(1)) +
+        return DeadlineExceeded(what + "no connection within " +
+                                std::to_string(options.connect_timeout / std::chrono::seconds(1)) +
                                 " s");
       case httplib::Error::SSLConnection:
         return Unavailable(what + "TLS handshake failed" + (refusal.empty() ? "" : ": " + refusal));
@@ -99,7 +103,9 @@ struct Client::Impl {
         return Unavailable(what + "cannot connect; is the address right and the server running?");
       case httplib::Error::Read:
         if (took >= options.read_timeout) {
-          return DeadlineExceeded(what + "no byte within " + std::to_string(options.read_timeout / std::chrono::seconds(1)) + " s");
+          return DeadlineExceeded(what + "no byte within " +
+                                  std::to_string(options.read_timeout / std::chrono::seconds(1)) +
+                                  " s");
         }
         return Unavailable(what + "the connection broke while the answer was read");
       default:
@@ -125,8 +131,10 @@ Result<std::unique_ptr<Client>> Client::Create(const ClientOptions& options) {
   } else {
     impl.http = std::make_unique<httplib::ClientImpl>(options.host, options.port);
   }
-  impl.http->set_connection_timeout(std::chrono::duration_cast<std::chrono::milliseconds>(options.connect_timeout));
-  impl.http->set_read_timeout(std::chrono::duration_cast<std::chrono::milliseconds>(options.read_timeout));
+  impl.http->set_connection_timeout(
+      std::chrono::duration_cast<std::chrono::milliseconds>(options.connect_timeout));
+  impl.http->set_read_timeout(
+      std::chrono::duration_cast<std::chrono::milliseconds>(options.read_timeout));
   impl.http->set_write_timeout(std::chrono::seconds(30));
   impl.http->set_keep_alive(true);
   impl.http->set_tcp_nodelay(true);
@@ -135,8 +143,8 @@ Result<std::unique_ptr<Client>> Client::Create(const ClientOptions& options) {
   return client;
 }
 
-Result<ClientResponse> Client::Send(std::string_view method, const std::string& path, const Headers& headers,
-                                    std::string body) {
+Result<ClientResponse> Client::Send(std::string_view method, const std::string& path,
+                                    const Headers& headers, std::string body) {
   httplib::Request request;
   request.method = method;
   request.path = path;
@@ -145,7 +153,8 @@ Result<ClientResponse> Client::Send(std::string_view method, const std::string& 
   return impl_->Run(std::move(request));
 }
 
-Result<ClientResponse> Client::Stream(const std::string& path, const Headers& headers, const OnChunk& on_chunk) {
+Result<ClientResponse> Client::Stream(const std::string& path, const Headers& headers,
+                                      const OnChunk& on_chunk) {
   httplib::Request request;
   request.method = "GET";
   request.path = path;

@@ -21,7 +21,7 @@ struct TlsOptions {
   std::string ca_pem;           // empty: the machine's certificates
   std::string client_cert_pem;  // with its key, or both empty
   std::string client_key_pem;
-  std::string server_name;       // the name the certificate must carry, if it is not `host`
+  std::string server_name;  // the name the certificate must carry, if it is not `host`
   bool skip_verify = false;
 };
 
@@ -31,7 +31,8 @@ struct ClientOptions {
   bool use_tls = true;
   TlsOptions tls;
   Duration connect_timeout = std::chrono::seconds(10);
-  Duration read_timeout = std::chrono::seconds(60);  // longest silence while an answer or a stream is awaited
+  Duration read_timeout =
+      std::chrono::seconds(60);  // longest silence while an answer or a stream is awaited
 };
 
 using Headers = std::map<std::string, std::string>;
@@ -49,13 +50,14 @@ class Client {
   ~Client();
 
   // `path` is sent as it is: escape it first. A connection that went away while idle is opened again once.
-  [[nodiscard]] Result<ClientResponse> Send(std::string_view method, const std::string& path, const Headers& headers,
-                                            std::string body);
+  [[nodiscard]] Result<ClientResponse> Send(std::string_view method, const std::string& path,
+                                            const Headers& headers, std::string body);
 
   // GET whose body goes to `on_chunk` as it arrives; false from it ends the stream (then the result is OK). The body of an
   // answer other than 200 is collected in the response instead. OK with status 200: the server closed the stream.
   using OnChunk = std::function<bool(std::string_view)>;
-  [[nodiscard]] Result<ClientResponse> Stream(const std::string& path, const Headers& headers, const OnChunk& on_chunk);
+  [[nodiscard]] Result<ClientResponse> Stream(const std::string& path, const Headers& headers,
+                                              const OnChunk& on_chunk);
 
   // Ends the call under way, which returns Aborted, and every later one.
   void Cancel();

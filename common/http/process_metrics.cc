@@ -16,7 +16,7 @@ namespace {
 
 // The numbered fields of /proc/self/stat that we show; see proc(5).
 struct ProcStat {
-  double cpu_ticks = 0;    // utime + stime
+  double cpu_ticks = 0;  // utime + stime
   double threads = 0;
   double start_ticks = 0;  // since boot
   double virtual_bytes = 0;
@@ -104,7 +104,8 @@ std::vector<prometheus::MetricFamily> ProcessMetrics::Collect() const {
     out.Gauge("process_virtual_memory_bytes", "Virtual memory, in bytes.", stat->virtual_bytes);
     out.Gauge("process_threads", "Threads of the process.", stat->threads);
     if (const auto boot = BootTimeSeconds()) {
-      out.Gauge("process_start_time_seconds", "Start of the process, in seconds since the Unix epoch.",
+      out.Gauge("process_start_time_seconds",
+                "Start of the process, in seconds since the Unix epoch.",
                 *boot + stat->start_ticks / ticks);
     }
   }
@@ -112,7 +113,8 @@ std::vector<prometheus::MetricFamily> ProcessMetrics::Collect() const {
     out.Gauge("process_open_fds", "Open file descriptors.", *files);
   }
   if (rlimit limit{}; getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-    out.Gauge("process_max_fds", "Limit of open file descriptors.", static_cast<double>(limit.rlim_cur));
+    out.Gauge("process_max_fds", "Limit of open file descriptors.",
+              static_cast<double>(limit.rlim_cur));
   }
   return out.Take();
 }

@@ -75,7 +75,9 @@ Status Server::Start() {
   Impl& impl = *impl_;
   httplib::Server& server = impl.server;
   const auto threads = static_cast<size_t>(impl.options.threads);
-  server.new_task_queue = [threads] { return new httplib::ThreadPool(threads, kQueuedConnections); };
+  server.new_task_queue = [threads] {
+    return new httplib::ThreadPool(threads, kQueuedConnections);
+  };
   // The library's own options include SO_REUSEPORT: a second process on the same port would take half of the requests.
   server.set_socket_options([](int socket) {
     const int on = 1;
@@ -89,18 +91,19 @@ Status Server::Start() {
     impl.Serve(in, out);
     return httplib::Server::HandlerResponse::Handled;
   });
-  server.set_exception_handler([](const httplib::Request& in, httplib::Response& out, std::exception_ptr error) {
-    std::string what = "unknown exception";
-    try {
-      std::rethrow_exception(std::move(error));
-    } catch (const std::exception& e) {
-      what = e.what();
-    } catch (...) {
-      what = "not a std::exception";
-    }
-    LogError("HTTP handler failed", {{"path", in.path}, {"error", what}});
-    Answer({.status = 500, .body = "internal error, see the log\n"}, &out);
-  });
+  server.set_exception_handler(
+      [](const httplib::Request& in, httplib::Response& out, std::exception_ptr error) {
+        std::string what = "unknown exception";
+        try {
+          std::rethrow_exception(std::move(error));
+        } catch (const std::exception& e) {
+          what = e.what();
+        } catch (...) {
+          what = "not a std::exception";
+        }
+        LogError("HTTP handler failed", {{"path", in.path}, {"error", what}});
+        Answer({.status = 500, .body = "internal error, see the log\n"}, &out);
+      });
 
   const std::string& host = impl.options.host;
   if (impl.options.port == 0) {
@@ -109,7 +112,8 @@ Status Server::Start() {
     impl.port = server.bind_to_port(host, impl.options.port) ? impl.options.port : -1;
   }
   if (impl.port <= 0) {
-    return Unavailable("HTTP server: cannot listen on " + host + ":" + std::to_string(impl.options.port) +
+    return Unavailable("HTTP server: cannot listen on " + host + ":" +
+                       std::to_string(impl.options.port) +
                        "; is the port taken by another process?");
   }
   impl.thread = std::thread([&server] { server.listen_after_bind(); });

@@ -80,7 +80,8 @@ Status ConfigureTls(const TlsOptions& options, const std::string& host, SSL_CTX*
     SSL_CTX_set_default_verify_paths(context);
   } else {
     const std::vector<Certificate> authorities = ReadCertificates(options.ca_pem);
-    if (authorities.empty()) return InvalidArgument("certificate authority: found no PEM certificate in it");
+    if (authorities.empty())
+      return InvalidArgument("certificate authority: found no PEM certificate in it");
     X509_STORE* store = SSL_CTX_get_cert_store(context);
     for (const Certificate& authority : authorities) X509_STORE_add_cert(store, authority.get());
   }
@@ -91,7 +92,9 @@ Status ConfigureTls(const TlsOptions& options, const std::string& host, SSL_CTX*
                           inet_pton(AF_INET6, name.c_str(), &address) == 1;
   const int set = is_address ? X509_VERIFY_PARAM_set1_ip_asc(rules, name.c_str())
                              : X509_VERIFY_PARAM_set1_host(rules, name.c_str(), name.size());
-  if (set != 1) return InvalidArgument("TLS server name \"" + name + "\" is neither a host name nor an address");
+  if (set != 1)
+    return InvalidArgument("TLS server name \"" + name +
+                           "\" is neither a host name nor an address");
   SSL_CTX_set_verify(context, SSL_VERIFY_PEER, RememberRefusal);
   return Status::Ok();
 }

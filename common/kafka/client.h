@@ -71,6 +71,7 @@ class Client {
   void* delivery_opaque_ = nullptr;
   // Written by OnError, which runs on the owner's thread.
   Status refused_;  // credentials
+  Status missing_;  // topic or partition
   std::string connection_error_;
   std::optional<std::string>
       unreachable_;  // no broker answers, for this reason; until the next answer

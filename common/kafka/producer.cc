@@ -28,6 +28,7 @@ struct Producer::Impl {
   std::unique_ptr<Client> client;
   bool transactional = false;
   bool in_transaction = false;
+  bool must_abort = false;  // librdkafka said so of the current transaction
   uint32_t sends = 0;
   Status failed_delivery;  // the first
   std::map<std::string, rd_kafka_topic_t*> topics;
@@ -146,6 +147,7 @@ Status Producer::Impl::SendError(rd_kafka_resp_err_t error, rd_kafka_topic_t* to
       ToStatus(error, "sending to topic " + std::string(rd_kafka_topic_name(topic)));
   // A transaction that must be aborted takes no more records.
   if (error == RD_KAFKA_RESP_ERR__STATE && in_transaction) {
+    must_abort = true;
     return failed_delivery.ok() ? Status(Code::kAborted, status.message()) : failed_delivery;
   }
   return status;
@@ -182,6 +184,7 @@ Status Producer::Impl::Transact(Duration timeout, std::string_view context,
                                 const std::function<rd_kafka_error_t*(int)>& call) {
   Status status = client->Await(
       timeout, context, [&](int timeout_ms) { return TakeError(call(timeout_ms), context); });
+  if (status.code() == Code::kAborted) must_abort = true;
   if (status.code() == Code::kAborted && !failed_delivery.ok()) {
     return {Code::kAborted, status.message() + ": " + failed_delivery.message()};
   }
@@ -197,6 +200,7 @@ Status Producer::BeginTransaction() {
   COHO_RETURN_IF_ERROR(
       TakeError(rd_kafka_begin_transaction(impl_->get()), "beginning a transaction"));
   impl_->in_transaction = true;
+  impl_->must_abort = false;
   return Status::Ok();
 }
 
@@ -221,6 +225,14 @@ Status Producer::CommitTransaction(Duration timeout) {
 }
 
 Status Producer::AbortTransaction(Duration timeout) {
+  // A partition that the broker has not added to the transaction yet, because it is still closing the one before, makes it
+  // refuse the abort, which is fatal to librdkafka. Delivered records are proof that theirs were added. After a failure
+  // nothing is delivered any more, and nothing need be waited for.
+  constexpr Duration kDeliverFirst = std::chrono::seconds(5);
+  if (impl_->in_transaction && !impl_->must_abort && impl_->failed_delivery.ok()) {
+    Flush(std::min<Duration>(timeout, kDeliverFirst))
+        .IgnoreError("the transaction is aborted anyway");
+  }
   COHO_RETURN_IF_ERROR(impl_->Transact(timeout, "aborting the transaction", [&](int ms) {
     return rd_kafka_abort_transaction(impl_->get(), ms);
   }));

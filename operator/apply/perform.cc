@@ -27,11 +27,13 @@ Status ApplyOne(const JobId& id, const Json& object, kube::Api& api, PerformOutc
 
 Status DeleteOne(const JobId& id, const DeleteAction& action, kube::Api& api) {
   const kube::ResourceType* type = TypeOfKind(action.api_version, action.kind);
-  if (type == nullptr) return Internal("plan wants to delete an unknown kind \"" + action.kind + "\"");
-  if (action.uid.empty()) return Internal("plan wants to delete " + action.kind + " " + action.name + " without its uid");
+  if (type == nullptr)
+    return Internal("plan wants to delete an unknown kind \"" + action.kind + "\"");
+  if (action.uid.empty())
+    return Internal("plan wants to delete " + action.kind + " " + action.name + " without its uid");
   LogInfo("deleting", {{"job", id.ToString()}, {"kind", action.kind}, {"name", action.name}});
-  const Status status =
-      api.Delete(*type, {id.ns, action.name}, {.uid = action.uid, .grace_period = action.grace_period});
+  const Status status = api.Delete(*type, {id.ns, action.name},
+                                   {.uid = action.uid, .grace_period = action.grace_period});
   // The name belongs to a new object already: what we meant is gone.
   return status.code() == Code::kConflict ? Status::Ok() : status;
 }
@@ -41,9 +43,12 @@ bool IsRefusal(const Status& status) {
          status.code() == Code::kConflict || status.code() == Code::kInternal;
 }
 
-Status WriteObjects(const StreamJob& job, const ReconcilePlan& plan, kube::Api& api, PerformOutcome* outcome) {
-  for (const Json& object : plan.apply) COHO_RETURN_IF_ERROR(ApplyOne(job.id, object, api, outcome));
-  for (const DeleteAction& action : plan.deletes) COHO_RETURN_IF_ERROR(DeleteOne(job.id, action, api));
+Status WriteObjects(const StreamJob& job, const ReconcilePlan& plan, kube::Api& api,
+                    PerformOutcome* outcome) {
+  for (const Json& object : plan.apply)
+    COHO_RETURN_IF_ERROR(ApplyOne(job.id, object, api, outcome));
+  for (const DeleteAction& action : plan.deletes)
+    COHO_RETURN_IF_ERROR(DeleteOne(job.id, action, api));
   return Status::Ok();
 }
 
@@ -57,7 +62,8 @@ kube::EventSubject SubjectOf(const JobId& id, const std::string& uid) {
           .uid = uid};
 }
 
-PerformOutcome Perform(const StreamJob& job, const ReconcilePlan& plan, kube::Api& api, kube::EventRecorder& events) {
+PerformOutcome Perform(const StreamJob& job, const ReconcilePlan& plan, kube::Api& api,
+                       kube::EventRecorder& events) {
   PerformOutcome outcome;
   outcome.status = WriteObjects(job, plan, api, &outcome);
   if (IsRefusal(outcome.status)) outcome.write_error = outcome.status.message();
@@ -65,7 +71,8 @@ PerformOutcome Perform(const StreamJob& job, const ReconcilePlan& plan, kube::Ap
     const Status written = api.ApplyStatus(StreamJobType(), *plan.status).status();
     outcome.status_written = written.ok();
     // A job deleted meanwhile has no status any more.
-    if (outcome.status.ok() && !written.ok() && written.code() != Code::kNotFound) outcome.status = written;
+    if (outcome.status.ok() && !written.ok() && written.code() != Code::kNotFound)
+      outcome.status = written;
   }
   if (!outcome.status.ok()) return outcome;
   for (const PlannedEvent& event : plan.events) {

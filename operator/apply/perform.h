@@ -23,8 +23,8 @@ struct PerformOutcome {
 
 // In order: applies, deletes, status, events. A failed apply ends applies and deletes; the status is written all the same, and
 // the events are left out, because they would tell of what did not happen.
-[[nodiscard]] PerformOutcome Perform(const StreamJob& job, const ReconcilePlan& plan, kube::Api& api,
-                                     kube::EventRecorder& events);
+[[nodiscard]] PerformOutcome Perform(const StreamJob& job, const ReconcilePlan& plan,
+                                     kube::Api& api, kube::EventRecorder& events);
 
 // The job as the subject of events.
 [[nodiscard]] kube::EventSubject SubjectOf(const JobId& id, const std::string& uid);

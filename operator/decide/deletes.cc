@@ -13,6 +13,14 @@ DeleteAction Delete(const ObjectType& type, const std::string& name, const std::
           .uid = uid};
 }
 
+// The coordinator knows only workers that were heard of or have a pod; one that has neither owns nothing.
+bool IsEmptied(const Observed& observed, WorkerId worker) {
+  const JobView& view = *observed.coordination;
+  if (view.removable.contains(worker)) return true;
+  return !observed.pods.contains(worker) && !view.workers.contains(worker) &&
+         !view.assignment.workers.contains(worker);
+}
+
 }  // namespace
 
 bool DeletesClaimWithSet(const Job& job, bool leaving) {
@@ -26,7 +34,7 @@ void DeleteEmptiedWorkers(const Observed& observed, const std::set<WorkerId>& le
     const auto set = observed.sets.find(id);
     if (set == observed.sets.end() || set->second.deleting) continue;
     if (set->second.object.controller_uid != observed.job.uid) continue;
-    if (!observed.coordination->removable.contains(id)) continue;
+    if (!IsEmptied(observed, id)) continue;
 
     const auto volume = observed.volumes.find(id);
     if (volume != observed.volumes.end() && !volume->second.claim_deleting) {

@@ -10,18 +10,21 @@
 namespace coho::kube {
 namespace {
 
-constexpr Duration kReadAgainAfter = std::chrono::seconds(60);  // the kubelet replaces tokens well before they expire
+constexpr Duration kReadAgainAfter =
+    std::chrono::seconds(60);  // the kubelet replaces tokens well before they expire
 constexpr char kServiceAccount[] = "/var/run/secrets/kubernetes.io/serviceaccount/";
 
 void TrimRight(std::string* text) {
-  while (!text->empty() && (text->back() == '\n' || text->back() == '\r' || text->back() == ' ')) text->pop_back();
+  while (!text->empty() && (text->back() == '\n' || text->back() == '\r' || text->back() == ' '))
+    text->pop_back();
 }
 
 }  // namespace
 
 Result<std::string> ReadWholeFile(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
-  if (!file) return NotFound("file " + path + ": cannot be opened; does it exist and may we read it?");
+  if (!file)
+    return NotFound("file " + path + ": cannot be opened; does it exist and may we read it?");
   std::string text{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
   if (file.bad()) return Unavailable("file " + path + ": reading failed");
   return text;
@@ -29,7 +32,8 @@ Result<std::string> ReadWholeFile(const std::string& path) {
 
 Status ParseServerUrl(std::string_view url, ClusterAccess* access) {
   const auto bad = [&] {
-    return InvalidArgument("server address: found \"" + std::string(url) + "\", need https://host:port");
+    return InvalidArgument("server address: found \"" + std::string(url) +
+                           "\", need https://host:port");
   };
   std::string_view rest = url;
   if (rest.starts_with("https://")) {
@@ -62,7 +66,9 @@ Status ParseServerUrl(std::string_view url, ClusterAccess* access) {
   if (port.size() > 1) {
     port.remove_prefix(1);
     const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), access->port);
-    if (error != std::errc() || end != port.data() + port.size() || access->port < 1 || access->port > 65535) return bad();
+    if (error != std::errc() || end != port.data() + port.size() || access->port < 1 ||
+        access->port > 65535)
+      return bad();
   } else if (port.size() == 1) {
     return bad();
   }
@@ -70,7 +76,8 @@ Status ParseServerUrl(std::string_view url, ClusterAccess* access) {
 }
 
 bool RunsInCluster() {
-  return std::getenv("KUBERNETES_SERVICE_HOST") != nullptr && std::getenv("KUBERNETES_SERVICE_PORT") != nullptr;
+  return std::getenv("KUBERNETES_SERVICE_HOST") != nullptr &&
+         std::getenv("KUBERNETES_SERVICE_PORT") != nullptr;
 }
 
 Result<ClusterAccess> LoadInCluster() {
@@ -78,12 +85,14 @@ Result<ClusterAccess> LoadInCluster() {
   const char* port = std::getenv("KUBERNETES_SERVICE_PORT");
   if (host == nullptr || port == nullptr) {
     return InvalidArgument(
-        "not in a pod: KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are not set; use --kubeconfig");
+        "not in a pod: KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are not set; use "
+        "--kubeconfig");
   }
   ClusterAccess access;
   const std::string name(host);
   const bool v6 = name.find(':') != std::string::npos;
-  COHO_RETURN_IF_ERROR(ParseServerUrl("https://" + (v6 ? "[" + name + "]" : name) + ":" + port, &access));
+  COHO_RETURN_IF_ERROR(
+      ParseServerUrl("https://" + (v6 ? "[" + name + "]" : name) + ":" + port, &access));
   const std::string mount(kServiceAccount);
   COHO_ASSIGN_OR_RETURN(access.bearer_token, ReadWholeFile(mount + "token"));
   TrimRight(&access.bearer_token);
@@ -108,7 +117,8 @@ void AccessSource::ReadLocked() {
   read_at_ = clock_.Now();
   Result<ClusterAccess> fresh = load_();
   if (!fresh.ok()) {
-    LogWarn("cluster credentials cannot be read again, the old ones stay in use", {{"error", fresh.status()}});
+    LogWarn("cluster credentials cannot be read again, the old ones stay in use",
+            {{"error", fresh.status()}});
     return;
   }
   current_ = std::make_shared<const ClusterAccess>(std::move(*fresh));

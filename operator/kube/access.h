@@ -35,11 +35,14 @@ using ReadFile = std::function<Result<std::string>(const std::string& path)>;
 
 // `context` empty: current-context. Relative file names are relative to `directory`. Every error names the entry and what to
 // do. Credential plugins (exec, auth-provider) are refused by name: they would need programs that our image does not hold.
-[[nodiscard]] Result<ClusterAccess> ParseKubeconfig(std::string_view yaml, const std::string& context,
-                                                    const std::string& directory, const ReadFile& read);
+[[nodiscard]] Result<ClusterAccess> ParseKubeconfig(std::string_view yaml,
+                                                    const std::string& context,
+                                                    const std::string& directory,
+                                                    const ReadFile& read);
 
 // `path` empty: $KUBECONFIG (its first existing file), else ~/.kube/config.
-[[nodiscard]] Result<ClusterAccess> LoadKubeconfig(const std::string& path, const std::string& context);
+[[nodiscard]] Result<ClusterAccess> LoadKubeconfig(const std::string& path,
+                                                   const std::string& context);
 
 // The service account mounted into a pod: address from the environment, token, authority and namespace from files.
 [[nodiscard]] bool RunsInCluster();
@@ -63,8 +66,9 @@ class AccessSource {
   const Load load_;
   const Clock& clock_;
   std::mutex mutex_;
-  std::shared_ptr<const ClusterAccess> current_;  // shared with the calls under way; guarded by mutex_
-  MonotonicTime read_at_;                         // guarded by mutex_
+  std::shared_ptr<const ClusterAccess>
+      current_;            // shared with the calls under way; guarded by mutex_
+  MonotonicTime read_at_;  // guarded by mutex_
 };
 
 }  // namespace coho::kube

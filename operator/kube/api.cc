@@ -23,8 +23,9 @@ std::string What(const char* verb, const ResourceType& type, const ObjectKey& ke
 }
 
 bool SameTls(const ClusterAccess& a, const ClusterAccess& b) {
-  return a.host == b.host && a.port == b.port && a.use_tls == b.use_tls && a.tls.ca_pem == b.tls.ca_pem &&
-         a.tls.client_cert_pem == b.tls.client_cert_pem && a.tls.client_key_pem == b.tls.client_key_pem;
+  return a.host == b.host && a.port == b.port && a.use_tls == b.use_tls &&
+         a.tls.ca_pem == b.tls.ca_pem && a.tls.client_cert_pem == b.tls.client_cert_pem &&
+         a.tls.client_key_pem == b.tls.client_key_pem;
 }
 
 http::ClientOptions ConnectionOptions(const ClusterAccess& access, Duration read_timeout) {
@@ -40,7 +41,8 @@ http::ClientOptions ConnectionOptions(const ClusterAccess& access, Duration read
 Status StatusOf(const http::ClientResponse& response, const std::string& what) {
   if (response.status >= 200 && response.status < 300) return Status::Ok();
   std::string message = response.body;
-  if (const Result<Json> body = ParseJson(response.body); body.ok()) message = TextAt(*body, {"message"}, message);
+  if (const Result<Json> body = ParseJson(response.body); body.ok())
+    message = TextAt(*body, {"message"}, message);
   message = what + ": " + std::to_string(response.status) + " " + FirstWords(std::move(message));
   switch (response.status) {
     case 400:
@@ -56,7 +58,8 @@ Status StatusOf(const http::ClientResponse& response, const std::string& what) {
     case 429:
       return ResourceExhausted(std::move(message));
     default:
-      return response.status >= 500 ? Unavailable(std::move(message)) : Internal(std::move(message));
+      return response.status >= 500 ? Unavailable(std::move(message))
+                                    : Internal(std::move(message));
   }
 }
 
@@ -64,7 +67,8 @@ Duration RetryAfter(const http::ClientResponse& response, Duration fallback) {
   const auto it = response.headers.find("retry-after");
   if (it == response.headers.end()) return fallback;
   int seconds = 0;
-  const auto [end, error] = std::from_chars(it->second.data(), it->second.data() + it->second.size(), seconds);
+  const auto [end, error] =
+      std::from_chars(it->second.data(), it->second.data() + it->second.size(), seconds);
   if (error != std::errc() || seconds < 0) return fallback;
   return std::chrono::seconds(std::min(seconds, 60));
 }
@@ -81,7 +85,10 @@ Api::Api(AccessSource& access, const Clock& clock, Options options, prometheus::
 
 void Api::Count(const std::string& method, const std::string& code) {
   const auto access = access_.Current();
-  requests_.Add({{"code", code}, {"method", method}, {"host", access->host + ":" + std::to_string(access->port)}})
+  requests_
+      .Add({{"code", code},
+            {"method", method},
+            {"host", access->host + ":" + std::to_string(access->port)}})
       .Increment();
 }
 
@@ -106,8 +113,8 @@ Result<Api::Connection> Api::Borrow(std::shared_ptr<const ClusterAccess> access)
     }
   }
   Connection connection{.client = nullptr, .access = std::move(access)};
-  COHO_ASSIGN_OR_RETURN(connection.client,
-                        http::Client::Create(ConnectionOptions(*connection.access, options_.timeout)));
+  COHO_ASSIGN_OR_RETURN(connection.client, http::Client::Create(ConnectionOptions(
+                                               *connection.access, options_.timeout)));
   return connection;
 }
 
@@ -142,8 +149,8 @@ Result<http::ClientResponse> Api::Exchange(std::string_view verb, const std::str
   return response;
 }
 
-Result<http::ClientResponse> Api::Call(std::string_view verb, const std::string& path, const std::string& content_type,
-                                       const std::string& body) {
+Result<http::ClientResponse> Api::Call(std::string_view verb, const std::string& path,
+                                       const std::string& content_type, const std::string& body) {
   std::shared_ptr<const ClusterAccess> access = access_.Current();
   bool credentials_renewed = false;
   for (int attempt = 1;; ++attempt) {
@@ -159,15 +166,17 @@ Result<http::ClientResponse> Api::Call(std::string_view verb, const std::string&
       credentials_renewed = true;
       access = access_.Reload();
     } else if (response->status == 429 && attempt < kTriesWhenThrottled) {
-      if (!Wait(RetryAfter(*response, std::chrono::seconds(1)))) return Aborted("API call: the operator stops");
+      if (!Wait(RetryAfter(*response, std::chrono::seconds(1))))
+        return Aborted("API call: the operator stops");
     } else {
       return response;
     }
   }
 }
 
-Result<Json> Api::CallForObject(std::string_view verb, const std::string& path, const std::string& content_type,
-                                const Json* body, const std::string& what) {
+Result<Json> Api::CallForObject(std::string_view verb, const std::string& path,
+                                const std::string& content_type, const Json* body,
+                                const std::string& what) {
   Result<http::ClientResponse> response =
       Call(verb, path, content_type, body == nullptr ? std::string() : WriteJson(*body));
   if (!response.ok()) return response.status().WithContext(what);
@@ -182,38 +191,43 @@ Result<Json> Api::Get(const ResourceType& type, const ObjectKey& key) {
 }
 
 Result<Json> Api::Create(const ResourceType& type, const std::string& ns, const Json& object) {
-  return CallForObject("POST", CollectionPath(type, ns) + "?fieldManager=" + options_.field_manager, "application/json",
-                       &object, What("create", type, KeyOf(object)));
+  return CallForObject("POST", CollectionPath(type, ns) + "?fieldManager=" + options_.field_manager,
+                       "application/json", &object, What("create", type, KeyOf(object)));
 }
 
 Result<Json> Api::Apply(const ResourceType& type, const Json& object) {
-  return CallForObject("PATCH",
-                       ObjectPath(type, KeyOf(object)) + "?force=true&fieldManager=" + options_.field_manager,
-                       kApplyPatch, &object, What("apply", type, KeyOf(object)));
+  return CallForObject(
+      "PATCH",
+      ObjectPath(type, KeyOf(object)) + "?force=true&fieldManager=" + options_.field_manager,
+      kApplyPatch, &object, What("apply", type, KeyOf(object)));
 }
 
 Result<Json> Api::ApplyStatus(const ResourceType& type, const Json& object) {
-  return CallForObject("PATCH",
-                       ObjectPath(type, KeyOf(object)) + "/status?force=true&fieldManager=" + options_.field_manager,
-                       kApplyPatch, &object, What("apply status of", type, KeyOf(object)));
+  return CallForObject(
+      "PATCH",
+      ObjectPath(type, KeyOf(object)) + "/status?force=true&fieldManager=" + options_.field_manager,
+      kApplyPatch, &object, What("apply status of", type, KeyOf(object)));
 }
 
 Result<Json> Api::Patch(const ResourceType& type, const ObjectKey& key, const Json& merge_patch) {
-  return CallForObject("PATCH", ObjectPath(type, key) + "?fieldManager=" + options_.field_manager, kMergePatch,
-                       &merge_patch, What("patch", type, key));
+  return CallForObject("PATCH", ObjectPath(type, key) + "?fieldManager=" + options_.field_manager,
+                       kMergePatch, &merge_patch, What("patch", type, key));
 }
 
 Result<Json> Api::Update(const ResourceType& type, const Json& object) {
-  return CallForObject("PUT", ObjectPath(type, KeyOf(object)) + "?fieldManager=" + options_.field_manager,
+  return CallForObject("PUT",
+                       ObjectPath(type, KeyOf(object)) + "?fieldManager=" + options_.field_manager,
                        "application/json", &object, What("update", type, KeyOf(object)));
 }
 
 Status Api::Delete(const ResourceType& type, const ObjectKey& key, const DeleteOptions& options) {
-  Json body = {{"apiVersion", "v1"}, {"kind", "DeleteOptions"}, {"propagationPolicy", "Background"}};
+  Json body = {
+      {"apiVersion", "v1"}, {"kind", "DeleteOptions"}, {"propagationPolicy", "Background"}};
   if (!options.uid.empty()) body["preconditions"] = {{"uid", options.uid}};
   if (options.grace_period) body["gracePeriodSeconds"] = *options.grace_period;
   const std::string what = What("delete", type, key);
-  Result<http::ClientResponse> response = Call("DELETE", ObjectPath(type, key), "application/json", WriteJson(body));
+  Result<http::ClientResponse> response =
+      Call("DELETE", ObjectPath(type, key), "application/json", WriteJson(body));
   if (!response.ok()) return response.status().WithContext(what);
   Status status = StatusOf(*response, what);
   return status.code() == Code::kNotFound ? Status::Ok() : status;

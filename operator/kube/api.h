@@ -47,42 +47,51 @@ class Api {
   Api(AccessSource& access, const Clock& clock, Options options, prometheus::Registry& registry);
 
   [[nodiscard]] Result<Json> Get(const ResourceType& type, const ObjectKey& key);
-  [[nodiscard]] Result<Json> Create(const ResourceType& type, const std::string& ns, const Json& object);
+  [[nodiscard]] Result<Json> Create(const ResourceType& type, const std::string& ns,
+                                    const Json& object);
   // Server-side apply with force: `object` is all that we want; a field that we leave out and alone owned goes away.
   [[nodiscard]] Result<Json> Apply(const ResourceType& type, const Json& object);
   [[nodiscard]] Result<Json> ApplyStatus(const ResourceType& type, const Json& object);
-  [[nodiscard]] Result<Json> Patch(const ResourceType& type, const ObjectKey& key, const Json& merge_patch);
+  [[nodiscard]] Result<Json> Patch(const ResourceType& type, const ObjectKey& key,
+                                   const Json& merge_patch);
   // Replaces the object if its metadata.resourceVersion is still the stored one, else Conflict.
   [[nodiscard]] Result<Json> Update(const ResourceType& type, const Json& object);
   // OK when it is gone already. Conflict: another object has this name now.
-  [[nodiscard]] Status Delete(const ResourceType& type, const ObjectKey& key, const DeleteOptions& options);
+  [[nodiscard]] Status Delete(const ResourceType& type, const ObjectKey& key,
+                              const DeleteOptions& options);
 
   // One exchange; any HTTP status is an answer. For callers that judge it themselves (watches).
   [[nodiscard]] Result<http::ClientResponse> Call(std::string_view verb, const std::string& path,
-                                                  const std::string& content_type, const std::string& body);
+                                                  const std::string& content_type,
+                                                  const std::string& body);
 
   // Ends waits for the rate limit and for Retry-After; later calls are Aborted.
   void Stop();
 
   // A connection of the caller's own, with the current credentials, and the headers that a call needs. For watches.
   [[nodiscard]] Result<std::unique_ptr<http::Client>> Connect(Duration read_timeout);
-  [[nodiscard]] http::Headers HeadersFor(const ClusterAccess& access, const std::string& content_type) const;
+  [[nodiscard]] http::Headers HeadersFor(const ClusterAccess& access,
+                                         const std::string& content_type) const;
   [[nodiscard]] AccessSource& access() { return access_; }
   void Count(const std::string& method, const std::string& code);
 
  private:
   struct Connection {
     std::unique_ptr<http::Client> client;
-    std::shared_ptr<const ClusterAccess> access;  // shared with AccessSource: what the connection was made with
+    std::shared_ptr<const ClusterAccess>
+        access;  // shared with AccessSource: what the connection was made with
   };
   [[nodiscard]] Result<Connection> Borrow(std::shared_ptr<const ClusterAccess> access);
   void Return(Connection connection);
   [[nodiscard]] bool Wait(Duration time);
-  [[nodiscard]] Result<http::ClientResponse> Exchange(std::string_view verb, const std::string& path,
-                                                      const std::string& content_type, const std::string& body,
+  [[nodiscard]] Result<http::ClientResponse> Exchange(std::string_view verb,
+                                                      const std::string& path,
+                                                      const std::string& content_type,
+                                                      const std::string& body,
                                                       std::shared_ptr<const ClusterAccess> access);
-  [[nodiscard]] Result<Json> CallForObject(std::string_view verb, const std::string& path, const std::string& content_type,
-                                           const Json* body, const std::string& what);
+  [[nodiscard]] Result<Json> CallForObject(std::string_view verb, const std::string& path,
+                                           const std::string& content_type, const Json* body,
+                                           const std::string& what);
 
   AccessSource& access_;
   const Clock& clock_;

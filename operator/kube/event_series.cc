@@ -7,16 +7,17 @@ constexpr Duration kSeriesEndsAfter = std::chrono::minutes(6);
 constexpr Duration kWriteCountEvery = std::chrono::seconds(30);
 constexpr Duration kBurstLasts = std::chrono::minutes(10);
 constexpr int kSinglesPerBurst = 10;
-constexpr Duration kBudgetIsFullAfter = std::chrono::minutes(130);
+constexpr Duration kBudgetIsFullAfter = std::chrono::minutes(55);
 
 }  // namespace
 
-EventVerdict EventSeries::Record(const EventKind& kind, const std::string& note, const std::string& name,
-                                 MonotonicTime now, WallTime wall) {
+EventVerdict EventSeries::Record(const EventKind& kind, const std::string& note,
+                                 const std::string& name, MonotonicTime now, WallTime wall) {
   Forget(now);
   auto it = series_.find({kind, note});
   Burst& burst = bursts_.try_emplace(kind, Burst{.began = now}).first->second;
-  if (it == series_.end() && burst.created >= kSinglesPerBurst) it = series_.find({kind, burst.latest_note});
+  if (it == series_.end() && burst.created >= kSinglesPerBurst)
+    it = series_.find({kind, burst.latest_note});
   if (it != series_.end()) {
     Series& series = it->second;
     ++series.count;
@@ -40,7 +41,10 @@ std::vector<SeriesUpdate> EventSeries::DueUpdates(MonotonicTime now) {
     if (series.written_at && now - *series.written_at < kWriteCountEvery) continue;
     series.written_at = now;
     series.written_count = series.count;
-    due.push_back({.ns = key.first.ns, .event_name = series.name, .count = series.count, .last_observed = series.last_observed});
+    due.push_back({.ns = key.first.ns,
+                   .event_name = series.name,
+                   .count = series.count,
+                   .last_observed = series.last_observed});
   }
   return due;
 }
@@ -57,8 +61,11 @@ void EventSeries::Forget(MonotonicTime now) {
     const Series& series = entry.second;
     return series.count == series.written_count && now - series.last_seen >= kSeriesEndsAfter;
   });
-  std::erase_if(bursts_, [&](const auto& entry) { return now - entry.second.began >= kBurstLasts; });
-  std::erase_if(budgets_, [&](const auto& entry) { return now - entry.second.last_used >= kBudgetIsFullAfter; });
+  std::erase_if(bursts_,
+                [&](const auto& entry) { return now - entry.second.began >= kBurstLasts; });
+  std::erase_if(budgets_, [&](const auto& entry) {
+    return now - entry.second.last_used >= kBudgetIsFullAfter;
+  });
 }
 
 }  // namespace coho::kube

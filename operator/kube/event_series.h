@@ -1,6 +1,6 @@
 // Which events are written anew, which are counted, which are dropped. The same event again within six minutes is not a new
 // object but the next of a series; of events that differ only in their note, ten in ten minutes are written singly and the
-// rest are counted on the last one; and one object gets 25 at once, then one every five minutes. Pure: times come in as
+// rest are counted on the last one; and one object gets 100 at once, then one every half minute. Pure: times come in as
 // arguments. Thread-compatible.
 #pragma once
 
@@ -36,8 +36,8 @@ enum class EventVerdict { kCreate, kCounted, kDropped };
 class EventSeries {
  public:
   // `name` is what the event will be called if it is to be created.
-  [[nodiscard]] EventVerdict Record(const EventKind& kind, const std::string& note, const std::string& name,
-                                    MonotonicTime now, WallTime wall);
+  [[nodiscard]] EventVerdict Record(const EventKind& kind, const std::string& note,
+                                    const std::string& name, MonotonicTime now, WallTime wall);
   // Series whose count has to be written now: the first repeat at once, later ones every half minute. Forgets series that ended.
   [[nodiscard]] std::vector<SeriesUpdate> DueUpdates(MonotonicTime now);
   [[nodiscard]] bool has_pending() const;
@@ -61,7 +61,7 @@ class EventSeries {
   std::map<std::pair<EventKind, std::string>, Series> series_;  // by kind and note
   std::map<EventKind, Burst> bursts_;
   struct Budget {
-    TokenBucket bucket{1.0 / 300, 25};
+    TokenBucket bucket{1.0 / 30, 100};
     MonotonicTime last_used;
   };
   std::map<std::string, Budget> budgets_;  // by object

@@ -18,7 +18,8 @@ constexpr Duration kStopWithin = std::chrono::seconds(5);
 constexpr char kController[] = "coho-operator";
 
 const ResourceType& EventType() {
-  static const ResourceType kType{.group = "events.k8s.io", .version = "v1", .plural = "events", .kind = "Event"};
+  static const ResourceType kType{
+      .group = "events.k8s.io", .version = "v1", .plural = "events", .kind = "Event"};
   return kType;
 }
 
@@ -33,13 +34,15 @@ std::string CutNote(std::string note) {
 
 }  // namespace
 
-EventRecorder::EventRecorder(Api& api, const Clock& clock, std::string instance, prometheus::Registry& registry)
+EventRecorder::EventRecorder(Api& api, const Clock& clock, std::string instance,
+                             prometheus::Registry& registry)
     : api_(api),
       clock_(clock),
       instance_(std::move(instance)),
       dropped_(prometheus::BuildCounter()
                    .Name("coho_operator_events_dropped_total")
-                   .Help("Events not written: too many for one object, a full queue, or refused by the API server.")
+                   .Help("Events not written: too many for one object, a full queue, or refused by "
+                         "the API server.")
                    .Register(registry)
                    .Add({})) {}
 
@@ -98,7 +101,8 @@ void EventRecorder::Run() {
 
 std::string EventRecorder::NewName(const Queued& queued) {
   char suffix[40];
-  std::snprintf(suffix, sizeof suffix, ".%llx.%llx", static_cast<unsigned long long>(queued.wall.time_since_epoch().count()),
+  std::snprintf(suffix, sizeof suffix, ".%llx.%llx",
+                static_cast<unsigned long long>(queued.wall.time_since_epoch().count()),
                 static_cast<unsigned long long>(sequence_++));
   return queued.event.about.name + suffix;
 }
@@ -127,8 +131,11 @@ Json EventRecorder::Encode(const Queued& queued, const std::string& name) const 
 void EventRecorder::Write(const Queued& queued) {
   const Event& event = queued.event;
   const std::string name = NewName(queued);
-  const EventKind kind{
-      .ns = event.about.ns, .object = event.about.uid, .warning = event.warning, .reason = event.reason, .action = event.action};
+  const EventKind kind{.ns = event.about.ns,
+                       .object = event.about.uid,
+                       .warning = event.warning,
+                       .reason = event.reason,
+                       .action = event.action};
   switch (series_.Record(kind, event.note, name, queued.at, queued.wall)) {
     case EventVerdict::kCounted:
       return;
@@ -148,18 +155,21 @@ void EventRecorder::Write(const Queued& queued) {
   }
   if (!status.ok()) {
     dropped_.Increment();
-    LogWarn("event not written", {{"reason", event.reason}, {"note", event.note}, {"error", status}});
+    LogWarn("event not written",
+            {{"reason", event.reason}, {"note", event.note}, {"error", status}});
   }
 }
 
 void EventRecorder::WriteCounts() {
   for (const SeriesUpdate& update : series_.DueUpdates(clock_.Now())) {
     const Json patch = {
-        {"series", {{"count", update.count}, {"lastObservedTime", FormatMicroTime(update.last_observed)}}}};
+        {"series",
+         {{"count", update.count}, {"lastObservedTime", FormatMicroTime(update.last_observed)}}}};
     const Result<Json> patched = api_.Patch(EventType(), {update.ns, update.event_name}, patch);
     // The event itself lives for an hour only, and its namespace may be gone.
     if (!patched.ok()) {
-      LogDebug("event series not written", {{"event", update.event_name}, {"error", patched.status()}});
+      LogDebug("event series not written",
+               {{"event", update.event_name}, {"error", patched.status()}});
     }
   }
 }

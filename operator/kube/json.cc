@@ -30,11 +30,13 @@ Result<Json> ParseJson(std::string_view text) {
   Json value;
   if (IsDeep(text)) {
     // The callback costs; almost no text needs it.
-    value = Json::parse(text, [](int depth, Json::parse_event_t, Json&) { return depth < kMaxDepth; }, false);
+    value = Json::parse(
+        text, [](int depth, Json::parse_event_t, Json&) { return depth < kMaxDepth; }, false);
   } else {
     value = Json::parse(text, nullptr, false);
   }
-  if (value.is_discarded()) return InvalidArgument("not JSON: \"" + std::string(text.substr(0, 80)) + "\"");
+  if (value.is_discarded())
+    return InvalidArgument("not JSON: \"" + std::string(text.substr(0, 80)) + "\"");
   return value;
 }
 
@@ -50,7 +52,8 @@ const Json& At(const Json& object, std::initializer_list<const char*> path) {
   return *at;
 }
 
-std::string TextAt(const Json& object, std::initializer_list<const char*> path, std::string fallback) {
+std::string TextAt(const Json& object, std::initializer_list<const char*> path,
+                   std::string fallback) {
   const Json& value = At(object, path);
   return value.is_string() ? value.get<std::string>() : std::move(fallback);
 }

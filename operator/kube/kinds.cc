@@ -9,15 +9,17 @@ namespace coho {
 using kube::ResourceType;
 
 const ResourceType& StreamJobType() {
-  static const ResourceType kType{.group = std::string(kApiGroup),
-                                  .version = std::string(kApiVersion.substr(kApiVersion.find('/') + 1)),
-                                  .plural = std::string(kStreamJobPlural),
-                                  .kind = std::string(kStreamJobKind)};
+  static const ResourceType kType{
+      .group = std::string(kApiGroup),
+      .version = std::string(kApiVersion.substr(kApiVersion.find('/') + 1)),
+      .plural = std::string(kStreamJobPlural),
+      .kind = std::string(kStreamJobKind)};
   return kType;
 }
 
 const ResourceType& StatefulSetType() {
-  static const ResourceType kType{.group = "apps", .version = "v1", .plural = "statefulsets", .kind = "StatefulSet"};
+  static const ResourceType kType{
+      .group = "apps", .version = "v1", .plural = "statefulsets", .kind = "StatefulSet"};
   return kType;
 }
 
@@ -27,18 +29,22 @@ const ResourceType& PodType() {
 }
 
 const ResourceType& PersistentVolumeClaimType() {
-  static const ResourceType kType{.version = "v1", .plural = "persistentvolumeclaims", .kind = "PersistentVolumeClaim"};
+  static const ResourceType kType{
+      .version = "v1", .plural = "persistentvolumeclaims", .kind = "PersistentVolumeClaim"};
   return kType;
 }
 
 const ResourceType& PersistentVolumeType() {
-  static const ResourceType kType{
-      .version = "v1", .plural = "persistentvolumes", .kind = "PersistentVolume", .namespaced = false};
+  static const ResourceType kType{.version = "v1",
+                                  .plural = "persistentvolumes",
+                                  .kind = "PersistentVolume",
+                                  .namespaced = false};
   return kType;
 }
 
 const ResourceType& NodeType() {
-  static const ResourceType kType{.version = "v1", .plural = "nodes", .kind = "Node", .namespaced = false};
+  static const ResourceType kType{
+      .version = "v1", .plural = "nodes", .kind = "Node", .namespaced = false};
   return kType;
 }
 
@@ -48,7 +54,8 @@ const ResourceType& ServiceType() {
 }
 
 const ResourceType& ServiceAccountType() {
-  static const ResourceType kType{.version = "v1", .plural = "serviceaccounts", .kind = "ServiceAccount"};
+  static const ResourceType kType{
+      .version = "v1", .plural = "serviceaccounts", .kind = "ServiceAccount"};
   return kType;
 }
 
@@ -63,16 +70,25 @@ const ResourceType& SecretType() {
 }
 
 const ResourceType& PodDisruptionBudgetType() {
-  static const ResourceType kType{
-      .group = "policy", .version = "v1", .plural = "poddisruptionbudgets", .kind = "PodDisruptionBudget"};
+  static const ResourceType kType{.group = "policy",
+                                  .version = "v1",
+                                  .plural = "poddisruptionbudgets",
+                                  .kind = "PodDisruptionBudget"};
   return kType;
 }
 
 const ResourceType* TypeOfKind(std::string_view api_version, std::string_view kind) {
-  static const std::array<const ResourceType*, 11> kAll = {
-      &StreamJobType(), &StatefulSetType(),    &PodType(),       &PersistentVolumeClaimType(), &PersistentVolumeType(),
-      &NodeType(),      &ServiceType(),        &ServiceAccountType(), &ConfigMapType(),        &SecretType(),
-      &PodDisruptionBudgetType()};
+  static const std::array<const ResourceType*, 11> kAll = {&StreamJobType(),
+                                                           &StatefulSetType(),
+                                                           &PodType(),
+                                                           &PersistentVolumeClaimType(),
+                                                           &PersistentVolumeType(),
+                                                           &NodeType(),
+                                                           &ServiceType(),
+                                                           &ServiceAccountType(),
+                                                           &ConfigMapType(),
+                                                           &SecretType(),
+                                                           &PodDisruptionBudgetType()};
   for (const ResourceType* type : kAll) {
     if (type->kind == kind && kube::ApiVersion(*type) == api_version) return type;
   }

@@ -20,6 +20,7 @@ namespace coho {
 [[nodiscard]] const kube::ResourceType& PodDisruptionBudgetType();
 
 // nullptr: none of the above.
-[[nodiscard]] const kube::ResourceType* TypeOfKind(std::string_view api_version, std::string_view kind);
+[[nodiscard]] const kube::ResourceType* TypeOfKind(std::string_view api_version,
+                                                   std::string_view kind);
 
 }  // namespace coho

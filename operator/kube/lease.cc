@@ -46,17 +46,20 @@ void Lease::Run() {
     const std::string error = status.ok() ? "" : status.ToString();
     // A Conflict means that another candidate was faster: nothing to tell.
     if (error != last_error_ && !status.ok() && status.code() != Code::kConflict) {
-      LogWarn("lease cannot be read or written", {{"lease", options_.ns + "/" + options_.name}, {"error", error}});
+      LogWarn("lease cannot be read or written",
+              {{"lease", options_.ns + "/" + options_.name}, {"error", error}});
     }
     last_error_ = error;
     const bool leads = state_.Leads(options_.timing, clock_.Now());
     if (leads && !leading_.exchange(true)) {
       status_metric_.Set(1);
-      LogInfo("leading", {{"lease", options_.ns + "/" + options_.name}, {"identity", options_.identity}});
+      LogInfo("leading",
+              {{"lease", options_.ns + "/" + options_.name}, {"identity", options_.identity}});
       options_.on_leading();
     } else if (!leads && leading_.exchange(false)) {
       status_metric_.Set(0);
-      LogError("leadership lost", {{"lease", options_.ns + "/" + options_.name}, {"holder", state_.record().holder}});
+      LogError("leadership lost",
+               {{"lease", options_.ns + "/" + options_.name}, {"holder", state_.record().holder}});
       options_.on_lost();
       return;
     }
@@ -106,7 +109,8 @@ Status Lease::Write(LeaseAction action) {
         {"leaseDurationSeconds", options_.timing.duration / std::chrono::seconds(1)},
         {"acquireTime", renew && !stored.acquire_time.empty() ? stored.acquire_time : now},
         {"renewTime", now},
-        {"leaseTransitions", action == LeaseAction::kTake ? stored.transitions + 1 : stored.transitions}}}};
+        {"leaseTransitions",
+         action == LeaseAction::kTake ? stored.transitions + 1 : stored.transitions}}}};
   if (action == LeaseAction::kCreate) return api_.Create(LeaseType(), options_.ns, object).status();
   object["metadata"]["resourceVersion"] = stored.resource_version;
   return api_.Update(LeaseType(), object).status();
@@ -132,7 +136,8 @@ void Lease::Release() {
   if (released.ok()) {
     LogInfo("lease released", {{"lease", options_.ns + "/" + options_.name}});
   } else {
-    LogWarn("lease not released, the next leader waits until it runs out", {{"error", released.status()}});
+    LogWarn("lease not released, the next leader waits until it runs out",
+            {{"error", released.status()}});
   }
 }
 

@@ -30,7 +30,8 @@ class Lease {
     std::string identity;  // different for each process
     LeaseTiming timing;
     std::function<void()> on_leading;
-    std::function<void()> on_lost;  // could not renew in time, or another holds it; comes at most once
+    std::function<void()>
+        on_lost;  // could not renew in time, or another holds it; comes at most once
   };
 
   // `api` should not be shared with a busy caller: its rate limit would hold up renewals. Both must outlive this.

@@ -3,7 +3,8 @@
 namespace coho::kube {
 
 void LeaseState::Observe(const LeaseRecord& record, MonotonicTime now) {
-  const bool changed = !observed_ || record.exists != record_.exists || record.holder != record_.holder ||
+  const bool changed = !observed_ || record.exists != record_.exists ||
+                       record.holder != record_.holder ||
                        record.resource_version != record_.resource_version;
   if (changed) changed_at_ = now;
   observed_ = true;

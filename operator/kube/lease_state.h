@@ -12,8 +12,10 @@
 namespace coho::kube {
 
 struct LeaseTiming {
-  Duration duration = std::chrono::seconds(15);       // others wait this long after the last change they saw
-  Duration renew_deadline = std::chrono::seconds(10);  // a leader that could not renew for so long stops leading
+  Duration duration =
+      std::chrono::seconds(15);  // others wait this long after the last change they saw
+  Duration renew_deadline =
+      std::chrono::seconds(10);  // a leader that could not renew for so long stops leading
   Duration retry_period = std::chrono::seconds(2);
 };
 

@@ -37,7 +37,8 @@ class LineSplitter {
   }
 
  private:
-  static constexpr size_t kKeptCapacity = 64 * 1024;  // one large object must not cost memory for ever
+  static constexpr size_t kKeptCapacity =
+      64 * 1024;  // one large object must not cost memory for ever
   const size_t longest_line_;
   std::string begun_;
 };

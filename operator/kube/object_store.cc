@@ -5,7 +5,8 @@
 namespace coho::kube {
 
 std::string ObjectStore::LabelOf(const Json& object) const {
-  return index_label_.empty() ? std::string() : TextAt(object, {"metadata", "labels", index_label_.c_str()});
+  return index_label_.empty() ? std::string()
+                              : TextAt(object, {"metadata", "labels", index_label_.c_str()});
 }
 
 void ObjectStore::Unindex(const ObjectKey& key, const Json& object) {
@@ -29,7 +30,8 @@ std::vector<ObjectPtr> ObjectStore::All() const {
   return all;
 }
 
-std::vector<ObjectPtr> ObjectStore::WithLabel(const std::string& ns, const std::string& value) const {
+std::vector<ObjectPtr> ObjectStore::WithLabel(const std::string& ns,
+                                              const std::string& value) const {
   const std::lock_guard lock(mutex_);
   std::vector<ObjectPtr> found;
   const auto it = index_.find({ns, value});
@@ -48,7 +50,8 @@ ObjectPtr ObjectStore::Put(const ObjectKey& key, Json object) {
   const std::lock_guard lock(mutex_);
   if (!index_label_.empty()) {
     if (const auto it = objects_.find(key); it != objects_.end()) Unindex(key, *it->second);
-    if (const std::string label = LabelOf(*fresh); !label.empty()) index_[{key.ns, label}].insert(key);
+    if (const std::string label = LabelOf(*fresh); !label.empty())
+      index_[{key.ns, label}].insert(key);
   }
   return std::exchange(objects_[key], std::move(fresh));
 }

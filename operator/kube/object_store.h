@@ -24,7 +24,8 @@ class ObjectStore {
 
   [[nodiscard]] ObjectPtr Get(const ObjectKey& key) const;  // nullptr: none
   [[nodiscard]] std::vector<ObjectPtr> All() const;         // by key
-  [[nodiscard]] std::vector<ObjectPtr> WithLabel(const std::string& ns, const std::string& value) const;
+  [[nodiscard]] std::vector<ObjectPtr> WithLabel(const std::string& ns,
+                                                 const std::string& value) const;
   [[nodiscard]] size_t size() const;
 
   // What was there before; nullptr: nothing.

@@ -8,7 +8,8 @@ namespace {
 
 std::string Seconds(WallTime time) {
   const std::time_t seconds = std::chrono::system_clock::to_time_t(
-      std::chrono::time_point_cast<std::chrono::system_clock::duration>(std::chrono::floor<std::chrono::seconds>(time)));
+      std::chrono::time_point_cast<std::chrono::system_clock::duration>(
+          std::chrono::floor<std::chrono::seconds>(time)));
   std::tm parts{};
   gmtime_r(&seconds, &parts);
   char text[32];
@@ -20,7 +21,8 @@ std::string Seconds(WallTime time) {
 std::string FormatTime(WallTime time) { return Seconds(time) + "Z"; }
 
 std::string FormatMicroTime(WallTime time) {
-  const auto micros = std::chrono::floor<std::chrono::microseconds>(time - std::chrono::floor<std::chrono::seconds>(time));
+  const auto micros = std::chrono::floor<std::chrono::microseconds>(
+      time - std::chrono::floor<std::chrono::seconds>(time));
   char text[16];
   std::snprintf(text, sizeof text, ".%06dZ", static_cast<int>(micros.count()));
   return Seconds(time) + text;
@@ -35,7 +37,8 @@ std::optional<WallTime> ParseTime(std::string_view text) {
   WallTime time = std::chrono::system_clock::from_time_t(timegm(&parts));
   if (*rest == '.') {
     int64_t unit = 100'000'000;
-    for (++rest; *rest >= '0' && *rest <= '9'; ++rest, unit /= 10) time += Duration((*rest - '0') * unit);
+    for (++rest; *rest >= '0' && *rest <= '9'; ++rest, unit /= 10)
+      time += Duration((*rest - '0') * unit);
   }
   if (*rest != 'Z' || rest[1] != '\0') return std::nullopt;
   return time;

@@ -9,14 +9,16 @@ namespace coho::kube {
 
 class TokenBucket {
  public:
-  TokenBucket(double per_second, double burst) : per_second_(per_second), burst_(burst), tokens_(burst) {}
+  TokenBucket(double per_second, double burst)
+      : per_second_(per_second), burst_(burst), tokens_(burst) {}
 
   // Takes one token, of the future if need be; the caller waits as long as the result says.
   [[nodiscard]] Duration Take(MonotonicTime now) {
     Refill(now);
     tokens_ -= 1;
     if (tokens_ >= 0) return Duration::zero();
-    return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(-tokens_ / per_second_));
+    return std::chrono::duration_cast<Duration>(
+        std::chrono::duration<double>(-tokens_ / per_second_));
   }
 
   // Takes one token if there is one.

@@ -9,7 +9,8 @@ namespace coho::kube {
 namespace {
 
 constexpr int kPageSize = 250;
-constexpr size_t kLongestLine = 8 * 1024 * 1024;  // an object may have 1.5 MiB in etcd, and more as JSON
+constexpr size_t kLongestLine =
+    8 * 1024 * 1024;  // an object may have 1.5 MiB in etcd, and more as JSON
 // The server sends a bookmark about every minute; a connection silent for longer is dead, and resuming is cheap.
 constexpr Duration kLongestSilence = std::chrono::minutes(3);
 constexpr int kShortestWatchSeconds = 300;
@@ -56,7 +57,8 @@ void Watch::Run() {
     }
     for (size_t i = 0; i + 1 < effects.size(); ++i) {
       if (const auto* vanished = std::get_if<Vanished>(&effects[i])) Drop(vanished->key);
-      if (std::holds_alternative<Synced>(effects[i]) && !synced_.exchange(true) && options_.on_synced) {
+      if (std::holds_alternative<Synced>(effects[i]) && !synced_.exchange(true) &&
+          options_.on_synced) {
         options_.on_synced();
       }
     }
@@ -74,12 +76,15 @@ WatchEvent Watch::Perform(const WatchEffect& effect) {
 }
 
 WatchEvent Watch::List(const StartList& list) {
-  std::string path = CollectionPath(options_.type, options_.ns) + "?limit=" + std::to_string(kPageSize);
-  if (!options_.label_selector.empty()) path += "&labelSelector=" + http::PercentEncode(options_.label_selector);
+  std::string path =
+      CollectionPath(options_.type, options_.ns) + "?limit=" + std::to_string(kPageSize);
+  if (!options_.label_selector.empty())
+    path += "&labelSelector=" + http::PercentEncode(options_.label_selector);
   if (!list.continue_token.empty()) {
     path += "&continue=" + http::PercentEncode(list.continue_token);
   } else if (!list.resource_version.empty()) {
-    path += "&resourceVersionMatch=NotOlderThan&resourceVersion=" + http::PercentEncode(list.resource_version);
+    path += "&resourceVersionMatch=NotOlderThan&resourceVersion=" +
+            http::PercentEncode(list.resource_version);
   }
   Result<http::ClientResponse> response = api_.Call("GET", path, "", "");
   if (!response.ok()) return FailedWith(response.status());
@@ -111,7 +116,8 @@ WatchEvent Watch::Follow(const StartWatch& watch) {
   std::string path = CollectionPath(options_.type, options_.ns) +
                      "?watch=1&allowWatchBookmarks=true&timeoutSeconds=" + std::to_string(seconds) +
                      "&resourceVersion=" + http::PercentEncode(watch.resource_version);
-  if (!options_.label_selector.empty()) path += "&labelSelector=" + http::PercentEncode(options_.label_selector);
+  if (!options_.label_selector.empty())
+    path += "&labelSelector=" + http::PercentEncode(options_.label_selector);
 
   const auto access = api_.access().Current();
   Result<std::unique_ptr<http::Client>> client = api_.Connect(kLongestSilence);
@@ -124,9 +130,10 @@ WatchEvent Watch::Follow(const StartWatch& watch) {
   LineSplitter lines(kLongestLine);
   WatchEvent end = WatchClosed{};
   const MonotonicTime deadline = clock_.Now() + std::chrono::seconds(seconds) + kOvertime;
-  const Result<http::ClientResponse> response =
-      (*client)->Stream(access->base_path + path, api_.HeadersFor(*access, ""), [&](std::string_view chunk) {
-        if (!lines.Feed(chunk, [&](std::string_view line) { return OnLine(line, &end); })) return false;
+  const Result<http::ClientResponse> response = (*client)->Stream(
+      access->base_path + path, api_.HeadersFor(*access, ""), [&](std::string_view chunk) {
+        if (!lines.Feed(chunk, [&](std::string_view line) { return OnLine(line, &end); }))
+          return false;
         return clock_.Now() < deadline;
       });
   {
@@ -175,7 +182,8 @@ bool Watch::OnLine(std::string_view line, WatchEvent* end) {
   const ObjectKey key = KeyOf(object);
   if (key.name.empty()) return garbage("watch event of type " + type + " without an object's name");
   const bool deleted = type == "DELETED";
-  (void)Step(&state_, ObjectChanged{.key = key, .deleted = deleted, .resource_version = version}, clock_.Now(), 0);
+  (void)Step(&state_, ObjectChanged{.key = key, .deleted = deleted, .resource_version = version},
+             clock_.Now(), 0);
   if (deleted) {
     Drop(key);
   } else {
@@ -186,7 +194,8 @@ bool Watch::OnLine(std::string_view line, WatchEvent* end) {
 }
 
 void Watch::Keep(const ObjectKey& key, Json object) {
-  if (const auto metadata = object.find("metadata"); metadata != object.end() && metadata->is_object()) {
+  if (const auto metadata = object.find("metadata");
+      metadata != object.end() && metadata->is_object()) {
     metadata->erase("managedFields");
   }
   if (options_.slim) options_.slim(&object);
@@ -198,12 +207,14 @@ void Watch::Keep(const ObjectKey& key, Json object) {
 }
 
 void Watch::Drop(const ObjectKey& key) {
-  if (const ObjectPtr gone = store_.Remove(key); gone != nullptr) options_.on_change(key, gone, nullptr);
+  if (const ObjectPtr gone = store_.Remove(key); gone != nullptr)
+    options_.on_change(key, gone, nullptr);
 }
 
 WatchEvent Watch::FailedWith(const http::ClientResponse& response) {
   Failed failed{.failure = WatchFailure::kOther, .retry_after = Duration::zero()};
-  if (response.status == 410 || IsVersionTooLarge(response)) failed.failure = WatchFailure::kExpired;
+  if (response.status == 410 || IsVersionTooLarge(response))
+    failed.failure = WatchFailure::kExpired;
   if (response.status == 403) failed.failure = WatchFailure::kForbidden;
   if (response.status == 404) failed.failure = WatchFailure::kNotServed;
   if (response.status == 429) failed.retry_after = RetryAfter(response, Duration::zero());
@@ -211,7 +222,8 @@ WatchEvent Watch::FailedWith(const http::ClientResponse& response) {
     permitted_ = false;
     if (options_.optional && !synced_.exchange(true) && options_.on_synced) options_.on_synced();
   }
-  if (failed.failure != WatchFailure::kExpired) SayTroubleOnce(StatusOf(response, "list or watch").message());
+  if (failed.failure != WatchFailure::kExpired)
+    SayTroubleOnce(StatusOf(response, "list or watch").message());
   return failed;
 }
 
@@ -229,10 +241,12 @@ void Watch::SayTroubleOnce(const std::string& trouble) {
   if (trouble == trouble_) return;
   trouble_ = trouble;
   if (options_.optional && !permitted_) {
-    LogWarn("going on without a resource type that may not be watched", {{"type", options_.type.plural}, {"error", trouble}});
+    LogWarn("going on without a resource type that may not be watched",
+            {{"type", options_.type.plural}, {"error", trouble}});
     return;
   }
-  LogWarn("watch failed, will be tried again", {{"type", options_.type.plural}, {"error", trouble}});
+  LogWarn("watch failed, will be tried again",
+          {{"type", options_.type.plural}, {"error", trouble}});
 }
 
 void Watch::TroubleOver() {

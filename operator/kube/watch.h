@@ -35,7 +35,8 @@ class Watch {
     // Takes away what nobody reads, before the object is kept. metadata.managedFields is gone already.
     std::function<void(Json*)> slim;
     // `before` and `after` the change; nullptr where there is none.
-    std::function<void(const ObjectKey& key, const ObjectPtr& before, const ObjectPtr& after)> on_change;
+    std::function<void(const ObjectKey& key, const ObjectPtr& before, const ObjectPtr& after)>
+        on_change;
     std::function<void()> on_synced;  // once; may be empty
   };
 
@@ -79,8 +80,8 @@ class Watch {
 
   std::mutex mutex_;
   std::condition_variable stop_;
-  bool stopping_ = false;                 // guarded by mutex_
-  http::Client* streaming_ = nullptr;     // guarded by mutex_
+  bool stopping_ = false;              // guarded by mutex_
+  http::Client* streaming_ = nullptr;  // guarded by mutex_
   std::thread thread_;
 };
 

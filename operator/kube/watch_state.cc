@@ -35,7 +35,9 @@ struct Stepper {
   }
 
   void WaitThen(bool list, Duration at_least) {
-    state.backoff = state.backoff == Duration::zero() ? kFirstBackoff : std::min(state.backoff * 2, kLongestBackoff);
+    state.backoff = state.backoff == Duration::zero()
+                        ? kFirstBackoff
+                        : std::min(state.backoff * 2, kLongestBackoff);
     const auto jittered = std::chrono::duration_cast<Duration>(state.backoff * (0.5 + random / 2));
     state.phase = WatchPhase::kWaiting;
     state.list_next = list;
@@ -48,7 +50,8 @@ struct Stepper {
     state.listed.insert(page.keys.begin(), page.keys.end());
     if (!page.continue_token.empty()) {
       state.continue_token = page.continue_token;
-      effects.emplace_back(StartList{.resource_version = state.resource_version, .continue_token = page.continue_token});
+      effects.emplace_back(StartList{.resource_version = state.resource_version,
+                                     .continue_token = page.continue_token});
       return;
     }
     for (const ObjectKey& key : state.known) {
@@ -111,7 +114,8 @@ struct Stepper {
 
 }  // namespace
 
-std::vector<WatchEffect> Step(WatchState* state, const WatchEvent& event, MonotonicTime now, double random) {
+std::vector<WatchEffect> Step(WatchState* state, const WatchEvent& event, MonotonicTime now,
+                              double random) {
   Stepper stepper{.state = *state, .now = now, .random = random, .effects = {}};
   std::visit(stepper, event);
   return std::move(stepper.effects);

@@ -37,12 +37,12 @@ struct WatchState {
   // Of the latest object, bookmark or list. "0": any version the server has at hand; empty: the latest, read from etcd.
   std::string resource_version = "0";
   std::string continue_token;
-  bool synced = false;            // a list was complete once
-  bool list_next = true;          // what follows the wait: list or watch
-  std::set<ObjectKey> known;      // every object that the driver holds
-  std::set<ObjectKey> listed;     // of the list under way
-  Duration backoff{};             // of the latest failure; zero: none
-  MonotonicTime phase_since;      // when the watch under way began
+  bool synced = false;         // a list was complete once
+  bool list_next = true;       // what follows the wait: list or watch
+  std::set<ObjectKey> known;   // every object that the driver holds
+  std::set<ObjectKey> listed;  // of the list under way
+  Duration backoff{};          // of the latest failure; zero: none
+  MonotonicTime phase_since;   // when the watch under way began
 };
 
 // What happened.
@@ -66,7 +66,8 @@ struct Failed {  // of the list or watch under way
 };
 struct WatchClosed {};  // by the server, in good order, or for silence
 struct Elapsed {};      // the wait is over
-using WatchEvent = std::variant<Begin, PageListed, ObjectChanged, Bookmark, Failed, WatchClosed, Elapsed>;
+using WatchEvent =
+    std::variant<Begin, PageListed, ObjectChanged, Bookmark, Failed, WatchClosed, Elapsed>;
 
 // What to do. Exactly one of StartList, StartWatch and Wait ends each answer, except to ObjectChanged and Bookmark.
 struct Vanished {  // the object was deleted while nobody looked
@@ -86,6 +87,7 @@ struct Wait {
 using WatchEffect = std::variant<Vanished, Synced, StartList, StartWatch, Wait>;
 
 // `random` in [0, 1). REQUIRES: the event fits the phase (a page only while listing, and so on).
-[[nodiscard]] std::vector<WatchEffect> Step(WatchState* state, const WatchEvent& event, MonotonicTime now, double random);
+[[nodiscard]] std::vector<WatchEffect> Step(WatchState* state, const WatchEvent& event,
+                                            MonotonicTime now, double random);
 
 }  // namespace coho::kube

@@ -16,12 +16,14 @@ prometheus::Histogram::BucketBoundaries Decades() {
   return bounds;
 }
 
-prometheus::Histogram& AddHistogram(prometheus::Registry& registry, const char* name, const char* help,
-                                    const Labels& labels) {
-  return prometheus::BuildHistogram().Name(name).Help(help).Register(registry).Add(labels, Decades());
+prometheus::Histogram& AddHistogram(prometheus::Registry& registry, const char* name,
+                                    const char* help, const Labels& labels) {
+  return prometheus::BuildHistogram().Name(name).Help(help).Register(registry).Add(labels,
+                                                                                   Decades());
 }
 
-prometheus::MetricFamily RunningGauge(const char* name, const char* help, const std::string& queue, double value) {
+prometheus::MetricFamily RunningGauge(const char* name, const char* help, const std::string& queue,
+                                      double value) {
   prometheus::MetricFamily family;
   family.name = name;
   family.help = help;
@@ -52,9 +54,11 @@ WorkQueue::WorkQueue(std::string name, const Clock& clock, prometheus::Registry&
                    .Help("Keys added again after a failure.")
                    .Register(registry)
                    .Add({{"name", name_}, {"controller", name_}})),
-      queue_seconds_(AddHistogram(registry, "workqueue_queue_duration_seconds", "How long a key waits before it is worked on.",
+      queue_seconds_(AddHistogram(registry, "workqueue_queue_duration_seconds",
+                                  "How long a key waits before it is worked on.",
                                   {{"name", name_}, {"controller", name_}})),
-      work_seconds_(AddHistogram(registry, "workqueue_work_duration_seconds", "How long the work on a key takes.",
+      work_seconds_(AddHistogram(registry, "workqueue_work_duration_seconds",
+                                 "How long the work on a key takes.",
                                  {{"name", name_}, {"controller", name_}})) {}
 
 void WorkQueue::Add(const ObjectKey& key) {
@@ -145,10 +149,10 @@ std::vector<prometheus::MetricFamily> WorkQueue::Collect() const {
       longest = std::max(longest, seconds);
     }
   }
-  return {RunningGauge("workqueue_unfinished_work_seconds", "Seconds spent on work that is under way, summed over keys.",
-                       name_, sum),
-          RunningGauge("workqueue_longest_running_processor_seconds", "Seconds that the longest work under way takes already.",
-                       name_, longest)};
+  return {RunningGauge("workqueue_unfinished_work_seconds",
+                       "Seconds spent on work that is under way, summed over keys.", name_, sum),
+          RunningGauge("workqueue_longest_running_processor_seconds",
+                       "Seconds that the longest work under way takes already.", name_, longest)};
 }
 
 }  // namespace coho::kube

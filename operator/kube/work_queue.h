@@ -51,9 +51,9 @@ class WorkQueue final : public prometheus::Collectable {
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;
-  WorkQueueState state_;                         // guarded by mutex_
-  std::map<ObjectKey, MonotonicTime> started_;   // guarded by mutex_
-  bool stopped_ = false;                         // guarded by mutex_
+  WorkQueueState state_;                        // guarded by mutex_
+  std::map<ObjectKey, MonotonicTime> started_;  // guarded by mutex_
+  bool stopped_ = false;                        // guarded by mutex_
 };
 
 }  // namespace coho::kube

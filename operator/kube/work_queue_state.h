@@ -44,8 +44,8 @@ class WorkQueueState {
  private:
   void Ripen(MonotonicTime now);
 
-  std::deque<ObjectKey> ready_;                  // keys of queued_ that are not processed now, in order
-  std::map<ObjectKey, MonotonicTime> queued_;    // since when it waits
+  std::deque<ObjectKey> ready_;  // keys of queued_ that are not processed now, in order
+  std::map<ObjectKey, MonotonicTime> queued_;  // since when it waits
   std::set<ObjectKey> processing_;
   std::map<ObjectKey, MonotonicTime> delayed_;
   std::set<std::pair<MonotonicTime, ObjectKey>> by_due_;  // delayed_, by time

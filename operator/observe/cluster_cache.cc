@@ -15,25 +15,27 @@ using kube::ObjectPtr;
 using kube::TextAt;
 using kube::Watch;
 
-ClusterCache::ClusterCache(kube::Api& api, const Clock& clock, const std::string& ns, OnJobConcerned on_job_concerned)
+ClusterCache::ClusterCache(kube::Api& api, const Clock& clock, const std::string& ns,
+                           OnJobConcerned on_job_concerned)
     : on_job_concerned_(std::move(on_job_concerned)) {
-  const auto on_child = [this](const kube::ObjectKey&, const ObjectPtr& before, const ObjectPtr& after) {
-    OnChild(before, after);
-  };
+  const auto on_child = [this](const kube::ObjectKey&, const ObjectPtr& before,
+                               const ObjectPtr& after) { OnChild(before, after); };
   const std::string job_label(kJobLabel);
   jobs_ = std::make_unique<Watch>(
       api, clock,
       Watch::Options{.type = StreamJobType(),
                      .ns = ns,
                      .slim = SlimStreamJob,
-                     .on_change = [this](const kube::ObjectKey& key, const ObjectPtr&, const ObjectPtr&) { on_job_concerned_(key); }});
-  sets_ = std::make_unique<Watch>(api, clock,
-                                  Watch::Options{.type = StatefulSetType(),
-                                                 .ns = ns,
-                                                 .label_selector = std::string(kManagedByLabel) + "=" + std::string(kManagedBy),
-                                                 .index_label = job_label,
-                                                 .slim = SlimStatefulSet,
-                                                 .on_change = on_child});
+                     .on_change = [this](const kube::ObjectKey& key, const ObjectPtr&,
+                                         const ObjectPtr&) { on_job_concerned_(key); }});
+  sets_ = std::make_unique<Watch>(
+      api, clock,
+      Watch::Options{.type = StatefulSetType(),
+                     .ns = ns,
+                     .label_selector = std::string(kManagedByLabel) + "=" + std::string(kManagedBy),
+                     .index_label = job_label,
+                     .slim = SlimStatefulSet,
+                     .on_change = on_child});
   pods_ = std::make_unique<Watch>(api, clock,
                                   Watch::Options{.type = PodType(),
                                                  .ns = ns,
@@ -53,29 +55,29 @@ ClusterCache::ClusterCache(kube::Api& api, const Clock& clock, const std::string
       Watch::Options{.type = PersistentVolumeType(),
                      .optional = true,
                      .slim = SlimVolume,
-                     .on_change = [this](const kube::ObjectKey&, const ObjectPtr& before, const ObjectPtr& after) {
-                       OnVolume(before, after);
-                     }});
+                     .on_change = [this](const kube::ObjectKey&, const ObjectPtr& before,
+                                         const ObjectPtr& after) { OnVolume(before, after); }});
   nodes_ = std::make_unique<Watch>(
       api, clock,
       Watch::Options{.type = NodeType(),
                      .optional = true,
                      .slim = SlimNode,
-                     .on_change = [this](const kube::ObjectKey&, const ObjectPtr& before, const ObjectPtr& after) {
-                       OnNode(before, after);
-                     }});
+                     .on_change = [this](const kube::ObjectKey&, const ObjectPtr& before,
+                                         const ObjectPtr& after) { OnNode(before, after); }});
 }
 
 ClusterCache::~ClusterCache() { Stop(); }
 
 void ClusterCache::Start() {
-  for (Watch* watch : {jobs_.get(), sets_.get(), pods_.get(), claims_.get(), volumes_.get(), nodes_.get()}) {
+  for (Watch* watch :
+       {jobs_.get(), sets_.get(), pods_.get(), claims_.get(), volumes_.get(), nodes_.get()}) {
     watch->Start();
   }
 }
 
 void ClusterCache::Stop() {
-  for (Watch* watch : {jobs_.get(), sets_.get(), pods_.get(), claims_.get(), volumes_.get(), nodes_.get()}) {
+  for (Watch* watch :
+       {jobs_.get(), sets_.get(), pods_.get(), claims_.get(), volumes_.get(), nodes_.get()}) {
     watch->Stop();
   }
 }
@@ -84,7 +86,8 @@ bool ClusterCache::synced() const { return unsynced().empty(); }
 
 std::vector<std::string> ClusterCache::unsynced() const {
   std::vector<std::string> missing;
-  for (const Watch* watch : {jobs_.get(), sets_.get(), pods_.get(), claims_.get(), volumes_.get(), nodes_.get()}) {
+  for (const Watch* watch :
+       {jobs_.get(), sets_.get(), pods_.get(), claims_.get(), volumes_.get(), nodes_.get()}) {
     if (!watch->synced()) missing.push_back(watch->options().type.plural);
   }
   return missing;
@@ -102,8 +105,8 @@ void ClusterCache::OnChild(const ObjectPtr& before, const ObjectPtr& after) cons
 
 void ClusterCache::OnVolume(const ObjectPtr& before, const ObjectPtr& after) const {
   const Json& volume = after != nullptr ? *after : *before;
-  const ObjectPtr claim = claims_->store().Get(
-      {TextAt(volume, {"spec", "claimRef", "namespace"}), TextAt(volume, {"spec", "claimRef", "name"})});
+  const ObjectPtr claim = claims_->store().Get({TextAt(volume, {"spec", "claimRef", "namespace"}),
+                                                TextAt(volume, {"spec", "claimRef", "name"})});
   if (claim != nullptr) OnChild(nullptr, claim);
 }
 

@@ -20,7 +20,8 @@ class ClusterCache {
   using OnJobConcerned = std::function<void(const kube::ObjectKey& job)>;
 
   // `ns` empty: all namespaces. `api` and `clock` must outlive this.
-  ClusterCache(kube::Api& api, const Clock& clock, const std::string& ns, OnJobConcerned on_job_concerned);
+  ClusterCache(kube::Api& api, const Clock& clock, const std::string& ns,
+               OnJobConcerned on_job_concerned);
   ~ClusterCache();
 
   void Start();
@@ -31,9 +32,15 @@ class ClusterCache {
   [[nodiscard]] std::vector<std::string> unsynced() const;  // plurals; for /readyz
 
   [[nodiscard]] const kube::ObjectStore& jobs() const { return jobs_->store(); }
-  [[nodiscard]] const kube::ObjectStore& sets() const { return sets_->store(); }      // by label coho.dev/job
-  [[nodiscard]] const kube::ObjectStore& pods() const { return pods_->store(); }      // by label coho.dev/job
-  [[nodiscard]] const kube::ObjectStore& claims() const { return claims_->store(); }  // by label coho.dev/job
+  [[nodiscard]] const kube::ObjectStore& sets() const {
+    return sets_->store();
+  }  // by label coho.dev/job
+  [[nodiscard]] const kube::ObjectStore& pods() const {
+    return pods_->store();
+  }  // by label coho.dev/job
+  [[nodiscard]] const kube::ObjectStore& claims() const {
+    return claims_->store();
+  }  // by label coho.dev/job
   [[nodiscard]] const kube::ObjectStore& volumes() const { return volumes_->store(); }
   [[nodiscard]] const kube::ObjectStore& nodes() const { return nodes_->store(); }
   [[nodiscard]] bool nodes_known() const { return nodes_->permitted(); }

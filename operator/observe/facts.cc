@@ -25,7 +25,9 @@ std::string AnnotationOf(const Json& object, std::string_view annotation) {
   return TextAt(object, {"metadata", "annotations", std::string(annotation).c_str()});
 }
 
-bool IsDeleting(const Json& object) { return !At(object, {"metadata", "deletionTimestamp"}).is_null(); }
+bool IsDeleting(const Json& object) {
+  return !At(object, {"metadata", "deletionTimestamp"}).is_null();
+}
 
 // The element of an array of objects whose `field` is `value`, else null.
 const Json& Find(const Json& array, const char* field, std::string_view value) {
@@ -37,11 +39,15 @@ const Json& Find(const Json& array, const char* field, std::string_view value) {
   return kNull;
 }
 
-int32_t ToInt32(int64_t value) { return static_cast<int32_t>(std::clamp<int64_t>(value, INT32_MIN, INT32_MAX)); }
+int32_t ToInt32(int64_t value) {
+  return static_cast<int32_t>(std::clamp<int64_t>(value, INT32_MIN, INT32_MAX));
+}
 
 }  // namespace
 
-std::optional<WorkerId> WorkerOf(const Json& object) { return ParseWorkerLabel(LabelOf(object, kWorkerLabel)); }
+std::optional<WorkerId> WorkerOf(const Json& object) {
+  return ParseWorkerLabel(LabelOf(object, kWorkerLabel));
+}
 
 ObjectFacts ReadObjectFacts(const Json& object) {
   ObjectFacts facts{.uid = TextAt(object, {"metadata", "uid"}),
@@ -60,9 +66,10 @@ StatefulSetFacts ReadStatefulSetFacts(const Json& set) {
   return {.name = TextAt(set, {"metadata", "name"}),
           .object = ReadObjectFacts(set),
           .template_hash = AnnotationOf(At(set, {"spec", "template"}), kTemplateHashAnnotation),
-          .observed = IntAt(set, {"status", "observedGeneration"}, -1) >= IntAt(set, {"metadata", "generation"}),
-          .delete_claim_with_set =
-              TextAt(set, {"spec", "persistentVolumeClaimRetentionPolicy", "whenDeleted"}) == "Delete",
+          .observed = IntAt(set, {"status", "observedGeneration"}, -1) >=
+                      IntAt(set, {"metadata", "generation"}),
+          .delete_claim_with_set = TextAt(set, {"spec", "persistentVolumeClaimRetentionPolicy",
+                                                "whenDeleted"}) == "Delete",
           .deleting = IsDeleting(set)};
 }
 
@@ -74,7 +81,8 @@ PodFacts ReadPodFacts(const Json& pod) {
                  .template_hash = AnnotationOf(pod, kTemplateHashAnnotation)};
   const Json& conditions = At(pod, {"status", "conditions"});
   facts.ready = TextAt(Find(conditions, "type", "Ready"), {"status"}) == "True";
-  if (const Json& scheduled = Find(conditions, "type", "PodScheduled"); TextAt(scheduled, {"status"}) == "False") {
+  if (const Json& scheduled = Find(conditions, "type", "PodScheduled");
+      TextAt(scheduled, {"status"}) == "False") {
     facts.unschedulable = TextAt(scheduled, {"message"}, TextAt(scheduled, {"reason"}));
     facts.unschedulable_since = kube::ParseTime(TextAt(scheduled, {"lastTransitionTime"}));
   }
@@ -94,10 +102,11 @@ PodFacts ReadPodFacts(const Json& pod) {
 }
 
 NodeFacts ReadNodeFacts(const Json& node) {
-  NodeFacts facts{.hostname = LabelOf(node, kHostnameLabel),
-                  .zone = LabelOf(node, kZoneLabel),
-                  .unschedulable = BoolAt(node, {"spec", "unschedulable"}),
-                  .out_of_service = Find(At(node, {"spec", "taints"}), "key", kOutOfServiceTaint).is_object()};
+  NodeFacts facts{
+      .hostname = LabelOf(node, kHostnameLabel),
+      .zone = LabelOf(node, kZoneLabel),
+      .unschedulable = BoolAt(node, {"spec", "unschedulable"}),
+      .out_of_service = Find(At(node, {"spec", "taints"}), "key", kOutOfServiceTaint).is_object()};
   const Json& ready = Find(At(node, {"status", "conditions"}), "type", "Ready");
   facts.ready = TextAt(ready, {"status"}) == "True";
   if (!facts.ready) facts.not_ready_since = kube::ParseTime(TextAt(ready, {"lastTransitionTime"}));
@@ -106,11 +115,13 @@ NodeFacts ReadNodeFacts(const Json& node) {
 
 VolumeFacts ReadVolumeFacts(const Json& claim, const Json& volume,
                             const std::function<void(const VisitNode&)>& for_each_node) {
-  VolumeFacts facts{.claim = TextAt(claim, {"metadata", "name"}),
-                    .claim_uid = TextAt(claim, {"metadata", "uid"}),
-                    .claim_deleting = IsDeleting(claim),
-                    .owned_by_set = Find(At(claim, {"metadata", "ownerReferences"}), "kind", "StatefulSet").is_object(),
-                    .volume = TextAt(claim, {"spec", "volumeName"})};
+  VolumeFacts facts{
+      .claim = TextAt(claim, {"metadata", "name"}),
+      .claim_uid = TextAt(claim, {"metadata", "uid"}),
+      .claim_deleting = IsDeleting(claim),
+      .owned_by_set =
+          Find(At(claim, {"metadata", "ownerReferences"}), "kind", "StatefulSet").is_object(),
+      .volume = TextAt(claim, {"spec", "volumeName"})};
   if (facts.volume.empty()) return facts;
   if (volume.is_null()) {
     facts.node = AnnotationOf(claim, "volume.kubernetes.io/selected-node");

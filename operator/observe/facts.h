@@ -3,10 +3,9 @@
 #pragma once
 
 #include <functional>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
-
-#include <nlohmann/json.hpp>
 
 #include "common/base/ids.h"
 #include "operator/api/observed.h"
@@ -24,8 +23,9 @@ namespace coho {
 // `volume`: the PersistentVolume that the claim is bound to; null while it cannot be read. Then the node that the scheduler
 // chose for the claim stands in for what the volume admits. `for_each_node` visits all known nodes.
 using VisitNode = std::function<void(const nlohmann::json& node)>;
-[[nodiscard]] VolumeFacts ReadVolumeFacts(const nlohmann::json& claim, const nlohmann::json& volume,
-                                          const std::function<void(const VisitNode&)>& for_each_node);
+[[nodiscard]] VolumeFacts ReadVolumeFacts(
+    const nlohmann::json& claim, const nlohmann::json& volume,
+    const std::function<void(const VisitNode&)>& for_each_node);
 
 // What of an object is kept in memory: the facts above and what identifies the object.
 void SlimStreamJob(nlohmann::json* job);

@@ -26,7 +26,8 @@ bool Holds(const Json& requirement, const std::optional<std::string>& actual) {
   const std::string op = TextAt(requirement, {"operator"});
   const Json& values = At(requirement, {"values"});
   const bool listed = actual && values.is_array() &&
-                      std::any_of(values.begin(), values.end(), [&](const Json& v) { return v.is_string() && v == *actual; });
+                      std::any_of(values.begin(), values.end(),
+                                  [&](const Json& v) { return v.is_string() && v == *actual; });
   if (op == "In") return listed;
   if (op == "NotIn") return !listed;
   if (op == "Exists") return actual.has_value();
@@ -50,7 +51,9 @@ bool TermAdmits(const Json& term, const Json& node) {
     for (const Json& requirement : expressions) {
       const std::string key = TextAt(requirement, {"key"});
       const Json& label = At(node, {"metadata", "labels", key.c_str()});
-      if (!Holds(requirement, label.is_string() ? std::optional(label.get<std::string>()) : std::nullopt)) return false;
+      if (!Holds(requirement,
+                 label.is_string() ? std::optional(label.get<std::string>()) : std::nullopt))
+        return false;
     }
   }
   if (has_fields) {
@@ -67,8 +70,8 @@ bool TermAdmits(const Json& term, const Json& node) {
 bool NodeSelectorAdmits(const Json& selector, const Json& node) {
   if (selector.is_null()) return true;
   const Json& terms = At(selector, {"nodeSelectorTerms"});
-  return terms.is_array() &&
-         std::any_of(terms.begin(), terms.end(), [&](const Json& term) { return TermAdmits(term, node); });
+  return terms.is_array() && std::any_of(terms.begin(), terms.end(),
+                                         [&](const Json& term) { return TermAdmits(term, node); });
 }
 
 }  // namespace coho

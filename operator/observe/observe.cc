@@ -30,9 +30,11 @@ void ObserveCluster(const ClusterCache& cache, const JobId& id, Observed* observ
   static const Json kUnreadable;
   for (const ObjectPtr& claim : cache.claims().WithLabel(id.ns, id.name)) {
     const auto worker = WorkerOf(*claim);
-    if (!worker || TextAt(*claim, {"metadata", "name"}) != WorkerClaimName(id.name, *worker)) continue;
+    if (!worker || TextAt(*claim, {"metadata", "name"}) != WorkerClaimName(id.name, *worker))
+      continue;
     const ObjectPtr volume = cache.volumes().Get({"", TextAt(*claim, {"spec", "volumeName"})});
-    observed->volumes[*worker] = ReadVolumeFacts(*claim, volume == nullptr ? kUnreadable : *volume, for_each_node);
+    observed->volumes[*worker] =
+        ReadVolumeFacts(*claim, volume == nullptr ? kUnreadable : *volume, for_each_node);
   }
   observed->nodes_known = cache.nodes_known();
   for (const ObjectPtr& node : cache.nodes().All()) {

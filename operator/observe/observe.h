@@ -17,6 +17,7 @@ namespace coho {
 void ObserveCluster(const ClusterCache& cache, const JobId& id, Observed* observed);
 
 // The job's small objects that exist: ServiceAccount, ConfigMaps, Service, PodDisruptionBudget.
-[[nodiscard]] Result<std::map<ObjectKey, ObjectFacts>> ReadSmallObjects(kube::Api& api, const JobId& id);
+[[nodiscard]] Result<std::map<ObjectKey, ObjectFacts>> ReadSmallObjects(kube::Api& api,
+                                                                        const JobId& id);
 
 }  // namespace coho

@@ -30,8 +30,8 @@ void CopyAnnotation(const Json& from, std::string_view annotation, Json* to) {
 Json Identity(const Json& object) {
   Json slim = Json::object();
   for (const char* field : {"apiVersion", "kind"}) Copy(object, {field}, &slim);
-  for (const char* field : {"name", "namespace", "uid", "resourceVersion", "generation", "deletionTimestamp", "labels",
-                            "ownerReferences"}) {
+  for (const char* field : {"name", "namespace", "uid", "resourceVersion", "generation",
+                            "deletionTimestamp", "labels", "ownerReferences"}) {
     Copy(object, {"metadata", field}, &slim);
   }
   return slim;
@@ -47,7 +47,10 @@ void SlimStreamJob(Json* job) {
 void SlimStatefulSet(Json* set) {
   Json slim = Identity(*set);
   CopyAnnotation(*set, kAppliedHashAnnotation, &slim);
-  Copy(*set, {"spec", "template", "metadata", "annotations", std::string(kTemplateHashAnnotation).c_str()}, &slim);
+  Copy(
+      *set,
+      {"spec", "template", "metadata", "annotations", std::string(kTemplateHashAnnotation).c_str()},
+      &slim);
   Copy(*set, {"spec", "persistentVolumeClaimRetentionPolicy"}, &slim);
   Copy(*set, {"status", "observedGeneration"}, &slim);
   *set = std::move(slim);

@@ -9,6 +9,7 @@ namespace coho {
 namespace {
 
 constexpr size_t kLongestCause = 300;
+constexpr int32_t kKilled = 137;  // SIGKILL
 
 struct ExitMeaning {
   int32_t code;
@@ -69,8 +70,9 @@ Finding Explain(const PodFacts& pod, WallTime now) {
         WithCause("cannot be started (" + pod.waiting_reason + ")", LastLine(pod.waiting_message))};
   }
   if (pod.exit_code && *pod.exit_code != 0) {
-    return {true, "WorkerFailed",
-            WithCause(ExitText(*pod.exit_code, pod.exit_reason), LastLine(pod.exit_message))};
+    // Who is killed has no last words: its log ends in the middle.
+    const std::string cause = *pod.exit_code == kKilled ? "" : LastLine(pod.exit_message);
+    return {true, "WorkerFailed", WithCause(ExitText(*pod.exit_code, pod.exit_reason), cause)};
   }
   if (!pod.unschedulable.empty() &&
       (!pod.unschedulable_since || now - *pod.unschedulable_since >= kUnschedulableGrace)) {
@@ -99,7 +101,7 @@ std::string ExitText(int32_t exit_code, const std::string& reason) {
   for (const ExitMeaning& meaning : kMeanings) {
     if (meaning.code == exit_code) return meaning.text + number;
   }
-  if (exit_code == 137) return "was killed" + number;
+  if (exit_code == kKilled) return "was killed" + number;
   if (exit_code > 128 && exit_code < 160)
     return "was ended by signal " + std::to_string(exit_code - 128) + number;
   return "ended unexpectedly" + number;

@@ -29,7 +29,7 @@ send_web_access 0.5 &
 loader=$!
 uid=$(pod_field "$pod" '{.metadata.uid}')
 other_before=$(pods_fingerprint visits | grep "^$other ")
-starts_before=$(metric "$other" coho_task_starts_total)
+starts_before=$(task_starts "$other")
 kubectl delete pod "$pod" --wait=false
 is_away() { [[ $(pod_field "$pod" '{.metadata.uid}' 2>/dev/null) != "$uid" ]]; }
 wait_until 90 "$pod is away" is_away
@@ -47,7 +47,7 @@ wait "$loader"
 check_counts
 
 [[ $(pods_fingerprint visits | grep "^$other ") == "$other_before" ]] || fail "$other was restarted, too"
-[[ $(metric "$other" coho_task_starts_total) == "$starts_before" ]] || fail "tasks of $other were started again"
+[[ $(task_starts "$other") == "$starts_before" ]] || fail "tasks of $other were started again"
 [[ $(metric "$pod" coho_store_wipes_total) == 0 ]] || fail "$pod wiped a store"
 replayed=$(metric "$pod" coho_restore_records_total)
 all=$(count_committed "coho-default-visits-visits-changelog")

@@ -28,8 +28,14 @@ pods_fingerprint() {
 }
 
 worker_metrics() { kubectl get --raw "/api/v1/namespaces/default/pods/$1:8080/proxy/metrics"; }
-# Sum over all series of a metric.
-metric() { worker_metrics "$1" | awk -v name="$2" '$1 == name || index($1, name "{") == 1 { sum += $2 } END { printf "%d\n", sum }'; }
+# Sum over all series of a metric, which must exist.
+metric() {
+  worker_metrics "$1" | awk -v name="$2" '
+    $1 == name || index($1, name "{") == 1 { sum += $2; found = 1 }
+    END { if (!found) { print "no metric " name > "/dev/stderr"; exit 1 } printf "%d\n", sum }'
+}
+# How often this process of the worker started a task.
+task_starts() { kubectl logs "$1" | grep -c '"message":"task running"'; }
 
 job_is_ready() { [[ $(kubectl get streamjob "$1" -o jsonpath='{.status.conditions[?(@.type=="Ready")].status}') == True ]]; }
 assignment_lines() { kubectl get streamjob "$1" -o jsonpath='{range .status.assignment[*]}{@}{"\n"}{end}'; }

@@ -2,4 +2,5 @@
 #pragma once
 
 #include "common/base/log.h"
+#include "worker/sdk/lifecycle.h"
 #include "worker/sdk/task.h"

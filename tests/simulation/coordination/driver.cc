@@ -44,7 +44,7 @@ void Driver::Take(World* world, CoordinatorActions actions) {
 }
 
 void Driver::Step(World* world) {
-  if (!late_writes_.empty() && world->dice.Percent(8)) {
+  if (!late_writes_.empty() && world->dice.Percent(2)) {
     for (const WriteRecords& write : late_writes_) {
       if (epoch_ == world->kafka.coordinator_epoch) world->CommitRecords(write.records, *this);
     }

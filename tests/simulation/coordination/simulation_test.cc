@@ -19,7 +19,7 @@ std::string RunSeed(uint64_t seed, Bug bug) { return World(seed, bug).Run(); }
 TEST_CASE("coordination: every invariant holds for every seed, and everything comes to rest") {
   const char* one = std::getenv("COHO_SIMULATION_SEED");
   const uint64_t first = one == nullptr ? 1 : FromEnvironment("COHO_SIMULATION_SEED", 1);
-  const uint64_t count = one == nullptr ? FromEnvironment("COHO_SIMULATION_SEEDS", 3000) : 1;
+  const uint64_t count = one == nullptr ? FromEnvironment("COHO_SIMULATION_SEEDS", 2000) : 1;
   int64_t generations = 0;
   for (uint64_t seed = first; seed < first + count; ++seed) {
     World world(seed, Bug::kNone);

@@ -10,7 +10,11 @@ namespace coho::http {
 namespace {
 
 std::unique_ptr<Client> Connect(int port, Duration read_timeout = std::chrono::seconds(5)) {
-  auto client = Client::Create({.host = "127.0.0.1", .port = port, .use_tls = false, .tls = {}, .read_timeout = read_timeout});
+  auto client = Client::Create({.host = "127.0.0.1",
+                                .port = port,
+                                .use_tls = false,
+                                .tls = {},
+                                .read_timeout = read_timeout});
   REQUIRE(client.ok());
   return std::move(*client);
 }
@@ -71,7 +75,9 @@ TEST_CASE("HTTP client: streams chunks as they come, until the receiver has enou
 }
 
 TEST_CASE("HTTP client: a stream refused by the server is an answer with its body") {
-  ScriptedServer server([](const ScriptedRequest&, const ScriptedServer::Connection& to) { return to.Answer(410, "gone"); });
+  ScriptedServer server([](const ScriptedRequest&, const ScriptedServer::Connection& to) {
+    return to.Answer(410, "gone");
+  });
   const auto client = Connect(server.port());
   const auto response = client->Stream("/", {}, [](std::string_view) {
     FAIL("no chunk expected");
@@ -86,13 +92,15 @@ TEST_CASE("HTTP client: failures say what happened") {
   SUBCASE("nobody listens") {
     int port = 0;
     {
-      ScriptedServer server([](const ScriptedRequest&, const ScriptedServer::Connection&) { return false; });
+      ScriptedServer server(
+          [](const ScriptedRequest&, const ScriptedServer::Connection&) { return false; });
       port = server.port();
     }
     const auto response = Connect(port)->Send("GET", "/", {}, "");
     REQUIRE(!response.ok());
     CHECK(response.status().code() == Code::kUnavailable);
-    CHECK(response.status().message().find("127.0.0.1:" + std::to_string(port)) != std::string::npos);
+    CHECK(response.status().message().find("127.0.0.1:" + std::to_string(port)) !=
+          std::string::npos);
   }
   SUBCASE("the server falls silent") {
     ScriptedServer server([](const ScriptedRequest&, const ScriptedServer::Connection& to) {
@@ -100,8 +108,8 @@ TEST_CASE("HTTP client: failures say what happened") {
       to.StayOpen();
       return false;
     });
-    const auto response =
-        Connect(server.port(), std::chrono::milliseconds(100))->Stream("/", {}, [](std::string_view) { return true; });
+    const auto response = Connect(server.port(), std::chrono::milliseconds(100))
+                              ->Stream("/", {}, [](std::string_view) { return true; });
     REQUIRE(!response.ok());
     CHECK(response.status().code() == Code::kDeadlineExceeded);
   }
@@ -115,7 +123,8 @@ TEST_CASE("HTTP client: failures say what happened") {
     CHECK(response.status().code() == Code::kUnavailable);
   }
   SUBCASE("broken certificates") {
-    const auto client = Client::Create({.host = "127.0.0.1", .port = 1, .tls = {.ca_pem = "no certificate"}});
+    const auto client =
+        Client::Create({.host = "127.0.0.1", .port = 1, .tls = {.ca_pem = "no certificate"}});
     REQUIRE(!client.ok());
     CHECK(client.status().message().find("certificate authority") != std::string::npos);
   }

@@ -20,8 +20,10 @@ bool ScriptedServer::Connection::Send(std::string_view bytes) const {
   return true;
 }
 
-bool ScriptedServer::Connection::Answer(int status, std::string_view body, std::string_view more_headers) const {
-  return Send("HTTP/1.1 " + std::to_string(status) + " X\r\nContent-Length: " + std::to_string(body.size()) + "\r\n" +
+bool ScriptedServer::Connection::Answer(int status, std::string_view body,
+                                        std::string_view more_headers) const {
+  return Send("HTTP/1.1 " + std::to_string(status) +
+              " X\r\nContent-Length: " + std::to_string(body.size()) + "\r\n" +
               std::string(more_headers) + "\r\n" + std::string(body));
 }
 
@@ -47,7 +49,8 @@ ScriptedServer::ScriptedServer(Handler handler) : handler_(std::move(handler)) {
   address.sin_family = AF_INET;
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   socklen_t size = sizeof address;
-  if (bind(listener_, reinterpret_cast<sockaddr*>(&address), size) != 0 || listen(listener_, 16) != 0 ||
+  if (bind(listener_, reinterpret_cast<sockaddr*>(&address), size) != 0 ||
+      listen(listener_, 16) != 0 ||
       getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &size) != 0) {
     std::abort();
   }

@@ -24,7 +24,8 @@ TEST_CASE("HTTP server: exact routes win over prefixes, the longest prefix over 
   Server server({.host = "127.0.0.1"});
   server.Route("/v1/tasks", [](const Request&) { return Response{.body = "exact"}; });
   server.RoutePrefix("/v1/", [](const Request& r) { return Response{.body = "short:" + r.rest}; });
-  server.RoutePrefix("/v1/stores/", [](const Request& r) { return Response{.body = "long:" + r.rest}; });
+  server.RoutePrefix("/v1/stores/",
+                     [](const Request& r) { return Response{.body = "long:" + r.rest}; });
   REQUIRE(server.Start().ok());
   CHECK(Get(server, "/v1/tasks").body == "exact");
   CHECK(Get(server, "/v1/tasks/1").body == "short:tasks/1");
@@ -41,9 +42,12 @@ TEST_CASE("HTTP server: exact routes win over prefixes, the longest prefix over 
 TEST_CASE("HTTP server: query parameters, status and content type") {
   Server server({.host = "127.0.0.1"});
   server.Route("/q", [](const Request& r) {
-    return Response{.status = 503, .content_type = "application/json", .body = r.query.at("a") + r.query.at("b")};
+    return Response{.status = 503,
+                    .content_type = "application/json",
+                    .body = r.query.at("a") + r.query.at("b")};
   });
-  server.Route("/throws", [](const Request&) -> Response { throw std::runtime_error("secret inside"); });
+  server.Route("/throws",
+               [](const Request&) -> Response { throw std::runtime_error("secret inside"); });
   REQUIRE(server.Start().ok());
   const auto response = Get(server, "/q?a=1&b=x%2By&a=2");
   CHECK(response.status == 503);
@@ -66,7 +70,12 @@ TEST_CASE("HTTP server: says when the port is taken") {
 
 TEST_CASE("HTTP server: /metrics shows the registry and the process") {
   auto registry = std::make_shared<prometheus::Registry>();
-  prometheus::BuildCounter().Name("visits_total").Help("Visits.").Register(*registry).Add({{"page", "a\"b"}}).Increment(3);
+  prometheus::BuildCounter()
+      .Name("visits_total")
+      .Help("Visits.")
+      .Register(*registry)
+      .Add({{"page", "a\"b"}})
+      .Increment(3);
   prometheus::BuildCounter().Name("unused_total").Help("No series.").Register(*registry);
   Server server({.host = "127.0.0.1"});
   server.Route("/metrics", MetricsHandler({registry, std::make_shared<ProcessMetrics>()}));
@@ -75,8 +84,9 @@ TEST_CASE("HTTP server: /metrics shows the registry and the process") {
   CHECK(page.headers.at("content-type").starts_with("text/plain; version=0.0.4"));
   CHECK(page.body.find("visits_total{page=\"a\\\"b\"} 3\n") != std::string::npos);
   CHECK(page.body.find("unused_total") == std::string::npos);
-  for (const char* name : {"process_cpu_seconds_total", "process_resident_memory_bytes", "process_open_fds", "process_max_fds",
-                           "process_start_time_seconds", "process_virtual_memory_bytes"}) {
+  for (const char* name :
+       {"process_cpu_seconds_total", "process_resident_memory_bytes", "process_open_fds",
+        "process_max_fds", "process_start_time_seconds", "process_virtual_memory_bytes"}) {
     CAPTURE(name);
     CHECK(page.body.find("\n" + std::string(name) + " ") != std::string::npos);
   }

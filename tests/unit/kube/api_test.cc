@@ -30,7 +30,8 @@ std::unique_ptr<AccessSource> AccessTo(const ScriptedServer& server) {
 }
 
 struct Fixture {
-  explicit Fixture(ScriptedServer::Handler handler) : server(std::move(handler)), access(AccessTo(server)) {}
+  explicit Fixture(ScriptedServer::Handler handler)
+      : server(std::move(handler)), access(AccessTo(server)) {}
   ScriptedServer server;
   std::unique_ptr<AccessSource> access;
   prometheus::Registry registry;
@@ -51,7 +52,8 @@ TEST_CASE("API: server-side apply says whose it is and forces") {
   CHECK(seen.head.find("Content-Type: application/apply-patch+yaml") != std::string::npos);
   CHECK(seen.head.find("Authorization: Bearer t1") != std::string::npos);
   REQUIRE(f.api.ApplyStatus(kPods, {{"metadata", {{"namespace", "web"}, {"name", "p"}}}}).ok());
-  CHECK(seen.target == "/api/v1/namespaces/web/pods/p/status?force=true&fieldManager=coho-operator");
+  CHECK(seen.target ==
+        "/api/v1/namespaces/web/pods/p/status?force=true&fieldManager=coho-operator");
 }
 
 TEST_CASE("API: a delete carries the uid, and what is gone already is fine") {
@@ -77,8 +79,9 @@ TEST_CASE("API: statuses become codes with the object and the server's words") {
   Fixture f([&](const ScriptedRequest&, const ScriptedServer::Connection& to) {
     return to.Answer(status, R"({"kind":"Status","message":"because"})");
   });
-  const std::pair<int, Code> rows[] = {{400, Code::kInvalidArgument}, {403, Code::kUnauthenticated}, {404, Code::kNotFound},
-                                       {409, Code::kConflict},        {422, Code::kInvalidArgument}, {500, Code::kUnavailable},
+  const std::pair<int, Code> rows[] = {{400, Code::kInvalidArgument}, {403, Code::kUnauthenticated},
+                                       {404, Code::kNotFound},        {409, Code::kConflict},
+                                       {422, Code::kInvalidArgument}, {500, Code::kUnavailable},
                                        {503, Code::kUnavailable},     {302, Code::kInternal}};
   for (const auto& [code, expected] : rows) {
     CAPTURE(code);
@@ -86,7 +89,8 @@ TEST_CASE("API: statuses become codes with the object and the server's words") {
     const auto result = f.api.Get(kPods, {"web", "p"});
     REQUIRE(!result.ok());
     CHECK(result.status().code() == expected);
-    CHECK(result.status().message().find("get Pod web/p: " + std::to_string(code) + " because") != std::string::npos);
+    CHECK(result.status().message().find("get Pod web/p: " + std::to_string(code) + " because") !=
+          std::string::npos);
   }
 }
 
@@ -146,31 +150,38 @@ class Changes {
 };
 
 std::string Pod(const std::string& name, const std::string& version) {
-  return R"({"metadata":{"namespace":"web","name":")" + name + R"(","resourceVersion":")" + version +
-         R"(","managedFields":[{"a":1}]}})";
+  return R"({"metadata":{"namespace":"web","name":")" + name + R"(","resourceVersion":")" +
+         version + R"(","managedFields":[{"a":1}]}})";
 }
 
 std::string Event(const std::string& type, const std::string& object) {
   return R"({"type":")" + type + R"(","object":)" + object + "}\n";
 }
 
-TEST_CASE("Watch: lists in pages, follows, survives cut chunks, a 410 and a restart of the server") {
+TEST_CASE(
+    "Watch: lists in pages, follows, survives cut chunks, a 410 and a restart of the server") {
   std::atomic<int> lists = 0;
   std::atomic<int> watches = 0;
   Fixture f([&](const ScriptedRequest& request, const ScriptedServer::Connection& to) {
     if (request.target.find("watch=1") == std::string::npos) {
       const int n = ++lists;
-      if (n == 1) return to.Answer(200, R"({"metadata":{"resourceVersion":"5","continue":"c1"},"items":[)" + Pod("a", "1") + "]}");
-      if (n == 2) return to.Answer(200, R"({"metadata":{"resourceVersion":"5"},"items":[)" + Pod("b", "2") + "]}");
+      if (n == 1)
+        return to.Answer(200, R"({"metadata":{"resourceVersion":"5","continue":"c1"},"items":[)" +
+                                  Pod("a", "1") + "]}");
+      if (n == 2)
+        return to.Answer(200,
+                         R"({"metadata":{"resourceVersion":"5"},"items":[)" + Pod("b", "2") + "]}");
       // After the 410: a is gone, b unchanged, d new.
-      return to.Answer(200, R"({"metadata":{"resourceVersion":"20"},"items":[)" + Pod("b", "2") + "," + Pod("d", "18") + "]}");
+      return to.Answer(200, R"({"metadata":{"resourceVersion":"20"},"items":[)" + Pod("b", "2") +
+                                "," + Pod("d", "18") + "]}");
     }
     const int n = ++watches;
     to.BeginChunks();
     if (n == 1) {
       CHECK(request.target.find("resourceVersion=5") != std::string::npos);
       CHECK(request.target.find("labelSelector=job%3Dx") != std::string::npos);
-      const std::string stream = Event("ADDED", Pod("c", "6")) + Event("BOOKMARK", R"({"metadata":{"resourceVersion":"9"}})") +
+      const std::string stream = Event("ADDED", Pod("c", "6")) +
+                                 Event("BOOKMARK", R"({"metadata":{"resourceVersion":"9"}})") +
                                  Event("DELETED", Pod("c", "10"));
       for (const char byte : stream) to.Chunk(std::string_view(&byte, 1));
       return false;  // the connection breaks
@@ -187,14 +198,15 @@ TEST_CASE("Watch: lists in pages, follows, survives cut chunks, a 410 and a rest
     return false;
   });
   Changes changes;
-  Watch watch(f.api, Clock::Real(),
-              {.type = kPods,
-               .label_selector = "job=x",
-               .on_change =
-                   [&](const ObjectKey& key, const ObjectPtr& before, const ObjectPtr& after) {
-                     changes.Add((before == nullptr ? "+" : after == nullptr ? "-" : "~") + key.name);
-                   },
-               .on_synced = [&] { changes.Add("synced"); }});
+  Watch watch(
+      f.api, Clock::Real(),
+      {.type = kPods,
+       .label_selector = "job=x",
+       .on_change =
+           [&](const ObjectKey& key, const ObjectPtr& before, const ObjectPtr& after) {
+             changes.Add((before == nullptr ? "+" : after == nullptr ? "-" : "~") + key.name);
+           },
+       .on_synced = [&] { changes.Add("synced"); }});
   watch.Start();
   CHECK(changes.Await("+a +b synced +c -c +d -a ~b") == "+a +b synced +c -c +d -a ~b");
   CHECK(watch.synced());
@@ -207,7 +219,9 @@ TEST_CASE("Watch: lists in pages, follows, survives cut chunks, a 410 and a rest
 }
 
 TEST_CASE("Watch: a forbidden optional type counts as synced, and is not permitted") {
-  Fixture f([&](const ScriptedRequest&, const ScriptedServer::Connection& to) { return to.Answer(403, "{}"); });
+  Fixture f([&](const ScriptedRequest&, const ScriptedServer::Connection& to) {
+    return to.Answer(403, "{}");
+  });
   Changes changes;
   Watch watch(f.api, Clock::Real(),
               {.type = kPods,
@@ -223,14 +237,16 @@ TEST_CASE("Watch: a forbidden optional type counts as synced, and is not permitt
 TEST_CASE("Watch: Stop ends a silent stream at once") {
   Changes changes;
   Fixture f([&](const ScriptedRequest& request, const ScriptedServer::Connection& to) {
-    if (request.target.find("watch=1") == std::string::npos) return to.Answer(200, R"({"metadata":{"resourceVersion":"5"}})");
+    if (request.target.find("watch=1") == std::string::npos)
+      return to.Answer(200, R"({"metadata":{"resourceVersion":"5"}})");
     to.BeginChunks();
     changes.Add("streaming");
     to.StayOpen();
     return false;
   });
-  Watch watch(f.api, Clock::Real(),
-              {.type = kPods, .on_change = [](const ObjectKey&, const ObjectPtr&, const ObjectPtr&) {}});
+  Watch watch(
+      f.api, Clock::Real(),
+      {.type = kPods, .on_change = [](const ObjectKey&, const ObjectPtr&, const ObjectPtr&) {}});
   watch.Start();
   CHECK(changes.Await("streaming") == "streaming");
   watch.Stop();

@@ -1,6 +1,7 @@
+#include "operator/kube/json.h"
+
 #include <doctest/doctest.h>
 
-#include "operator/kube/json.h"
 #include "operator/kube/line_splitter.h"
 #include "operator/kube/object_store.h"
 

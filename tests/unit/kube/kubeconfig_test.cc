@@ -100,10 +100,14 @@ TEST_CASE("Kubeconfig: what cannot work is refused by name") {
 
 TEST_CASE("Kubeconfig: any text is refused or read, never fatal") {
   for (const char* text :
-       {"", "no map", "[]", "{", "a: [", "current-context: x", "current-context: [x]", "contexts: 5\ncurrent-context: x",
-        "current-context: x\ncontexts: [{name: x}]", "current-context: x\ncontexts: [5, null, {name: x, context: 7}]",
-        "current-context: x\ncontexts: [{name: x, context: {cluster: c}}]\nclusters: [{name: c, cluster: {server: ftp://x}}]",
-        "current-context: x\ncontexts: [{name: x, context: {cluster: c}}]\nclusters: [{name: c, cluster: {}}]", "\x00\x01"}) {
+       {"", "no map", "[]", "{", "a: [", "current-context: x", "current-context: [x]",
+        "contexts: 5\ncurrent-context: x", "current-context: x\ncontexts: [{name: x}]",
+        "current-context: x\ncontexts: [5, null, {name: x, context: 7}]",
+        "current-context: x\ncontexts: [{name: x, context: {cluster: c}}]\nclusters: [{name: c, "
+        "cluster: {server: ftp://x}}]",
+        "current-context: x\ncontexts: [{name: x, context: {cluster: c}}]\nclusters: [{name: c, "
+        "cluster: {}}]",
+        "\x00\x01"}) {
     CAPTURE(text);
     CHECK(!ParseKubeconfig(text, "", "/conf", FakeFile).ok());
   }
@@ -117,7 +121,8 @@ TEST_CASE("Server address: forms") {
     bool tls;
   };
   for (const Row& row : {Row{"https://a", "a", 443, true}, Row{"http://a/", "a", 80, false},
-                         Row{"https://[fd00::1]:6443", "fd00::1", 6443, true}, Row{"https://[::1]", "::1", 443, true}}) {
+                         Row{"https://[fd00::1]:6443", "fd00::1", 6443, true},
+                         Row{"https://[::1]", "::1", 443, true}}) {
     CAPTURE(row.url);
     ClusterAccess access;
     REQUIRE(ParseServerUrl(row.url, &access).ok());
@@ -125,15 +130,16 @@ TEST_CASE("Server address: forms") {
     CHECK(access.port == row.port);
     CHECK(access.use_tls == row.tls);
   }
-  for (const char* url : {"", "a:6443", "https://", "https://a:", "https://a:x", "https://a:70000", "https://a:0", "https://[::1",
-                          "https://u@a", "https://[::1]6443"}) {
+  for (const char* url : {"", "a:6443", "https://", "https://a:", "https://a:x", "https://a:70000",
+                          "https://a:0", "https://[::1", "https://u@a", "https://[::1]6443"}) {
     CAPTURE(url);
     ClusterAccess access;
     CHECK(!ParseServerUrl(url, &access).ok());
   }
 }
 
-TEST_CASE("Access: read again after a minute or on demand, the old values staying while that fails") {
+TEST_CASE(
+    "Access: read again after a minute or on demand, the old values staying while that fails") {
   ManualClock clock;
   int version = 0;
   bool fails = false;

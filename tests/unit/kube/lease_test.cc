@@ -10,7 +10,11 @@ using std::chrono::seconds;
 MonotonicTime At(int s) { return MonotonicTime(seconds(s)); }
 
 LeaseRecord Record(const std::string& holder, const std::string& version) {
-  return {.exists = true, .holder = holder, .duration_seconds = 15, .transitions = 3, .resource_version = version};
+  return {.exists = true,
+          .holder = holder,
+          .duration_seconds = 15,
+          .transitions = 3,
+          .resource_version = version};
 }
 
 TEST_CASE("Lease: what a candidate does next") {

@@ -36,7 +36,8 @@ TEST_CASE("Work queue: a key added many times is handed out once, in order of fi
   CHECK(Take(queue, At(seconds(5))) == "nothing");
 }
 
-TEST_CASE("Work queue: a key added while it is worked on comes again afterwards, not at the same time") {
+TEST_CASE(
+    "Work queue: a key added while it is worked on comes again afterwards, not at the same time") {
   WorkQueueState queue;
   queue.Add(kA, At(seconds(0)));
   CHECK(Take(queue, At(seconds(0))) == "a");
@@ -78,7 +79,8 @@ TEST_CASE("Work queue: back-off doubles from 5 ms to 1000 s, and Forget begins a
 TEST_CASE("Work queue: many keys that fail at once are spread over time") {
   WorkQueueState queue;
   Duration last{};
-  for (int i = 0; i < 300; ++i) last = queue.AddAfterFailure({"web", std::to_string(i)}, At(seconds(1)));
+  for (int i = 0; i < 300; ++i)
+    last = queue.AddAfterFailure({"web", std::to_string(i)}, At(seconds(1)));
   CHECK(last == seconds(20));  // 100 at once, 200 at 10 a second
 }
 
@@ -98,9 +100,11 @@ TEST_CASE("Work queue: Take waits for a key, and ends when the queue is stopped"
   std::set<std::string> names;
   for (const auto& family : queue.Collect()) names.insert(family.name);
   for (const auto& family : registry.Collect()) names.insert(family.name);
-  CHECK(names == std::set<std::string>{"workqueue_adds_total", "workqueue_depth", "workqueue_longest_running_processor_seconds",
-                                       "workqueue_queue_duration_seconds", "workqueue_retries_total",
-                                       "workqueue_unfinished_work_seconds", "workqueue_work_duration_seconds"});
+  CHECK(names == std::set<std::string>{
+                     "workqueue_adds_total", "workqueue_depth",
+                     "workqueue_longest_running_processor_seconds",
+                     "workqueue_queue_duration_seconds", "workqueue_retries_total",
+                     "workqueue_unfinished_work_seconds", "workqueue_work_duration_seconds"});
 }
 
 }  // namespace

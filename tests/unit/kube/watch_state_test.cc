@@ -23,10 +23,12 @@ std::string Show(const std::vector<WatchEffect>& effects) {
     if (const auto* v = std::get_if<Vanished>(&effect)) out += "vanished " + v->key.name;
     if (std::get_if<Synced>(&effect) != nullptr) out += "synced";
     if (const auto* l = std::get_if<StartList>(&effect)) {
-      out += "list@" + l->resource_version + (l->continue_token.empty() ? "" : " from " + l->continue_token);
+      out += "list@" + l->resource_version +
+             (l->continue_token.empty() ? "" : " from " + l->continue_token);
     }
     if (const auto* w = std::get_if<StartWatch>(&effect)) out += "watch@" + w->resource_version;
-    if (const auto* w = std::get_if<Wait>(&effect)) out += "wait " + std::to_string(w->time / milliseconds(1));
+    if (const auto* w = std::get_if<Wait>(&effect))
+      out += "wait " + std::to_string(w->time / milliseconds(1));
   }
   return out;
 }
@@ -42,13 +44,17 @@ WatchState Watching() {
 TEST_CASE("Watch: lists at any version, then watches from the list's version") {
   WatchState state;
   CHECK(Show(Step(&state, Begin{}, At(seconds(0)), 0)) == "list@0");
-  CHECK(Show(Step(&state, PageListed{{Key("a")}, "9", "next"}, At(seconds(1)), 0)) == "list@0 from next");
+  CHECK(Show(Step(&state, PageListed{{Key("a")}, "9", "next"}, At(seconds(1)), 0)) ==
+        "list@0 from next");
   CHECK(!state.synced);
-  CHECK(Show(Step(&state, PageListed{{Key("b")}, "10", ""}, At(seconds(2)), 0)) == "synced, watch@10");
+  CHECK(Show(Step(&state, PageListed{{Key("b")}, "10", ""}, At(seconds(2)), 0)) ==
+        "synced, watch@10");
   CHECK(state.known == std::set<ObjectKey>{Key("a"), Key("b")});
 }
 
-TEST_CASE("Watch: goes on from the version of the last object or bookmark when the server closes the stream") {
+TEST_CASE(
+    "Watch: goes on from the version of the last object or bookmark when the server closes the "
+    "stream") {
   WatchState state = Watching();
   CHECK(Step(&state, ObjectChanged{Key("c"), false, "12"}, At(seconds(5)), 0).empty());
   CHECK(Show(Step(&state, WatchClosed{}, At(seconds(300)), 0)) == "watch@12");
@@ -56,7 +62,9 @@ TEST_CASE("Watch: goes on from the version of the last object or bookmark when t
   CHECK(Show(Step(&state, WatchClosed{}, At(seconds(600)), 0)) == "watch@20");
 }
 
-TEST_CASE("Watch: a version that is not kept any more leads to a list, which tells what vanished meanwhile") {
+TEST_CASE(
+    "Watch: a version that is not kept any more leads to a list, which tells what vanished "
+    "meanwhile") {
   WatchState state = Watching();
   (void)Step(&state, ObjectChanged{Key("c"), false, "12"}, At(seconds(5)), 0);
   CHECK(Show(Step(&state, Failed{WatchFailure::kExpired, {}}, At(seconds(60)), 0)) == "list@12");
@@ -65,7 +73,8 @@ TEST_CASE("Watch: a version that is not kept any more leads to a list, which tel
   CHECK(state.known == std::set<ObjectKey>{Key("b"), Key("d")});
 }
 
-TEST_CASE("Watch: a list that expires is begun anew from what etcd has, and waits if that expires, too") {
+TEST_CASE(
+    "Watch: a list that expires is begun anew from what etcd has, and waits if that expires, too") {
   WatchState state = Watching();
   (void)Step(&state, Failed{WatchFailure::kExpired, {}}, At(seconds(60)), 0);
   (void)Step(&state, PageListed{{Key("a")}, "40", "next"}, At(seconds(61)), 0);
@@ -74,15 +83,18 @@ TEST_CASE("Watch: a list that expires is begun anew from what etcd has, and wait
   CHECK(Show(Step(&state, Failed{WatchFailure::kExpired, {}}, At(seconds(63)), 0.5)) == "wait 600");
   CHECK(Show(Step(&state, Elapsed{}, At(seconds(64)), 0)) == "list@");
   // Nothing vanishes because of the pages that were thrown away.
-  CHECK(Show(Step(&state, PageListed{{Key("a"), Key("b")}, "50", ""}, At(seconds(65)), 0)) == "watch@50");
+  CHECK(Show(Step(&state, PageListed{{Key("a"), Key("b")}, "50", ""}, At(seconds(65)), 0)) ==
+        "watch@50");
 }
 
-TEST_CASE("Watch: back-off doubles to 30 s with jitter, and begins anew after two healthy minutes") {
+TEST_CASE(
+    "Watch: back-off doubles to 30 s with jitter, and begins anew after two healthy minutes") {
   WatchState state = Watching();
   MonotonicTime now = At(seconds(0));
   for (const int expected : {800, 1600, 3200, 6400, 12800, 25600, 30000, 30000}) {
     now += milliseconds(10);
-    CHECK(Show(Step(&state, Failed{WatchFailure::kOther, {}}, now, 0.9999999)) == "wait " + std::to_string(expected - 1));
+    CHECK(Show(Step(&state, Failed{WatchFailure::kOther, {}}, now, 0.9999999)) ==
+          "wait " + std::to_string(expected - 1));
     CHECK(Show(Step(&state, Elapsed{}, now, 0)) == "watch@10");
   }
   CHECK(Show(Step(&state, Failed{WatchFailure::kOther, {}}, now + minutes(3), 0)) == "wait 400");
@@ -90,7 +102,8 @@ TEST_CASE("Watch: back-off doubles to 30 s with jitter, and begins anew after tw
 
 TEST_CASE("Watch: waits as long as the server asks") {
   WatchState state = Watching();
-  CHECK(Show(Step(&state, Failed{WatchFailure::kOther, seconds(17)}, At(seconds(5)), 0)) == "wait 17000");
+  CHECK(Show(Step(&state, Failed{WatchFailure::kOther, seconds(17)}, At(seconds(5)), 0)) ==
+        "wait 17000");
 }
 
 TEST_CASE("Watch: a failed list is listed again, a failed watch watched again") {
@@ -140,7 +153,8 @@ TEST_CASE("Watch: ends with the server's objects whatever is lost on the way") {
       }
       const bool quiet = i >= 60;  // let it settle
       if (!quiet && chance(15)) {
-        effects = Step(&state, Failed{chance(50) ? WatchFailure::kExpired : WatchFailure::kOther, {}}, now, 0);
+        effects = Step(
+            &state, Failed{chance(50) ? WatchFailure::kExpired : WatchFailure::kOther, {}}, now, 0);
         continue;
       }
       const ObjectKey key = Key(std::string(1, static_cast<char>('a' + random() % 5)));
@@ -148,7 +162,9 @@ TEST_CASE("Watch: ends with the server's objects whatever is lost on the way") {
       ++version;
       if (state.phase == WatchPhase::kListing) {
         held.insert(server.begin(), server.end());
-        effects = Step(&state, PageListed{{server.begin(), server.end()}, std::to_string(version), ""}, now, 0);
+        effects =
+            Step(&state, PageListed{{server.begin(), server.end()}, std::to_string(version), ""},
+                 now, 0);
         continue;
       }
       if (deleted) {

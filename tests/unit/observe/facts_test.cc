@@ -13,7 +13,11 @@ using kube::Json;
 
 Json Node(const std::string& name, const std::string& zone, const std::string& size = "5") {
   return {{"metadata",
-           {{"name", name}, {"labels", {{"kubernetes.io/hostname", name}, {"topology.kubernetes.io/zone", zone}, {"size", size}}}}}};
+           {{"name", name},
+            {"labels",
+             {{"kubernetes.io/hostname", name},
+              {"topology.kubernetes.io/zone", zone},
+              {"size", size}}}}}};
 }
 
 Json Expression(const char* key, const char* op, std::initializer_list<const char*> values) {
@@ -47,12 +51,15 @@ TEST_CASE("Node selector: operators") {
   };
   for (const Row& row : rows) {
     CAPTURE(row.requirement.dump());
-    const Json selector = {{"nodeSelectorTerms", Json::array({{{"matchExpressions", Json::array({row.requirement})}}})}};
+    const Json selector = {{"nodeSelectorTerms",
+                            Json::array({{{"matchExpressions", Json::array({row.requirement})}}})}};
     CHECK(NodeSelectorAdmits(selector, node) == row.expected);
   }
 }
 
-TEST_CASE("Node selector: terms are alternatives, requirements must all hold, empty terms admit nothing") {
+TEST_CASE(
+    "Node selector: terms are alternatives, requirements must all hold, empty terms admit "
+    "nothing") {
   const Json node = Node("n1", "z1");
   const Json yes = Expression("size", "Exists", {});
   const Json no = Expression("size", "DoesNotExist", {});
@@ -66,7 +73,8 @@ TEST_CASE("Node selector: terms are alternatives, requirements must all hold, em
   CHECK(!NodeSelectorAdmits(selector({{}}), node));
   CHECK(!NodeSelectorAdmits(selector({}), node));
   CHECK(NodeSelectorAdmits(Json(), node));
-  const Json by_name = {{"nodeSelectorTerms", {{{"matchFields", {Expression("metadata.name", "In", {"n1"})}}}}}};
+  const Json by_name = {
+      {"nodeSelectorTerms", {{{"matchFields", {Expression("metadata.name", "In", {"n1"})}}}}}};
   CHECK(NodeSelectorAdmits(by_name, node));
   CHECK(!NodeSelectorAdmits(by_name, Node("n2", "z1")));
 }
@@ -80,22 +88,28 @@ TEST_CASE("Volume facts: the node and zone that a volume admits") {
       "annotations":{"volume.kubernetes.io/selected-node":"n9"},
       "ownerReferences":[{"kind":"StatefulSet"}]},"spec":{"volumeName":"pv1"}})");
   const auto volume = [](const Json& requirement) {
-    return Json{{"spec", {{"nodeAffinity", {{"required", {{"nodeSelectorTerms", {{{"matchExpressions", {requirement}}}}}}}}}}}};
+    return Json{
+        {"spec",
+         {{"nodeAffinity",
+           {{"required", {{"nodeSelectorTerms", {{{"matchExpressions", {requirement}}}}}}}}}}}};
   };
-  VolumeFacts facts = ReadVolumeFacts(claim, volume(Expression("kubernetes.io/hostname", "In", {"n2"})), for_each_node);
+  VolumeFacts facts = ReadVolumeFacts(
+      claim, volume(Expression("kubernetes.io/hostname", "In", {"n2"})), for_each_node);
   CHECK(facts.claim == "state-j-worker-0-0");
   CHECK(facts.claim_uid == "u");
   CHECK(facts.owned_by_set);
   CHECK(facts.volume == "pv1");
   CHECK(facts.node == "n2");
   CHECK(facts.zone == "z1");
-  facts = ReadVolumeFacts(claim, volume(Expression("topology.kubernetes.io/zone", "In", {"z1"})), for_each_node);
+  facts = ReadVolumeFacts(claim, volume(Expression("topology.kubernetes.io/zone", "In", {"z1"})),
+                          for_each_node);
   CHECK(facts.node.empty());
   CHECK(facts.zone == "z1");
   facts = ReadVolumeFacts(claim, volume(Expression("size", "Exists", {})), for_each_node);
   CHECK(facts.node.empty());
   CHECK(facts.zone.empty());
-  facts = ReadVolumeFacts(claim, volume(Expression("kubernetes.io/hostname", "In", {"gone"})), for_each_node);
+  facts = ReadVolumeFacts(claim, volume(Expression("kubernetes.io/hostname", "In", {"gone"})),
+                          for_each_node);
   CHECK(facts.node.empty());
   facts = ReadVolumeFacts(claim, Json{{"spec", Json::object()}}, for_each_node);
   CHECK(facts.node.empty());
@@ -110,7 +124,8 @@ TEST_CASE("Volume facts: the node and zone that a volume admits") {
 }
 
 TEST_CASE("Pod facts: what the worker's container does, and did") {
-  const Json pod = Json::parse(R"({"metadata":{"name":"j-worker-1-1","uid":"u","labels":{"coho.dev/worker":"1"},
+  const Json pod =
+      Json::parse(R"({"metadata":{"name":"j-worker-1-1","uid":"u","labels":{"coho.dev/worker":"1"},
       "annotations":{"coho.dev/template-hash":"h"}},"spec":{"nodeName":"n1"},
       "status":{"conditions":[{"type":"Ready","status":"False"},{"type":"PodScheduled","status":"True"}],
       "containerStatuses":[{"name":"sidecar","restartCount":9,"state":{"running":{}}},
@@ -131,8 +146,10 @@ TEST_CASE("Pod facts: what the worker's container does, and did") {
 
 TEST_CASE("Node facts: readiness, taints, labels") {
   Json node = Node("n1", "z1");
-  node["spec"] = {{"unschedulable", true}, {"taints", {{{"key", "node.kubernetes.io/out-of-service"}}}}};
-  node["status"]["conditions"] = {{{"type", "Ready"}, {"status", "Unknown"}, {"lastTransitionTime", "2025-11-21T10:28:20Z"}}};
+  node["spec"] = {{"unschedulable", true},
+                  {"taints", {{{"key", "node.kubernetes.io/out-of-service"}}}}};
+  node["status"]["conditions"] = {
+      {{"type", "Ready"}, {"status", "Unknown"}, {"lastTransitionTime", "2025-11-21T10:28:20Z"}}};
   const NodeFacts facts = ReadNodeFacts(node);
   CHECK(facts.zone == "z1");
   CHECK(!facts.ready);
@@ -142,8 +159,10 @@ TEST_CASE("Node facts: readiness, taints, labels") {
 }
 
 TEST_CASE("Facts: nothing in an object is needed, and odd shapes are as good as nothing") {
-  for (const char* text : {"{}", "[]", "null", "5", R"({"metadata":5,"spec":[],"status":"x"})",
-                           R"({"metadata":{"labels":[1],"ownerReferences":{"a":1},"annotations":7},"status":{"conditions":{},"containerStatuses":[5,null,[]]}})"}) {
+  for (
+      const char* text :
+      {"{}", "[]", "null", "5", R"({"metadata":5,"spec":[],"status":"x"})",
+       R"({"metadata":{"labels":[1],"ownerReferences":{"a":1},"annotations":7},"status":{"conditions":{},"containerStatuses":[5,null,[]]}})"}) {
     CAPTURE(text);
     const Json object = Json::parse(text);
     (void)ReadObjectFacts(object);
@@ -156,7 +175,8 @@ TEST_CASE("Facts: nothing in an object is needed, and odd shapes are as good as 
 }
 
 TEST_CASE("Slimming keeps every fact") {
-  Json set = Json::parse(R"({"apiVersion":"apps/v1","kind":"StatefulSet","metadata":{"name":"s","namespace":"n","uid":"u","generation":4,
+  Json set = Json::parse(
+      R"({"apiVersion":"apps/v1","kind":"StatefulSet","metadata":{"name":"s","namespace":"n","uid":"u","generation":4,
       "annotations":{"coho.dev/applied-hash":"h","other":"x"},"labels":{"coho.dev/worker":"3"},
       "ownerReferences":[{"controller":true,"uid":"job"}]},
       "spec":{"replicas":1,"persistentVolumeClaimRetentionPolicy":{"whenDeleted":"Delete"},
@@ -173,7 +193,8 @@ TEST_CASE("Slimming keeps every fact") {
   CHECK(facts.delete_claim_with_set);
   CHECK(WorkerOf(set) == WorkerId(3));
 
-  Json job = Json::parse(R"({"metadata":{"name":"j","annotations":{"kubectl.kubernetes.io/last-applied-configuration":"long","a":"b"}},
+  Json job = Json::parse(
+      R"({"metadata":{"name":"j","annotations":{"kubectl.kubernetes.io/last-applied-configuration":"long","a":"b"}},
       "spec":{"x":1}})");
   SlimStreamJob(&job);
   CHECK(job["metadata"]["annotations"] == Json{{"a", "b"}});

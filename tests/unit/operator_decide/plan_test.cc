@@ -166,6 +166,18 @@ TEST_CASE("plan: a worker too many is emptied first, then removed with or withou
   }
 }
 
+TEST_CASE("plan: a worker that never came to life is removed, too") {
+  ToyCluster cluster(1, 4);
+  cluster.Settle();
+  cluster.Edit(Spec({{"workers", {{"count", 2}}}}));
+  cluster.Perform(cluster.Plan());
+  cluster.Edit(Spec({{"workers", {{"count", 1}}}}));
+  CHECK(cluster.Plan().deletes.empty());  // its pod may become part of the job any moment
+  cluster.observed.pods.erase(WorkerId(1));
+  cluster.observed.volumes.erase(WorkerId(1));
+  CHECK(Names(cluster.Plan().deletes) == Texts{"StatefulSet/visits-worker-1"});
+}
+
 TEST_CASE("plan: a claim that its controller has not released yet is waited for") {
   ToyCluster cluster(2, 4);
   cluster.Edit(Spec({{"storage", {{"retention", {{"whenScaled", "Retain"}}}}}}));

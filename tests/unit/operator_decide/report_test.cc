@@ -160,6 +160,17 @@ TEST_CASE("conditions: a worker that cannot work shows as what it said last") {
   CHECK(ConditionOf(cluster.observed.job.status, "Ready")["status"] == "True");
 }
 
+TEST_CASE("conditions: where the log of a killed worker ends is no cause") {
+  ToyCluster cluster(2, 4);
+  cluster.Settle();
+  PodFacts& pod = cluster.observed.pods[WorkerId(1)];
+  pod.ready = false;
+  pod.exit_code = 137;
+  pod.exit_message = "worker ready";
+  CHECK(Message(cluster, "Degraded") ==
+        "worker 1 (pod visits-worker-1-1 on node2) was killed (exit code 137)");
+}
+
 TEST_CASE("conditions: what keeps a worker from being ready") {
   struct Row {
     const char* name;

@@ -1,0 +1,295 @@
+// What the worker promises: each record counts exactly once (ExactlyOnce) or at least once (AtLeastOnce), through kills, stops, a
+// corrupt store and tasks that move.
+#include <doctest/doctest.h>
+#include <signal.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <random>
+#include <set>
+#include <thread>
+
+#include "tests/integration/worker/test_job.h"
+#include "worker/exit_codes.h"
+
+namespace coho::test {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+// The same on each run with COHO_SEED set.
+uint32_t Seed() {
+  const uint32_t seed = static_cast<uint32_t>(std::atoll(Environment("COHO_SEED", std::to_string(std::random_device{}()).c_str()).c_str()));
+  MESSAGE("COHO_SEED=" << seed);
+  return seed;
+}
+
+// Writes keyed records from a thread of its own, some each few milliseconds, and remembers how many of each key.
+class Traffic {
+ public:
+  Traffic(const std::string& topic, int records, int keys, uint32_t seed, milliseconds every = milliseconds(2))
+      : thread_([=, this] {
+          std::mt19937 random(seed);
+          TopicWriter writer(topic);
+          for (int i = 0; i < records && !stop_; ++i) {
+            const std::string key = "k" + std::to_string(random() % static_cast<uint32_t>(keys));
+            writer.Send(key, "value");
+            ++sent_[key];
+            if (i % 20 == 19) std::this_thread::sleep_for(every);
+          }
+          writer.Flush();
+        }) {}
+  ~Traffic() {
+    stop_ = true;
+    if (thread_.joinable()) thread_.join();
+  }
+  // REQUIRES: called once; waits until everything is written.
+  const std::map<std::string, int64_t>& Finish() {
+    thread_.join();
+    return sent_;
+  }
+
+ private:
+  std::atomic<bool> stop_{false};
+  std::map<std::string, int64_t> sent_;
+  std::thread thread_;
+};
+
+std::map<std::string, std::vector<int64_t>> CountsOf(const std::vector<ReadRecord>& records) {
+  std::map<std::string, std::vector<int64_t>> counts;
+  for (const ReadRecord& record : records) counts[record.key].push_back(std::atoll(record.value.c_str()));
+  return counts;
+}
+
+int64_t Total(const std::map<std::string, int64_t>& sent) {
+  int64_t total = 0;
+  for (const auto& [key, n] : sent) total += n;
+  return total;
+}
+
+// Every key's running counts are 1..n, each once and in order.
+void CheckExactlyOnce(const std::map<std::string, int64_t>& sent, const std::vector<ReadRecord>& out) {
+  const auto counts = CountsOf(out);
+  CHECK(counts.size() == sent.size());
+  for (const auto& [key, n] : sent) {
+    CAPTURE(key);
+    const auto found = counts.find(key);
+    REQUIRE(found != counts.end());
+    REQUIRE(static_cast<int64_t>(found->second.size()) == n);
+    for (int64_t i = 0; i < n; ++i) REQUIRE(found->second[static_cast<size_t>(i)] == i + 1);
+  }
+}
+
+// Every key was counted up to at least the number of its records.
+void CheckNothingLost(const std::map<std::string, int64_t>& sent, const std::vector<ReadRecord>& out) {
+  const auto counts = CountsOf(out);
+  for (const auto& [key, n] : sent) {
+    CAPTURE(key);
+    const auto found = counts.find(key);
+    REQUIRE(found != counts.end());
+    CHECK(*std::max_element(found->second.begin(), found->second.end()) >= n);
+    CHECK(static_cast<int64_t>(found->second.size()) >= n);
+  }
+}
+
+void AwaitOutputs(TopicReader& out, int64_t at_least, WorkerProcess& worker) {
+  AwaitThat(
+      std::to_string(at_least) + " outputs", seconds(120),
+      [&] { return static_cast<int64_t>(out.ReadToEnd().size()) >= at_least; },
+      [&] { return std::to_string(out.ReadToEnd().size()) + " are there\n" + worker.Log(); });
+}
+
+void AwaitCaughtUp(WorkerProcess& worker, int64_t seconds_most = 120) {
+  AwaitThat("no lag", seconds(seconds_most), [&] {
+    const std::string page = worker.Get("/metrics").value_or("");
+    bool any = false;
+    for (size_t at = page.find("\ncoho_task_lag_records{"); at != std::string::npos;
+         at = page.find("\ncoho_task_lag_records{", at + 1)) {
+      any = true;
+      if (page.compare(page.find("} ", at) + 2, 2, "0\n") != 0) return false;
+    }
+    return any;
+  }, [&] { return worker.Log(); });
+}
+
+TEST_CASE("worker: passes records through, headers aside") {
+  TestJob job({.task = "pass-through"});
+  TopicWriter in(job.input());
+  for (int i = 0; i < 100; ++i) in.Send("k" + std::to_string(i), "v" + std::to_string(i));
+  in.Flush();
+  auto worker = job.Start();
+  TopicReader out(job.output(), job.partitions());
+  AwaitOutputs(out, 100, *worker);
+  std::set<std::string> values;
+  for (const ReadRecord& r : out.ReadToEnd()) values.insert(r.key + r.value);
+  CHECK(values.size() == 100);
+  AwaitCaughtUp(*worker);
+  worker->Signal(SIGTERM);
+  CHECK(worker->AwaitExit() == kExitOk);
+}
+
+TEST_CASE("worker: counts exactly once through kill -9 at random moments, and never wipes a store") {
+  const uint32_t seed = Seed();
+  std::mt19937 random(seed);
+  TestJob job;
+  Traffic traffic(job.input(), 30000, 300, seed);
+  TopicReader out(job.output(), job.partitions());
+  for (int kill = 0; kill < 8; ++kill) {
+    auto worker = job.Start();
+    if (random() % 4 != 0) worker->AwaitReady();  // sometimes in the middle of the start
+    std::this_thread::sleep_for(milliseconds(random() % 1200));  // the moment is what is random here
+    CHECK(worker->Metric("coho_store_wipes_total") <= (kill == 0 ? 4 : 0));
+    worker->Signal(SIGKILL);
+    CHECK(worker->AwaitExit() == -SIGKILL);
+  }
+  auto worker = job.Start();
+  const auto& sent = traffic.Finish();
+  AwaitOutputs(out, Total(sent), *worker);
+  AwaitCaughtUp(*worker);
+  CheckExactlyOnce(sent, out.ReadToEnd());
+  CHECK(worker->Metric("coho_store_wipes_total") == 0);
+  CHECK(worker->Metric("coho_restore_records_total") <= worker->Metric("coho_restore_records_planned_total"));
+}
+
+TEST_CASE("worker: AtLeastOnce loses nothing through kill -9 at random moments") {
+  const uint32_t seed = Seed();
+  std::mt19937 random(seed);
+  TestJob job({.guarantee = "AtLeastOnce"});
+  Traffic traffic(job.input(), 30000, 300, seed);
+  for (int kill = 0; kill < 6; ++kill) {
+    auto worker = job.Start();
+    worker->AwaitReady();
+    std::this_thread::sleep_for(milliseconds(random() % 1200));  // the moment is what is random here
+    worker->Signal(SIGKILL);
+    worker->AwaitExit();
+  }
+  auto worker = job.Start();
+  worker->AwaitReady();
+  const auto& sent = traffic.Finish();
+  TopicReader out(job.output(), job.partitions());
+  AwaitOutputs(out, Total(sent), *worker);
+  AwaitCaughtUp(*worker);
+  CheckNothingLost(sent, out.ReadToEnd());
+}
+
+TEST_CASE("worker: SIGTERM drains; the next start replays nothing and goes on") {
+  TestJob job({.flush_interval = "10m"});  // only the drain writes the store
+  TopicWriter in(job.input());
+  for (int i = 0; i < 2000; ++i) in.Send("k" + std::to_string(i % 100), "v");
+  in.Flush();
+  TopicReader out(job.output(), job.partitions());
+  {
+    auto worker = job.Start();
+    AwaitOutputs(out, 2000, *worker);
+    worker->Signal(SIGTERM);
+    CHECK(worker->AwaitExit() == kExitOk);
+    CHECK(worker->Log().find("everything is committed") != std::string::npos);
+  }
+  auto worker = job.Start();
+  worker->AwaitReady();
+  CHECK(worker->Metric("coho_restore_records_total") == 0);
+  CHECK(worker->Metric("coho_store_wipes_total") == 0);
+  for (int i = 0; i < 100; ++i) in.Send("k" + std::to_string(i), "v");
+  in.Flush();
+  AwaitOutputs(out, 2100, *worker);
+  for (const auto& [key, counts] : CountsOf(out.ReadToEnd())) {
+    CAPTURE(key);
+    CHECK(counts.back() == 21);
+  }
+}
+
+TEST_CASE("worker: after kill -9 only what lies behind the marker is replayed") {
+  TestJob job({.flush_interval = "1s"});
+  TopicWriter in(job.input());
+  for (int i = 0; i < 5000; ++i) in.Send("k" + std::to_string(i % 1000), "v");
+  in.Flush();
+  TopicReader out(job.output(), job.partitions());
+  auto worker = job.Start();
+  AwaitOutputs(out, 5000, *worker);
+  // Flushed: nothing is dirty any more.
+  AwaitThat("write-back", seconds(30), [&] {
+    const std::string page = worker->Get("/v1/tasks").value_or("");
+    size_t clean = 0;
+    for (size_t at = page.find("\"dirtyBytes\": 0,"); at != std::string::npos; at = page.find("\"dirtyBytes\": 0,", at + 1)) ++clean;
+    return clean == 4;
+  });
+  worker->Signal(SIGKILL);
+  worker->AwaitExit();
+  worker = job.Start();
+  worker->AwaitReady();
+  CHECK(worker->Metric("coho_restore_records_total") < 1000);
+  CHECK(worker->Metric("coho_store_wipes_total") == 0);
+}
+
+TEST_CASE("worker: a corrupt store is restored from its changelog") {
+  TestJob job;
+  TopicWriter in(job.input());
+  for (int i = 0; i < 1000; ++i) in.Send("k" + std::to_string(i % 50), "v");
+  in.Flush();
+  TopicReader out(job.output(), job.partitions());
+  auto worker = job.Start();
+  AwaitOutputs(out, 1000, *worker);
+  worker->Signal(SIGTERM);
+  CHECK(worker->AwaitExit() == kExitOk);
+
+  int broken = 0;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(job.state_dir())) {
+    const std::string name = entry.path().filename().string();
+    if (name != "CURRENT" && entry.path().extension() != ".sst") continue;
+    std::ofstream(entry.path()) << "this is no store";
+    ++broken;
+  }
+  REQUIRE(broken > 0);
+  worker = job.Start();
+  worker->AwaitReady();
+  CHECK(worker->Metric("coho_store_wipes_total") > 0);
+  for (int i = 0; i < 50; ++i) in.Send("k" + std::to_string(i), "v");
+  in.Flush();
+  AwaitOutputs(out, 1050, *worker);
+  for (const auto& [key, counts] : CountsOf(out.ReadToEnd())) {
+    CAPTURE(key);
+    CHECK(counts.back() == 21);
+  }
+}
+
+TEST_CASE("worker: several workers share the tasks, and tasks move without loss when the count changes") {
+  const uint32_t seed = Seed();
+  TestJob job({.partitions = 6, .run_loops = 1});
+  job.Write(2);
+  Traffic traffic(job.input(), 40000, 300, seed, milliseconds(8));
+  auto first = job.Start(0);
+  auto second = job.Start(1);
+  first->AwaitReady();
+  second->AwaitReady();
+  AwaitThat("three tasks each", seconds(60), [&] {
+    return first->RunningTasks().size() == 3 && second->RunningTasks().size() == 3;
+  }, [&] { return first->Log() + second->Log(); });
+
+  // Worker 0 comes back with another count in its job file, and its coordinator with it; worker 1 stays.
+  first->Signal(SIGTERM);
+  CHECK(first->AwaitExit() == kExitOk);
+  job.Write(3);
+  first = job.Start(0);
+  auto third = job.Start(2);
+  AwaitThat("two tasks each", seconds(90), [&] {
+    return first->RunningTasks().size() == 2 && second->RunningTasks().size() == 2 && third->RunningTasks().size() == 2;
+  }, [&] { return first->Log() + second->Log() + third->Log(); });
+  std::set<int> all;
+  for (auto* worker : {first.get(), second.get(), third.get()}) {
+    for (const int task : worker->RunningTasks()) all.insert(task);
+  }
+  CHECK(all.size() == 6);
+
+  const auto& sent = traffic.Finish();
+  TopicReader out(job.output(), job.partitions());
+  AwaitOutputs(out, Total(sent), *first);
+  for (auto* worker : {first.get(), second.get(), third.get()}) AwaitCaughtUp(*worker);
+  CheckExactlyOnce(sent, out.ReadToEnd());
+}
+
+}  // namespace
+}  // namespace coho::test

@@ -22,6 +22,19 @@ Status ParseListenAddress(const std::string& text, std::string* host, int* port)
   return Status::Ok();
 }
 
+namespace {
+
+// What is wrong with it; empty: nothing.
+std::string CheckInstallationId(const std::string& id) {
+  constexpr char kAllowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-";
+  if (!id.empty() && id.size() <= 128 && id.find_first_not_of(kAllowed) == std::string::npos) {
+    return {};
+  }
+  return "found \"" + id + "\", need 1 to 128 letters, digits, dots and dashes";
+}
+
+}  // namespace
+
 ParsedOptions ParseOptions(int argc, const char* const* argv) {
   OperatorOptions options;
   std::string metrics_address = ":8080";
@@ -57,23 +70,17 @@ ParsedOptions ParseOptions(int argc, const char* const* argv) {
                  "imagePullPolicy of worker pods")
       ->check(CLI::IsMember({"Always", "IfNotPresent", "Never"}))
       ->capture_default_str();
+  app.get_option("--metrics-address")->check([&options](const std::string& text) {
+    return ParseListenAddress(text, &options.metrics_host, &options.metrics_port).message();
+  });
+  app.get_option("--log-level")->check([&options](const std::string& text) {
+    const Result<LogLevel> level = ParseLogLevel(text);
+    if (level.ok()) options.log_level = *level;
+    return level.status().message();
+  });
+  app.get_option("--installation-id")->check(CheckInstallationId);
   try {
     app.parse(argc, argv);
-    if (const Status s =
-            ParseListenAddress(metrics_address, &options.metrics_host, &options.metrics_port);
-        !s.ok()) {
-      throw CLI::ValidationError("--metrics-address", s.message());
-    }
-    const Result<LogLevel> level = ParseLogLevel(log_level);
-    if (!level.ok()) throw CLI::ValidationError("--log-level", level.status().message());
-    options.log_level = *level;
-    constexpr char kAllowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-";
-    if (options.installation_id.empty() || options.installation_id.size() > 128 ||
-        options.installation_id.find_first_not_of(kAllowed) != std::string::npos) {
-      throw CLI::ValidationError("--installation-id",
-                                 "found \"" + options.installation_id +
-                                     "\", need 1 to 128 letters, digits, dots and dashes");
-    }
   } catch (const CLI::ParseError& e) {
     return {.options = std::nullopt, .exit_code = app.exit(e)};
   }

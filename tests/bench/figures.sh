@@ -129,7 +129,7 @@ footprint() {
   eval "$("$COHO_ROOT/hack/cluster" env)"
   if kubectl get streamjob visits >/dev/null 2>&1; then
     local pod operator
-    operator=$(kubectl -n coho-system get pods -l app.kubernetes.io/name=coho -o jsonpath='{.items[0].metadata.name}')
+    operator=$(kubectl -n coho-system get pods -l app.kubernetes.io/component=operator -o jsonpath='{.items[0].metadata.name}')
     kubectl get --raw "/api/v1/namespaces/coho-system/pods/$operator:8080/proxy/metrics" |
       awk '/^process_resident_memory_bytes/ { printf "operator RSS with the demo'"'"'s two jobs: %.1f MiB\n", $2 / 1048576 }'
     for pod in $(kubectl get pods -l coho.dev/job -o jsonpath='{.items[*].metadata.name}'); do

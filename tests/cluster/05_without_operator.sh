@@ -4,7 +4,7 @@
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 kubectl -n "$operator_namespace" scale deployment coho-operator --replicas=0
-no_operator() { [[ -z $(kubectl -n "$operator_namespace" get pods -l app.kubernetes.io/name=coho -o name) ]]; }
+no_operator() { [[ -z $(kubectl -n "$operator_namespace" get pods -l app.kubernetes.io/component=operator -o name) ]]; }
 wait_until 60 "the operator is gone" no_operator
 
 pod=$(pod_of visits 0)

@@ -9,7 +9,7 @@ holder() { kubectl -n "$operator_namespace" get lease coho-operator -o jsonpath=
 leading() { kubectl get --raw "/api/v1/namespaces/$operator_namespace/pods/$1:8080/proxy/metrics" | awk '/^leader_election_master_status/ { print $2 }'; }
 leaders() {
   local pod count=0
-  for pod in $(kubectl -n "$operator_namespace" get pods -l app.kubernetes.io/name=coho -o jsonpath='{.items[*].metadata.name}'); do
+  for pod in $(kubectl -n "$operator_namespace" get pods -l app.kubernetes.io/component=operator -o jsonpath='{.items[*].metadata.name}'); do
     [[ $(leading "$pod") == 1 ]] && count=$((count + 1))
   done
   echo "$count"

@@ -3,7 +3,7 @@
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 worker=$(pod_of visits 0)
-operator=$(kubectl -n "$operator_namespace" get pods -l app.kubernetes.io/name=coho -o jsonpath='{.items[0].metadata.name}')
+operator=$(kubectl -n "$operator_namespace" get pods -l app.kubernetes.io/component=operator -o jsonpath='{.items[0].metadata.name}')
 worker_metrics "$worker" | promtool check metrics || fail "promtool refuses the worker's metrics"
 kubectl get --raw "/api/v1/namespaces/$operator_namespace/pods/$operator:8080/proxy/metrics" | promtool check metrics ||
   fail "promtool refuses the operator's metrics"

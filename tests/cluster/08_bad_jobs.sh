@@ -50,7 +50,7 @@ shown unreachable-broker '.spec.kafka.bootstrapServers = "10.40.0.1:1"' KafkaUnr
 kubectl create secret generic wrong-credentials --dry-run=client -o yaml --from-literal=security.protocol=SASL_PLAINTEXT \
   --from-literal=sasl.mechanism=PLAIN --from-literal=sasl.username=coho --from-literal=sasl.password=wrong-pass-word | kubectl apply -f -
 shown wrong-credentials '.spec.kafka.bootstrapServers = "10.40.0.1:29093" | .spec.kafka.secretRef = {name: "wrong-credentials"}' \
-  KafkaAuthenticationFailed 'secretRef'
+  KafkaAuthenticationFailed 'spec.kafka'
 shown unknown-task '.spec.task.name = "no-such-task"' WorkerFailed 'no-such-task'
 
 if kubectl -n "$operator_namespace" logs deployment/coho-operator | grep -q wrong-pass-word; then fail "a password is in the operator's log"; fi

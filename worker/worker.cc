@@ -104,6 +104,7 @@ void Worker::StartCoordinator() {
       {.kafka = options_.kafka,
        .transactional_id = job_.kafka.topic_prefix + "-coordinator",
        .on_change = [wake = options_.wake](const JobId&) { wake(); },
+       .on_event = {}});
   coordinator_->SetJob(job_);
 }
 

@@ -83,11 +83,14 @@ void RunLoop::Run() {
     given_up_ = true;
     clients_.transaction().Abort().IgnoreError("the next start of this worker aborts it");
   }
-  const bool drained = draining_ && !failed_ && tasks_.empty();
+  // Told before the clients are closed, which takes librdkafka a second.
+  if (draining_ && !failed_ && tasks_.empty()) {
+    Publish(true);
+    options_.on_event(options_.index, LoopStopped{});
+  }
   clients_.Close();
   while (!tasks_.empty()) Forget(tasks_.begin()->first);
   Publish(true);
-  if (drained) options_.on_event(options_.index, LoopStopped{});
 }
 
 void RunLoop::Turn() {

@@ -254,22 +254,24 @@ Status Consumer::Commit(const std::map<TopicPartition, int64_t>& offsets) {
   return failure.ok() ? status : failure.WithContext("committing offsets");
 }
 
-Result<OffsetRange> Consumer::QueryRange(const TopicPartition& partition, Duration timeout) {
-  const std::string context =
-      "asking for the range of " + NameOf(partition.topic, partition.partition);
-  OffsetRange range;
-  Status status = impl_->client->Await(timeout, context, [&](int timeout_ms) -> Status {
-    // The watermarks that librdkafka asks for by itself end at the high watermark, behind open transactions; ListOffsets knows
-    // of isolation.
-    OffsetQuery query{.partition = partition, .read_committed = impl_->read_committed};
-    query.what = RD_KAFKA_OFFSET_SPEC_EARLIEST;
-    COHO_ASSIGN_OR_RETURN(range.begin, ListOffset(impl_->client->get(), query, timeout_ms));
-    query.what = RD_KAFKA_OFFSET_SPEC_LATEST;
-    COHO_ASSIGN_OR_RETURN(range.end, ListOffset(impl_->client->get(), query, timeout_ms));
-    return Status::Ok();
-  });
+Result<std::map<TopicPartition, OffsetRange>> Consumer::QueryRanges(
+    const std::vector<TopicPartition>& partitions, Duration timeout) {
+  std::map<TopicPartition, OffsetRange> ranges;
+  Status status =
+      impl_->client->Await(timeout, "asking for offsets", [&](int timeout_ms) -> Status {
+        // The watermarks that librdkafka asks for by itself end at the high watermark, behind open transactions; ListOffsets
+        // knows of isolation.
+        COHO_ASSIGN_OR_RETURN(ranges, ListRanges(impl_->client->get(), partitions,
+                                                 impl_->read_committed, timeout_ms));
+        return Status::Ok();
+      });
   if (!status.ok()) return status;
-  return range;
+  return ranges;
+}
+
+Result<OffsetRange> Consumer::QueryRange(const TopicPartition& partition, Duration timeout) {
+  COHO_ASSIGN_OR_RETURN(const auto ranges, QueryRanges({partition}, timeout));
+  return ranges.begin()->second;
 }
 
 std::optional<OffsetRange> Consumer::CachedRange(const TopicPartition& partition) const {

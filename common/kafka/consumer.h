@@ -117,6 +117,8 @@ class Consumer {
   // Commits next offsets without transaction (AtLeastOnce). Synchronous.
   [[nodiscard]] Status Commit(const std::map<TopicPartition, int64_t>& offsets);
   // Asks the broker. With read_committed the end is the last stable offset.
+  [[nodiscard]] Result<std::map<TopicPartition, OffsetRange>> QueryRanges(
+      const std::vector<TopicPartition>& partitions, Duration timeout);
   [[nodiscard]] Result<OffsetRange> QueryRange(const TopicPartition& partition, Duration timeout);
   // From the last fetch, no request; nullopt before the first one.
   [[nodiscard]] std::optional<OffsetRange> CachedRange(const TopicPartition& partition) const;

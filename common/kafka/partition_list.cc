@@ -22,41 +22,75 @@ PartitionList ToList(const std::map<TopicPartition, int64_t>& offsets) {
   return list;
 }
 
-Result<int64_t> ListOffset(rd_kafka_t* client, const OffsetQuery& query, int timeout_ms) {
-  const std::string context = "asking for offsets of topic " + query.partition.topic +
-                              " partition " + std::to_string(query.partition.partition);
+namespace {
+
+constexpr std::string_view kListContext = "asking for first and last offsets";
+
+// Sends one ListOffsets request per leader; its answer comes to `queue` with `what` as opaque.
+Status SendListOffsets(rd_kafka_t* client, const std::vector<TopicPartition>& partitions,
+                       bool read_committed, rd_kafka_OffsetSpec_t* what, int timeout_ms,
+                       rd_kafka_queue_t* queue) {
   const Owned<rd_kafka_AdminOptions_t, rd_kafka_AdminOptions_destroy> options(
       rd_kafka_AdminOptions_new(client, RD_KAFKA_ADMIN_OP_LISTOFFSETS));
   char reason[256] = "";
   if (rd_kafka_AdminOptions_set_request_timeout(options.get(), std::max(1, timeout_ms), reason,
                                                 sizeof(reason)) != RD_KAFKA_RESP_ERR_NO_ERROR) {
-    return Internal(context + ": " + reason);
+    return Internal(std::string(kListContext) + ": " + reason);
   }
-  COHO_RETURN_IF_ERROR(TakeError(
-      rd_kafka_AdminOptions_set_isolation_level(
-          options.get(), query.read_committed ? RD_KAFKA_ISOLATION_LEVEL_READ_COMMITTED
-                                              : RD_KAFKA_ISOLATION_LEVEL_READ_UNCOMMITTED),
-      context));
-  const PartitionList list =
-      ToList(std::map<TopicPartition, int64_t>{{query.partition, query.what}});
+  COHO_RETURN_IF_ERROR(TakeError(rd_kafka_AdminOptions_set_isolation_level(
+                                     options.get(), read_committed
+                                                        ? RD_KAFKA_ISOLATION_LEVEL_READ_COMMITTED
+                                                        : RD_KAFKA_ISOLATION_LEVEL_READ_UNCOMMITTED),
+                                 kListContext));
+  rd_kafka_AdminOptions_set_opaque(options.get(), what);
+  std::map<TopicPartition, int64_t> query;
+  for (const TopicPartition& partition : partitions) query[partition] = *what;
+  rd_kafka_ListOffsets(client, ToList(query).get(), options.get(), queue);
+  return Status::Ok();
+}
+
+}  // namespace
+
+Result<std::map<TopicPartition, OffsetRange>> ListRanges(
+    rd_kafka_t* client, const std::vector<TopicPartition>& partitions, bool read_committed,
+    int timeout_ms) {
+  std::map<TopicPartition, OffsetRange> ranges;
+  if (partitions.empty()) return ranges;
+  // Both questions at once: on a connection they may have to wait behind a fetch, and so they wait once.
+  rd_kafka_OffsetSpec_t begin = RD_KAFKA_OFFSET_SPEC_EARLIEST;
+  rd_kafka_OffsetSpec_t end = RD_KAFKA_OFFSET_SPEC_LATEST;
   const Owned<rd_kafka_queue_t, rd_kafka_queue_destroy> queue(rd_kafka_queue_new(client));
-  rd_kafka_ListOffsets(client, list.get(), options.get(), queue.get());
-  // librdkafka keeps the time; its own answer says more than ours would.
-  const Owned<rd_kafka_event_t, rd_kafka_event_destroy> event(
-      rd_kafka_queue_poll(queue.get(), timeout_ms + 1000));
-  if (event == nullptr) return DeadlineExceeded(context + ": no answer");
-  if (rd_kafka_event_error(event.get()) != RD_KAFKA_RESP_ERR_NO_ERROR) {
-    return ToStatus(rd_kafka_event_error(event.get()), context);
+  COHO_RETURN_IF_ERROR(
+      SendListOffsets(client, partitions, read_committed, &begin, timeout_ms, queue.get()));
+  COHO_RETURN_IF_ERROR(
+      SendListOffsets(client, partitions, read_committed, &end, timeout_ms, queue.get()));
+  for (int answers = 0; answers < 2; ++answers) {
+    // librdkafka keeps the time; its own answer says more than ours would.
+    const Owned<rd_kafka_event_t, rd_kafka_event_destroy> event(
+        rd_kafka_queue_poll(queue.get(), timeout_ms + 1000));
+    if (event == nullptr) return DeadlineExceeded(std::string(kListContext) + ": no answer");
+    if (rd_kafka_event_error(event.get()) != RD_KAFKA_RESP_ERR_NO_ERROR) {
+      return ToStatus(rd_kafka_event_error(event.get()), kListContext);
+    }
+    const rd_kafka_ListOffsets_result_t* result = rd_kafka_event_ListOffsets_result(event.get());
+    size_t count = 0;
+    const rd_kafka_ListOffsetsResultInfo_t** infos =
+        rd_kafka_ListOffsets_result_infos(result, &count);
+    for (size_t i = 0; i < count; ++i) {
+      const rd_kafka_topic_partition_t* at =
+          rd_kafka_ListOffsetsResultInfo_topic_partition(infos[i]);
+      COHO_RETURN_IF_ERROR(
+          ToStatus(at->err, std::string(kListContext) + " of topic " + at->topic + " partition " +
+                                std::to_string(at->partition)));
+      OffsetRange& range = ranges[{at->topic, at->partition}];
+      (rd_kafka_event_opaque(event.get()) == &begin ? range.begin : range.end) = at->offset;
+    }
   }
-  const rd_kafka_ListOffsets_result_t* result = rd_kafka_event_ListOffsets_result(event.get());
-  size_t count = 0;
-  const rd_kafka_ListOffsetsResultInfo_t** infos =
-      rd_kafka_ListOffsets_result_infos(result, &count);
-  if (count != 1)
-    return Internal(context + ": the answer has " + std::to_string(count) + " partitions");
-  const rd_kafka_topic_partition_t* at = rd_kafka_ListOffsetsResultInfo_topic_partition(infos[0]);
-  COHO_RETURN_IF_ERROR(ToStatus(at->err, context));
-  return at->offset;
+  if (ranges.size() != partitions.size()) {
+    return Internal(std::string(kListContext) + ": asked for " + std::to_string(partitions.size()) +
+                    " partitions, the answer has " + std::to_string(ranges.size()));
+  }
+  return ranges;
 }
 
 }  // namespace coho::kafka

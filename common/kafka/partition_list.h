@@ -9,6 +9,7 @@
 
 #include "common/base/ids.h"
 #include "common/base/status.h"
+#include "common/kafka/consumer.h"
 #include "common/kafka/owned.h"
 
 namespace coho::kafka {
@@ -23,13 +24,9 @@ using PartitionList = Owned<rd_kafka_topic_partition_list_t, rd_kafka_topic_part
   return {list->elems, static_cast<size_t>(list->cnt)};
 }
 
-struct OffsetQuery {
-  TopicPartition partition;
-  rd_kafka_OffsetSpec_t what = RD_KAFKA_OFFSET_SPEC_LATEST;
-  bool read_committed = true;  // the latest offset is then the last stable one
-};
-// Asks the partition's leader.
-[[nodiscard]] Result<int64_t> ListOffset(rd_kafka_t* client, const OffsetQuery& query,
-                                         int timeout_ms);
+// First offsets and ends of partitions, asked of their leaders in one go; with `read_committed` the end is the last stable offset.
+[[nodiscard]] Result<std::map<TopicPartition, OffsetRange>> ListRanges(
+    rd_kafka_t* client, const std::vector<TopicPartition>& partitions, bool read_committed,
+    int timeout_ms);
 
 }  // namespace coho::kafka

@@ -135,7 +135,11 @@ class RunLoop {
   void TakeRestored(RestoredMessage message);
   void RetryRestores();
   void StartRestored();
-  [[nodiscard]] Status StartTask(TaskId id, LoopTask* task, const std::map<TopicPartition, int64_t>& committed);
+  struct Offsets {
+    const std::map<TopicPartition, int64_t>& committed;
+    const std::map<TopicPartition, kafka::OffsetRange>& ranges;
+  };
+  [[nodiscard]] Status StartTask(TaskId id, LoopTask* task, const Offsets& offsets);
   void CloseTasks(const std::vector<Revocation>& revocations);
   void CloseCommitted(TaskId id, LoopTask* task);
   void Detach(LoopTask* task);  // from consumer and router; drops the runtime

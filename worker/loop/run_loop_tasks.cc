@@ -90,13 +90,15 @@ void RunLoop::StartRestored() {
   }
   if (ready.empty()) return;
   const MonotonicTime asked_at = clock_.Now();
+  // For all of them in one go: each request may have to wait behind a fetch of the tasks that run already.
   const auto committed = clients_.consumer().Committed(partitions, kRequestTimeout);
   Status status = committed.status();
   if (status.ok()) {
-    for (const TaskId id : ready) {
-      options_.on_step({.name = "read-offsets", .task = id, .took = clock_.Now() - asked_at});
-      status = StartTask(id, &tasks_.at(id), *committed);
-      if (!status.ok() || ended_) break;
+    const auto ranges = clients_.consumer().QueryRanges(partitions, kRequestTimeout);
+    status = ranges.status();
+    for (size_t i = 0; i < ready.size() && status.ok() && !ended_; ++i) {
+      options_.on_step({.name = "read-offsets", .task = ready[i], .took = clock_.Now() - asked_at});
+      status = StartTask(ready[i], &tasks_.at(ready[i]), {.committed = *committed, .ranges = *ranges});
     }
   }
   if (ended_ || status.ok()) return;
@@ -108,14 +110,14 @@ void RunLoop::StartRestored() {
   for (const TaskId id : ready) tasks_.at(id).not_before = clock_.Now() + kRetryAfter;
 }
 
-Status RunLoop::StartTask(TaskId id, LoopTask* task, const std::map<TopicPartition, int64_t>& committed) {
+Status RunLoop::StartTask(TaskId id, LoopTask* task, const Offsets& offsets) {
   // Everything that may have to be tried again comes first.
   TaskInputs inputs(*options_.job, *task->grant.model, id);
   std::map<TopicPartition, int64_t> starts;
   for (InputPosition& p : inputs.positions()) {
-    COHO_ASSIGN_OR_RETURN(const kafka::OffsetRange range, clients_.consumer().QueryRange(p.partition, kRequestTimeout));
-    const auto found = committed.find(p.partition);
-    const auto stored = found == committed.end() ? std::nullopt : std::optional(found->second);
+    const kafka::OffsetRange& range = offsets.ranges.at(p.partition);
+    const auto found = offsets.committed.find(p.partition);
+    const auto stored = found == offsets.committed.end() ? std::nullopt : std::optional(found->second);
     COHO_ASSIGN_OR_RETURN(const StartPosition start, ChooseStart(*p.spec, p.partition, stored, range));
     if (start.lost > 0) {
       LogError("records were deleted from an input before they were processed",

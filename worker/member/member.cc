@@ -285,6 +285,11 @@ void Member::Impl::Perform(const MemberActions& actions) {
       read_asked_at = clock.Now();
     } else if (const auto* beat = std::get_if<SendHeartbeat>(&action)) {
       Beat(*beat);
+    } else if (std::holds_alternative<Surrender>(action)) {
+      done = true;
+      options.on_failed(kExitInternal, "another process runs as worker " + ToString(options.identity.id) + " of job " +
+                                           options.job->id.ToString() +
+                                           ": Kafka fenced this one again and again; give each process a --worker-id of its own");
     } else {
       for (RunLoop* loop : loops) {
         if (!loop->status().initialised) loop->GiveUp();  // it has nothing to lose and may wait for Kafka

@@ -117,6 +117,13 @@ MemberActions MemberState::OnLoopFenced(int32_t loop, MonotonicTime now) {
   std::erase_if(holdings_, [loop](const auto& h) { return h.second.loop == loop; });
   states_changed_ = true;
   if (phase_ != WorkerPhase::kRunning) return actions;
+  std::vector<MonotonicTime>& fences = fences_[loop];
+  std::erase_if(fences, [&](MonotonicTime t) { return now - t > options_.fences_within; });
+  fences.push_back(now);
+  if (static_cast<int>(fences.size()) >= options_.fences_most) {
+    actions.push_back(Surrender{});
+    return actions;
+  }
   caught_up_ = false;
   actions.push_back(ReadToEnd{.number = ++read_number_});
   Beat(now, ReportDue(now), &actions);

@@ -34,6 +34,9 @@ struct MemberOptions {
   Duration states_interval = std::chrono::seconds(1);
   Duration figures_interval = std::chrono::seconds(5);
   Duration report_interval = std::chrono::seconds(30);
+  // So many fences of one loop within this time are a fight.
+  int fences_most = 5;
+  Duration fences_within = std::chrono::minutes(2);
 };
 
 struct GrantTask {
@@ -63,7 +66,11 @@ struct SendHeartbeat {
 struct DrainLoops {  // answered by OnTaskClosed for each task, and OnLoopsStopped
   friend bool operator==(const DrainLoops&, const DrainLoops&) = default;
 };
-using MemberAction = std::variant<GrantTask, RevokeTask, ReadToEnd, SendHeartbeat, DrainLoops>;
+// A loop was fenced again and again: another process runs under this worker's id, and the two only hinder each other.
+struct Surrender {
+  friend bool operator==(const Surrender&, const Surrender&) = default;
+};
+using MemberAction = std::variant<GrantTask, RevokeTask, ReadToEnd, SendHeartbeat, DrainLoops, Surrender>;
 using MemberActions = std::vector<MemberAction>;
 
 enum class ReportChange { kFigures, kStates };
@@ -122,6 +129,7 @@ class MemberState {
   std::optional<WorkerAssignment> mine_;
   bool ids_recorded_ = false;
   std::map<TaskId, Holding> holdings_;
+  std::map<int32_t, std::vector<MonotonicTime>> fences_;  // of each loop, the recent ones
   int64_t grants_ = 0;
   int64_t sequence_ = 0;
   MonotonicTime next_beat_;

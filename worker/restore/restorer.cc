@@ -213,16 +213,19 @@ void Restorer::Impl::End(TaskRestore* task, Result<RestoredTask> outcome) {
   const TaskId id = task->id();
   const auto done = task->TakeDone();
   Forget(id);
-  std::unique_lock lock(mutex);
-  if (cancelled.erase(id) == 0 && !stopping) {
-    lock.unlock();
-    if (outcome.ok()) {
-      done(std::move(outcome));
-    } else {
-      done(outcome.status().WithContext("restoring task " + ToString(id)));
-    }
-    lock.lock();
+  bool wanted = false;
+  {
+    const std::lock_guard lock(mutex);
+    wanted = cancelled.erase(id) == 0 && !stopping;
   }
+  if (!wanted) {
+    outcome = Aborted("not wanted any more");  // closes its engines before anybody is told
+  } else if (outcome.ok()) {
+    done(std::move(outcome));
+  } else {
+    done(outcome.status().WithContext("restoring task " + ToString(id)));
+  }
+  const std::lock_guard lock(mutex);
   // A Cancel that came while `done` ran waits for this; its task is not ours any more.
   cancelled.erase(id);
   active.erase(id);

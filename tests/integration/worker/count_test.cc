@@ -3,9 +3,6 @@
 #include <doctest/doctest.h>
 #include <signal.h>
 
-#include <algorithm>
-#include <atomic>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <random>
@@ -13,108 +10,11 @@
 #include <thread>
 
 #include "tests/integration/worker/test_job.h"
+#include "tests/integration/worker/traffic.h"
 #include "worker/exit_codes.h"
 
 namespace coho::test {
 namespace {
-
-using std::chrono::milliseconds;
-using std::chrono::seconds;
-
-// The same on each run with COHO_SEED set.
-uint32_t Seed() {
-  const uint32_t seed = static_cast<uint32_t>(std::atoll(Environment("COHO_SEED", std::to_string(std::random_device{}()).c_str()).c_str()));
-  MESSAGE("COHO_SEED=" << seed);
-  return seed;
-}
-
-// Writes keyed records from a thread of its own, some each few milliseconds, and remembers how many of each key.
-class Traffic {
- public:
-  Traffic(const std::string& topic, int records, int keys, uint32_t seed, milliseconds every = milliseconds(2))
-      : thread_([=, this] {
-          std::mt19937 random(seed);
-          TopicWriter writer(topic);
-          for (int i = 0; i < records && !stop_; ++i) {
-            const std::string key = "k" + std::to_string(random() % static_cast<uint32_t>(keys));
-            writer.Send(key, "value");
-            ++sent_[key];
-            if (i % 20 == 19) std::this_thread::sleep_for(every);
-          }
-          writer.Flush();
-        }) {}
-  ~Traffic() {
-    stop_ = true;
-    if (thread_.joinable()) thread_.join();
-  }
-  // REQUIRES: called once; waits until everything is written.
-  const std::map<std::string, int64_t>& Finish() {
-    thread_.join();
-    return sent_;
-  }
-
- private:
-  std::atomic<bool> stop_{false};
-  std::map<std::string, int64_t> sent_;
-  std::thread thread_;
-};
-
-std::map<std::string, std::vector<int64_t>> CountsOf(const std::vector<ReadRecord>& records) {
-  std::map<std::string, std::vector<int64_t>> counts;
-  for (const ReadRecord& record : records) counts[record.key].push_back(std::atoll(record.value.c_str()));
-  return counts;
-}
-
-int64_t Total(const std::map<std::string, int64_t>& sent) {
-  int64_t total = 0;
-  for (const auto& [key, n] : sent) total += n;
-  return total;
-}
-
-// Every key's running counts are 1..n, each once and in order.
-void CheckExactlyOnce(const std::map<std::string, int64_t>& sent, const std::vector<ReadRecord>& out) {
-  const auto counts = CountsOf(out);
-  CHECK(counts.size() == sent.size());
-  for (const auto& [key, n] : sent) {
-    CAPTURE(key);
-    const auto found = counts.find(key);
-    REQUIRE(found != counts.end());
-    REQUIRE(static_cast<int64_t>(found->second.size()) == n);
-    for (int64_t i = 0; i < n; ++i) REQUIRE(found->second[static_cast<size_t>(i)] == i + 1);
-  }
-}
-
-// Every key was counted up to at least the number of its records.
-void CheckNothingLost(const std::map<std::string, int64_t>& sent, const std::vector<ReadRecord>& out) {
-  const auto counts = CountsOf(out);
-  for (const auto& [key, n] : sent) {
-    CAPTURE(key);
-    const auto found = counts.find(key);
-    REQUIRE(found != counts.end());
-    CHECK(*std::max_element(found->second.begin(), found->second.end()) >= n);
-    CHECK(static_cast<int64_t>(found->second.size()) >= n);
-  }
-}
-
-void AwaitOutputs(TopicReader& out, int64_t at_least, WorkerProcess& worker) {
-  AwaitThat(
-      std::to_string(at_least) + " outputs", seconds(120),
-      [&] { return static_cast<int64_t>(out.ReadToEnd().size()) >= at_least; },
-      [&] { return std::to_string(out.ReadToEnd().size()) + " are there\n" + worker.Log(); });
-}
-
-void AwaitCaughtUp(WorkerProcess& worker, int64_t seconds_most = 120) {
-  AwaitThat("no lag", seconds(seconds_most), [&] {
-    const std::string page = worker.Get("/metrics").value_or("");
-    bool any = false;
-    for (size_t at = page.find("\ncoho_task_lag_records{"); at != std::string::npos;
-         at = page.find("\ncoho_task_lag_records{", at + 1)) {
-      any = true;
-      if (page.compare(page.find("} ", at) + 2, 2, "0\n") != 0) return false;
-    }
-    return any;
-  }, [&] { return worker.Log(); });
-}
 
 TEST_CASE("worker: passes records through, headers aside") {
   TestJob job({.task = "pass-through"});
@@ -136,7 +36,7 @@ TEST_CASE("worker: counts exactly once through kill -9 at random moments, and ne
   const uint32_t seed = Seed();
   std::mt19937 random(seed);
   TestJob job;
-  Traffic traffic(job.input(), 30000, 300, seed);
+  Traffic traffic(job.input(), 40000, 300, seed, milliseconds(6));
   TopicReader out(job.output(), job.partitions());
   for (int kill = 0; kill < 8; ++kill) {
     auto worker = job.Start();
@@ -159,7 +59,7 @@ TEST_CASE("worker: AtLeastOnce loses nothing through kill -9 at random moments")
   const uint32_t seed = Seed();
   std::mt19937 random(seed);
   TestJob job({.guarantee = "AtLeastOnce"});
-  Traffic traffic(job.input(), 30000, 300, seed);
+  Traffic traffic(job.input(), 40000, 300, seed, milliseconds(6));
   for (int kill = 0; kill < 6; ++kill) {
     auto worker = job.Start();
     worker->AwaitReady();

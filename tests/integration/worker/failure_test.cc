@@ -22,10 +22,10 @@ TEST_CASE("worker: a job file that is missing, broken or names an unknown task")
     CHECK(Says(worker, "/nowhere/job.yaml cannot be read"));
   }
   SUBCASE("broken") {
-    WriteFile(job.job_file(), "apiVersion: coho.dev/v1alpha1\nkind: StreamJob\nmetadata: {name: a}\nspec: {imagine: x}\n");
-    auto worker = job.Start();
+    TestJob other({.flush_interval = "100"});
+    auto worker = other.Start();
     CHECK(worker->AwaitExit() == kExitJobFile);
-    CHECK(Says(*worker, "spec.imagine"));
+    CHECK(Says(*worker, "spec.storage.flushInterval"));
   }
   SUBCASE("unknown task") {
     TestJob other({.task = "counting"});

@@ -1,6 +1,7 @@
 // A job of its own for each test: topics with unique names, a job file, a state directory a worker.
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <vector>
@@ -18,6 +19,8 @@ struct JobOptions {
   std::string input_value = "bytes";
   int run_loops = 2;
   std::string flush_interval = "2s";
+  std::string session_timeout = "6s";
+  std::string homecoming_timeout = "5m";
   std::string topic;  // of the input; empty: made
 };
 
@@ -42,13 +45,18 @@ class TestJob {
     if (options_.task == "count") text += "  stores: [{name: counts, key: string, value: int64}]\n";
     text += "  workers: {count: " + std::to_string(workers) + ", runLoops: " + std::to_string(options_.run_loops) +
             "}\n  processing: {guarantee: " + options_.guarantee + ", onError: " + options_.on_error +
-            ", commitInterval: 100ms}\n  storage: {flushInterval: " + options_.flush_interval + "}\n";
+            ", commitInterval: 100ms}\n  storage: {flushInterval: " + options_.flush_interval +
+            "}\n  failover: {sessionTimeout: " + options_.session_timeout +
+            ", homecomingTimeout: " + options_.homecoming_timeout + "}\n";
     WriteFile(job_file(), text);
   }
 
+  // Worker 0 has the coordinator in its process. A flag in `more` wins over one of these.
   std::unique_ptr<WorkerProcess> Start(int worker = 0, std::vector<std::string> more = {}) {
-    std::vector<std::string> arguments = {"--job", job_file(), "--worker-id", std::to_string(worker), "--state-dir",
-                                          state_dir(worker)};
+    std::vector<std::string> arguments = {"--job", job_file(), "--worker-id", std::to_string(worker)};
+    if (std::find(more.begin(), more.end(), "--state-dir") == more.end()) {
+      arguments.insert(arguments.end(), {"--state-dir", state_dir(worker)});
+    }
     if (worker > 0) arguments.insert(arguments.end(), {"--coordinator", "operator"});
     arguments.insert(arguments.end(), more.begin(), more.end());
     return std::make_unique<WorkerProcess>(arguments, directory_.path("worker-" + std::to_string(worker) + ".log"));

@@ -17,7 +17,7 @@ constexpr int kTasks = 6;
 // The loops, as simple as they can be: a task runs from its grant to the closing that a revocation asks for.
 class World {
  public:
-  explicit World(uint32_t seed) : random_(seed), state_({.transactional_ids = {"id"}, .loops = 3}, now_) {}
+  explicit World(uint32_t seed) : random_(seed), state_({.transactional_ids = {"id"}, .loops = 3, .fences_most = 1000}, now_) {}
 
   void Run(int steps) {
     Perform(state_.OnLoopsReady(now_));

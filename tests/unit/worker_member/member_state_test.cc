@@ -159,6 +159,17 @@ TEST_CASE("MemberState: after a fence it reads to the end before it starts anyth
   CHECK_FALSE(granted.empty());
 }
 
+TEST_CASE("MemberState: surrenders when it is fenced again and again, not when it is fenced now and then") {
+  Running often({0});
+  const int32_t loop = often.grants.at(TaskId(0)).loop;
+  for (int i = 1; i <= 5; ++i) {
+    const MemberActions actions = often.state.OnLoopFenced(loop, often.now + seconds(i));
+    CHECK(Only<Surrender>(actions).size() == (i == 5 ? 1u : 0u));
+  }
+  Running rarely({0});
+  for (int i = 1; i <= 20; ++i) CHECK(Only<Surrender>(rarely.state.OnLoopFenced(loop, rarely.now + seconds(40 * i))).empty());
+}
+
 TEST_CASE("MemberState: heartbeats come at their interval, with the report when it changed and every half minute") {
   MemberState state(kOptions, At(seconds(0)));
   auto beats = Only<SendHeartbeat>(state.OnTick(At(seconds(0))));

@@ -33,7 +33,8 @@ std::string ParseAddress(const std::string& text, WorkerFlags* flags) {
     const auto [stop, error] = std::from_chars(text.data() + colon + 1, end, port);
     if (error != std::errc() || stop != end) port = -1;
   }
-  if (port < 0 || port > 65535) return "found \"" + text + "\", need HOST:PORT, or :PORT for all addresses";
+  if (port < 0 || port > 65535)
+    return "found \"" + text + "\", need HOST:PORT, or :PORT for all addresses";
   flags->http_host = colon == 0 ? "0.0.0.0" : text.substr(0, colon);
   flags->http_port = port;
   return "";
@@ -57,24 +58,32 @@ std::variant<WorkerFlags, int> ParseFlags(int argc, char** argv) {
   app.add_flag("--list-tasks", list_tasks, "Print the names that spec.task.name may have, and end");
   app.add_option("--job", flags.job_file, "Job file, YAML or JSON")->type_name("FILE");
   app.add_option("--worker-id", worker, "Number of this worker, 0 to spec.workers.count - 1")
-      ->envname("COHO_WORKER_ID")->check(CLI::NonNegativeNumber)->capture_default_str();
+      ->envname("COHO_WORKER_ID")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
   app.add_option("--coordinator", coordinator,
                  "in-process: decide here which worker runs what; operator: someone else does")
-      ->check(CLI::IsMember({"in-process", "operator"}))->capture_default_str();
-  app.add_option("--state-dir", flags.state_dir, "Where stores live (default ./coho-state/<job>/worker-<id>)")
+      ->check(CLI::IsMember({"in-process", "operator"}))
+      ->capture_default_str();
+  app.add_option("--state-dir", flags.state_dir,
+                 "Where stores live (default ./coho-state/<job>/worker-<id>)")
       ->type_name("DIR");
   app.add_option("--http-address", address, "Metrics, health and /v1/tasks; :8080 is all addresses")
       ->type_name("HOST:PORT")
       ->check([&flags](const std::string& text) { return ParseAddress(text, &flags); })
       ->capture_default_str();
-  app.add_option("--kafka-secret-dir", flags.kafka_secret_dir, "Directory with a file per secret Kafka property")
+  app.add_option("--kafka-secret-dir", flags.kafka_secret_dir,
+                 "Directory with a file per secret Kafka property")
       ->type_name("DIR");
-  app.add_option("--bootstrap-servers", flags.bootstrap_servers, "Instead of spec.kafka.bootstrapServers")
+  app.add_option("--bootstrap-servers", flags.bootstrap_servers,
+                 "Instead of spec.kafka.bootstrapServers")
       ->type_name("HOST:PORT,...");
   app.add_option("--log-level", level, "debug, info, warn or error")
-      ->check(CLI::IsMember({"debug", "info", "warn", "error"}))->capture_default_str();
+      ->check(CLI::IsMember({"debug", "info", "warn", "error"}))
+      ->capture_default_str();
   app.add_option("--log-format", format, "text, json, or auto: text on a terminal")
-      ->check(CLI::IsMember({"auto", "text", "json"}))->capture_default_str();
+      ->check(CLI::IsMember({"auto", "text", "json"}))
+      ->capture_default_str();
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
@@ -85,13 +94,17 @@ std::variant<WorkerFlags, int> ParseFlags(int argc, char** argv) {
     return kExitOk;
   }
   if (flags.job_file.empty()) {
-    std::fprintf(stderr, "--job is required: a job file, YAML or JSON\nRun with --help for more information.\n");
+    std::fprintf(
+        stderr,
+        "--job is required: a job file, YAML or JSON\nRun with --help for more information.\n");
     return kExitUsage;
   }
   flags.worker = WorkerId(worker);
   flags.in_process_coordinator = coordinator == "in-process";
   flags.log_level = ParseLogLevel(level).value();
-  flags.log_format = format == "json" ? LogFormat::kJson : format == "text" ? LogFormat::kText : LogFormat::kAuto;
+  flags.log_format = format == "json"   ? LogFormat::kJson
+                     : format == "text" ? LogFormat::kText
+                                        : LogFormat::kAuto;
   flags.node = FromEnvironment("COHO_NODE_NAME");
   flags.zone = FromEnvironment("COHO_ZONE");
   flags.pod = FromEnvironment("COHO_POD_NAME");

@@ -20,7 +20,8 @@ std::string HolderOf(const std::string& lock_path) {
 }
 
 Status NotWritable(const std::string& path, const std::string& why) {
-  return InvalidArgument("state directory " + path + " cannot be written: " + why + "; choose another with --state-dir");
+  return InvalidArgument("state directory " + path + " cannot be written: " + why +
+                         "; choose another with --state-dir");
 }
 
 }  // namespace
@@ -43,7 +44,8 @@ Result<std::unique_ptr<StateDirectory>> StateDirectory::Open(const std::string& 
                     "; stop it, or choose another with --state-dir");
   }
   const std::string pid = std::to_string(::getpid()) + "\n";
-  if (::ftruncate(lock, 0) != 0 || ::pwrite(lock, pid.data(), pid.size(), 0) != static_cast<ssize_t>(pid.size())) {
+  if (::ftruncate(lock, 0) != 0 ||
+      ::pwrite(lock, pid.data(), pid.size(), 0) != static_cast<ssize_t>(pid.size())) {
     const std::string why = std::generic_category().message(errno);
     ::close(lock);
     return NotWritable(absolute, why);

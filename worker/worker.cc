@@ -36,7 +36,9 @@ MemoryShares SharesOf(const Job& job, int64_t limit, int32_t tasks) {
 }  // namespace
 
 Worker::Worker(Options options)
-    : options_(std::move(options)), job_(options_.job), lease_(options_.job.failover.session_timeout) {}
+    : options_(std::move(options)),
+      job_(options_.job),
+      lease_(options_.job.failover.session_timeout) {}
 
 Worker::~Worker() {
   http_.reset();
@@ -61,9 +63,10 @@ Failure Worker::Start() {
 
 Failure Worker::OpenState() {
   const MonotonicTime begin = Clock::Real().Now();
-  const std::string path = options_.flags.state_dir.empty()
-                               ? "./coho-state/" + job_.id.ToString() + "/worker-" + ToString(options_.flags.worker)
-                               : options_.flags.state_dir;
+  const std::string path =
+      options_.flags.state_dir.empty()
+          ? "./coho-state/" + job_.id.ToString() + "/worker-" + ToString(options_.flags.worker)
+          : options_.flags.state_dir;
   auto directory = StateDirectory::Open(path);
   if (!directory.ok()) {
     const bool locked = directory.status().code() == Code::kConflict;
@@ -79,7 +82,8 @@ Failure Worker::OpenState() {
                                         .memtable_bytes = budget_.memtable_bytes});
   if (!engines.ok()) return {kExitStateDirectory, engines.status().ToString()};
   engines_ = std::move(engines).value();
-  lifecycle_.Step({.name = "state-directory", .task = std::nullopt, .took = Clock::Real().Now() - begin});
+  lifecycle_.Step(
+      {.name = "state-directory", .task = std::nullopt, .took = Clock::Real().Now() - begin});
   return {};
 }
 
@@ -100,11 +104,11 @@ Failure Worker::StartHttp() {
 }
 
 void Worker::StartCoordinator() {
-  coordinator_ = CoordinationService::Start(
-      {.kafka = options_.kafka,
-       .transactional_id = job_.kafka.topic_prefix + "-coordinator",
-       .on_change = [wake = options_.wake](const JobId&) { wake(); },
-       .on_event = {}});
+  coordinator_ =
+      CoordinationService::Start({.kafka = options_.kafka,
+                                  .transactional_id = job_.kafka.topic_prefix + "-coordinator",
+                                  .on_change = [wake = options_.wake](const JobId&) { wake(); },
+                                  .on_event = {}});
   coordinator_->SetJob(job_);
 }
 
@@ -112,7 +116,8 @@ void Worker::StartLoops() {
   const bool at_least_once = job_.processing.guarantee == Guarantee::kAtLeastOnce;
   const WorkerFlags& flags = options_.flags;
   std::vector<std::string> ids;
-  for (int32_t i = 0; i < job_.workers.run_loops; ++i) ids.push_back(job_.TransactionalId(flags.worker, i));
+  for (int32_t i = 0; i < job_.workers.run_loops; ++i)
+    ids.push_back(job_.TransactionalId(flags.worker, i));
   member_ = std::make_unique<Member>(Member::Options{
       .job = &job_,
       .kafka = options_.kafka,
@@ -128,7 +133,8 @@ void Worker::StartLoops() {
       .engines = engines_.get(),
       .overlay_bytes_per_store =
           [this](const JobModel& model) {
-            return MemoryBudgetFor(SharesOf(job_, memory_limit_, model.tasks)).overlay_bytes_per_store;
+            return MemoryBudgetFor(SharesOf(job_, memory_limit_, model.tasks))
+                .overlay_bytes_per_store;
           },
       .restore_totals = &restore_totals_,
       .lease = at_least_once ? &lease_ : nullptr,
@@ -151,7 +157,10 @@ void Worker::StartLoops() {
             }
             options_.wake();
           },
-      .on_failed = [this](int exit_code, const std::string& message) { Fail({exit_code, message}); }});
+      .on_failed =
+          [this](int exit_code, const std::string& message) {
+            Fail({exit_code, message});
+          }});
   std::vector<RunLoop*> loops;
   for (int32_t i = 0; i < job_.workers.run_loops; ++i) {
     loops_.push_back(std::make_unique<RunLoop>(RunLoop::Options{
@@ -167,7 +176,8 @@ void Worker::StartLoops() {
                    .flush_interval = job_.storage.flush_interval,
                    .dirty_bytes_max = budget_.dirty_bytes_per_loop},
         .lease = at_least_once ? &lease_ : nullptr,
-        .on_event = [this](int32_t loop, LoopEvent event) { member_->OnLoopEvent(loop, std::move(event)); },
+        .on_event = [this](int32_t loop,
+                           LoopEvent event) { member_->OnLoopEvent(loop, std::move(event)); },
         .on_step = [this](const LifecycleStep& step) { lifecycle_.Step(step); }}));
     loops.push_back(loops_.back().get());
   }

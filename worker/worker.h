@@ -43,7 +43,8 @@ class Worker {
     TaskFactory factory;
     WorkerFlags flags;
     kafka::ClientConfig kafka;
-    std::function<void()> wake;  // something happened that ended() or drained() tells; from any thread
+    std::function<void()>
+        wake;  // something happened that ended() or drained() tells; from any thread
   };
   explicit Worker(Options options);
   ~Worker();  // ends everything, committed or not
@@ -86,7 +87,7 @@ class Worker {
   std::optional<Failure> failure_;  // the first; guarded by mutex_, like the next three
   bool ready_ = false;
   bool drained_ = false;
-  bool running_ = false;            // member_ and loops_ are there
+  bool running_ = false;  // member_ and loops_ are there
 
   std::unique_ptr<Member> member_;
   std::vector<std::unique_ptr<RunLoop>> loops_;

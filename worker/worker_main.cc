@@ -76,8 +76,11 @@ class Signals {
   }
   // Waits for a signal, a Wake or the timeout; how many signals came.
   int Wait(Duration timeout) {
-    pollfd fds[] = {{.fd = signals_, .events = POLLIN, .revents = 0}, {.fd = wake_, .events = POLLIN, .revents = 0}};
-    ::poll(fds, 2, static_cast<int>(std::chrono::duration_cast<std::chrono::milliseconds>(timeout).count()));
+    pollfd fds[] = {{.fd = signals_, .events = POLLIN, .revents = 0},
+                    {.fd = wake_, .events = POLLIN, .revents = 0}};
+    ::poll(
+        fds, 2,
+        static_cast<int>(std::chrono::duration_cast<std::chrono::milliseconds>(timeout).count()));
     uint64_t count = 0;
     [[maybe_unused]] const ssize_t woken = ::read(wake_, &count, sizeof count);
     int received = 0;
@@ -110,7 +113,8 @@ int RunWorker(Worker::Options options) {
     const int received = signals.Wait(std::chrono::milliseconds(500));
     if (received > 0 && draining) std::_Exit(128 + SIGTERM);
     if (received > 0) {
-      LogInfo("draining", {{"within_seconds", std::chrono::duration_cast<std::chrono::seconds>(kDrainMost).count()}});
+      LogInfo("draining", {{"within_seconds",
+                            std::chrono::duration_cast<std::chrono::seconds>(kDrainMost).count()}});
       drain(kDrainMost);
     }
     if (const auto failure = worker.failure(); failure && exit_code == kExitOk) {
@@ -120,7 +124,9 @@ int RunWorker(Worker::Options options) {
     if (worker.drained()) break;
     if (draining && Clock::Real().Now() >= deadline) {
       if (exit_code == kExitOk) {
-        exit_code = Die({kExitKafkaUnavailable, "not everything could be committed in time; the rest is replayed at the next start"});
+        exit_code = Die(
+            {kExitKafkaUnavailable,
+             "not everything could be committed in time; the rest is replayed at the next start"});
       }
       break;
     }
@@ -145,22 +151,30 @@ int WorkerMain(int argc, char** argv) {
   if (factory == nullptr) {
     std::string names;
     for (const std::string& name : RegisteredTasks()) names += (names.empty() ? "" : ", ") + name;
-    return Die({kExitJobFile, "spec.task.name: found \"" + job->task.name + "\", this worker knows: " + names});
+    return Die({kExitJobFile,
+                "spec.task.name: found \"" + job->task.name + "\", this worker knows: " + names});
   }
-  kafka::ClientConfig kafka{.bootstrap_servers = job->kafka.bootstrap_servers,
-                            .properties = job->kafka.properties,
-                            .client_id = "coho-" + job->id.ToString() + "-worker-" + ToString(flags.worker)};
+  kafka::ClientConfig kafka{
+      .bootstrap_servers = job->kafka.bootstrap_servers,
+      .properties = job->kafka.properties,
+      .client_id = "coho-" + job->id.ToString() + "-worker-" + ToString(flags.worker)};
   if (!flags.kafka_secret_dir.empty()) {
     auto secrets = kafka::ReadSecretDirectory(flags.kafka_secret_dir);
-    if (!secrets.ok()) return Die({kExitUsage, "--kafka-secret-dir: " + secrets.status().message()});
+    if (!secrets.ok())
+      return Die({kExitUsage, "--kafka-secret-dir: " + secrets.status().message()});
     kafka.secrets = std::move(secrets).value();
   }
-  LogInfo("worker starts", {{"job", job->id.ToString()},
-                            {"task", job->task.name},
-                            {"worker", flags.worker},
-                            {"version", WorkerVersion()},
-                            {"coordinator", flags.in_process_coordinator ? "in-process" : "operator"}});
-  return RunWorker({.job = std::move(job).value(), .factory = *factory, .flags = std::move(flags), .kafka = std::move(kafka), .wake = {}});
+  LogInfo("worker starts",
+          {{"job", job->id.ToString()},
+           {"task", job->task.name},
+           {"worker", flags.worker},
+           {"version", WorkerVersion()},
+           {"coordinator", flags.in_process_coordinator ? "in-process" : "operator"}});
+  return RunWorker({.job = std::move(job).value(),
+                    .factory = *factory,
+                    .flags = std::move(flags),
+                    .kafka = std::move(kafka),
+                    .wake = {}});
 }
 
 }  // namespace coho

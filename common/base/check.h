@@ -5,10 +5,11 @@
 #include <cstdio>
 #include <cstdlib>
 
-#define COHO_CHECK(condition, what)                                                       \
-  do {                                                                                    \
-    if (!(condition)) [[unlikely]] {                                                      \
-      std::fprintf(stderr, "CHECK failed at %s:%d: %s: %s\n", __FILE__, __LINE__, #condition, what); \
-      std::abort();                                                                       \
-    }                                                                                     \
+#define COHO_CHECK(condition, what)                                                           \
+  do {                                                                                        \
+    if (!(condition)) [[unlikely]] {                                                          \
+      std::fprintf(stderr, "CHECK failed at %s:%d: %s: %s\n", __FILE__, __LINE__, #condition, \
+                   what);                                                                     \
+      std::abort();                                                                           \
+    }                                                                                         \
   } while (false)

@@ -55,7 +55,8 @@ spdlog::level::level_enum ToSpdlog(LogLevel level) {
 
 void InitLogging(LogFormat format, LogLevel level) {
   g_json = format == LogFormat::kJson || (format == LogFormat::kAuto && isatty(STDERR_FILENO) == 0);
-  auto logger = std::make_shared<spdlog::logger>("coho", std::make_shared<spdlog::sinks::stderr_sink_mt>());
+  auto logger =
+      std::make_shared<spdlog::logger>("coho", std::make_shared<spdlog::sinks::stderr_sink_mt>());
   logger->set_level(ToSpdlog(level));
   logger->flush_on(spdlog::level::debug);
   // The message of a JSON line is the inside of its object, so that the time and level join it without being parsed again.

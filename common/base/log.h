@@ -28,9 +28,10 @@ struct LogField {
   LogField(std::string_view k, std::string_view v) : key(k), value(v) {}
   LogField(std::string_view k, const char* v) : key(k), value(v) {}
   LogField(std::string_view k, bool v) : key(k), value(v ? "true" : "false"), quoted(false) {}
-  template <class N>
-    requires(std::integral<N> || std::floating_point<N>) && (!std::same_as<N, bool>)
-  LogField(std::string_view k, N v) : key(k), value(std::to_string(v)), quoted(false) {}
+  LogField(std::string_view k, std::integral auto v)
+      : key(k), value(std::to_string(v)), quoted(false) {}
+  LogField(std::string_view k, std::floating_point auto v)
+      : key(k), value(std::to_string(v)), quoted(false) {}
   template <class Tag, class Rep>
   LogField(std::string_view k, Strong<Tag, Rep> v)
       : key(k), value(std::to_string(v.value())), quoted(false) {}

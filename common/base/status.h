@@ -71,7 +71,9 @@ class [[nodiscard]] Status {
 }
 [[nodiscard]] inline Status NotFound(std::string m) { return {Code::kNotFound, std::move(m)}; }
 [[nodiscard]] inline Status Conflict(std::string m) { return {Code::kConflict, std::move(m)}; }
-[[nodiscard]] inline Status Unavailable(std::string m) { return {Code::kUnavailable, std::move(m)}; }
+[[nodiscard]] inline Status Unavailable(std::string m) {
+  return {Code::kUnavailable, std::move(m)};
+}
 [[nodiscard]] inline Status DeadlineExceeded(std::string m) {
   return {Code::kDeadlineExceeded, std::move(m)};
 }
@@ -85,16 +87,18 @@ class [[nodiscard]] Status {
   return {Code::kResourceExhausted, std::move(m)};
 }
 // For user code: this record cannot be processed. The job's onError policy decides what becomes of it.
-[[nodiscard]] inline Status InvalidRecord(std::string m) { return {Code::kInvalidRecord, std::move(m)}; }
+[[nodiscard]] inline Status InvalidRecord(std::string m) {
+  return {Code::kInvalidRecord, std::move(m)};
+}
 [[nodiscard]] inline Status Internal(std::string m) { return {Code::kInternal, std::move(m)}; }
 
 // A value or the Status that says why there is none. REQUIRES: ok() before value access; violations abort.
 template <class T>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : state_(std::move(value)) {}               // NOLINT(google-explicit-constructor)
-  Result(Status status) : state_(std::move(status)) {         // NOLINT(google-explicit-constructor)
-    if (std::get<Status>(state_).ok()) std::abort();          // a Result without value must say why
+  Result(T value) : state_(std::move(value)) {}        // NOLINT(google-explicit-constructor)
+  Result(Status status) : state_(std::move(status)) {  // NOLINT(google-explicit-constructor)
+    if (std::get<Status>(state_).ok()) std::abort();   // a Result without value must say why
   }
 
   [[nodiscard]] bool ok() const { return std::holds_alternative<T>(state_); }
@@ -126,8 +130,8 @@ class [[nodiscard]] Result {
 }  // namespace coho
 
 // Returns early with the Status of `expr` unless it is OK.
-#define COHO_RETURN_IF_ERROR(expr)                      \
-  do {                                                  \
+#define COHO_RETURN_IF_ERROR(expr)                                                     \
+  do {                                                                                 \
     if (::coho::Status coho_status_ = (expr); !coho_status_.ok()) return coho_status_; \
   } while (false)
 

@@ -35,10 +35,12 @@ class Admin {
 
   // Topics that exist among `names`; a missing one is absent, not an error. Wrong credentials: kUnauthenticated; no broker
   // answers: kUnavailable, and the message names the servers.
-  [[nodiscard]] Result<std::map<std::string, TopicInfo>> Describe(const std::vector<std::string>& names, Duration timeout);
+  [[nodiscard]] Result<std::map<std::string, TopicInfo>> Describe(
+      const std::vector<std::string>& names, Duration timeout);
   // Creates the topics; one that exists already is left as it is and is no error.
   [[nodiscard]] Status Create(const std::vector<NewTopic>& topics, Duration timeout);
-  [[nodiscard]] Result<std::map<std::string, std::string>> TopicConfig(const std::string& topic, Duration timeout);
+  [[nodiscard]] Result<std::map<std::string, std::string>> TopicConfig(const std::string& topic,
+                                                                       Duration timeout);
   [[nodiscard]] Status Delete(const std::vector<std::string>& topics, Duration timeout);
 
  private:

@@ -37,11 +37,11 @@ Status SendListOffsets(rd_kafka_t* client, const std::vector<TopicPartition>& pa
                                                 sizeof(reason)) != RD_KAFKA_RESP_ERR_NO_ERROR) {
     return Internal(std::string(kListContext) + ": " + reason);
   }
-  COHO_RETURN_IF_ERROR(TakeError(rd_kafka_AdminOptions_set_isolation_level(
-                                     options.get(), read_committed
-                                                        ? RD_KAFKA_ISOLATION_LEVEL_READ_COMMITTED
-                                                        : RD_KAFKA_ISOLATION_LEVEL_READ_UNCOMMITTED),
-                                 kListContext));
+  COHO_RETURN_IF_ERROR(
+      TakeError(rd_kafka_AdminOptions_set_isolation_level(
+                    options.get(), read_committed ? RD_KAFKA_ISOLATION_LEVEL_READ_COMMITTED
+                                                  : RD_KAFKA_ISOLATION_LEVEL_READ_UNCOMMITTED),
+                kListContext));
   rd_kafka_AdminOptions_set_opaque(options.get(), what);
   std::map<TopicPartition, int64_t> query;
   for (const TopicPartition& partition : partitions) query[partition] = *what;
@@ -79,9 +79,8 @@ Result<std::map<TopicPartition, OffsetRange>> ListRanges(
     for (size_t i = 0; i < count; ++i) {
       const rd_kafka_topic_partition_t* at =
           rd_kafka_ListOffsetsResultInfo_topic_partition(infos[i]);
-      COHO_RETURN_IF_ERROR(
-          ToStatus(at->err, std::string(kListContext) + " of topic " + at->topic + " partition " +
-                                std::to_string(at->partition)));
+      COHO_RETURN_IF_ERROR(ToStatus(at->err, std::string(kListContext) + " of topic " + at->topic +
+                                                 " partition " + std::to_string(at->partition)));
       OffsetRange& range = ranges[{at->topic, at->partition}];
       (rd_kafka_event_opaque(event.get()) == &begin ? range.begin : range.end) = at->offset;
     }

@@ -55,7 +55,8 @@ class Producer {
   };
   [[nodiscard]] Result<Topic> OpenTopic(const std::string& name);
 
-  static constexpr int32_t kByKey = -1;  // murmur2 of the key, as Kafka's own clients do; no key: random
+  static constexpr int32_t kByKey =
+      -1;  // murmur2 of the key, as Kafka's own clients do; no key: random
 
   // Copies key and value. A full queue is waited for (delivery reports are served meanwhile). `has_value` false: tombstone.
   struct Message {
@@ -66,7 +67,8 @@ class Producer {
     int64_t timestamp_ms = 0;  // 0: now
     std::span<const Header> headers = {};
   };
-  [[nodiscard]] Status Send(Topic topic, int32_t partition, const Message& message, DeliverySlot* slot = nullptr);
+  [[nodiscard]] Status Send(Topic topic, int32_t partition, const Message& message,
+                            DeliverySlot* slot = nullptr);
 
   // Serves delivery reports. The first failed delivery is kept and returned by Flush, Commit... and Abort clears it.
   void Poll(Duration timeout);
@@ -77,7 +79,8 @@ class Producer {
   [[nodiscard]] Status InitTransactions(Duration timeout);
   [[nodiscard]] Status BeginTransaction();
   // Adds a group's next offsets to the transaction.
-  [[nodiscard]] Status SendOffsets(const std::string& group, const std::map<TopicPartition, int64_t>& offsets,
+  [[nodiscard]] Status SendOffsets(const std::string& group,
+                                   const std::map<TopicPartition, int64_t>& offsets,
                                    Duration timeout);
   [[nodiscard]] Status CommitTransaction(Duration timeout);
   [[nodiscard]] Status AbortTransaction(Duration timeout);
@@ -89,7 +92,7 @@ class Producer {
 };
 
 // Makes every producer of this transactional id powerless (R1b): initialises it once and lets go.
-[[nodiscard]] Status FenceTransactionalId(const ClientConfig& config, const std::string& transactional_id,
-                                          Duration timeout);
+[[nodiscard]] Status FenceTransactionalId(const ClientConfig& config,
+                                          const std::string& transactional_id, Duration timeout);
 
 }  // namespace coho::kafka

@@ -19,19 +19,21 @@ struct Job;
 
 // Pinned at the job's first start (coordinator topic, key "model"): partition counts never change silently after it.
 struct JobModel {
-  int32_t tasks = 0;                               // = max partition count over the inputs
+  int32_t tasks = 0;                                // = max partition count over the inputs
   std::map<std::string, int32_t> input_partitions;  // topic -> partitions
-  std::map<std::string, std::string> changelogs;    // store -> changelog topic (stores with changelog only)
+  std::map<std::string, std::string>
+      changelogs;  // store -> changelog topic (stores with changelog only)
   friend bool operator==(const JobModel&, const JobModel&) = default;
 };
 
 // One worker's part of an assignment (coordinator topic, key "worker/<id>"). All records of a generation are written in one
 // Kafka transaction together with the AssignmentHeader, so a reader sees all or none.
 struct WorkerAssignment {
-  Generation generation;                        // the generation in which this record last changed
-  std::vector<TaskId> active;                   // sorted
-  std::vector<TaskId> standby;                  // sorted; always empty until standbys exist
-  std::vector<std::string> transactional_ids;   // ids recorded for this worker; it may use no others (R1)
+  Generation generation;        // the generation in which this record last changed
+  std::vector<TaskId> active;   // sorted
+  std::vector<TaskId> standby;  // sorted; always empty until standbys exist
+  std::vector<std::string>
+      transactional_ids;  // ids recorded for this worker; it may use no others (R1)
   friend bool operator==(const WorkerAssignment&, const WorkerAssignment&) = default;
 };
 
@@ -53,9 +55,9 @@ struct Assignment {
 // Where a task's state lies (coordinator topic, key "locality": all of it in one record).
 struct TaskLocality {
   WorkerId worker;
-  std::string node;    // Kubernetes node name; host name in standalone mode
-  std::string zone;    // topology.kubernetes.io/zone; may be empty
-  std::string volume;  // PersistentVolume or state directory
+  std::string node;                // Kubernetes node name; host name in standalone mode
+  std::string zone;                // topology.kubernetes.io/zone; may be empty
+  std::string volume;              // PersistentVolume or state directory
   int64_t changelog_position = 0;  // sum over stores
   int64_t bytes = 0;
   int64_t seen_at_ms = 0;
@@ -68,16 +70,17 @@ enum class TaskState { kClosed, kStarting, kRestoring, kRunning, kStandby, kClos
 
 // How a task's stores were brought home at its last start; shown in status ("local state", "replayed 120 of 5000 records").
 enum class RestoreSource { kNone, kLocal, kReplay, kWiped };
-[[nodiscard]] std::string_view RestoreSourceName(RestoreSource source);  // "None", "Local", "Replay", "Wiped"
+[[nodiscard]] std::string_view RestoreSourceName(
+    RestoreSource source);  // "None", "Local", "Replay", "Wiped"
 
 struct TaskReport {
   TaskId task;
   TaskState state = TaskState::kClosed;
   RestoreSource restore_source = RestoreSource::kNone;
-  int64_t restored_records = 0;   // so far, in the latest restore
-  int64_t restore_total = 0;      // records (offsets) the latest restore has to replay
-  int64_t lag = 0;                // records between the processed position and the inputs' ends; -1 unknown
-  int64_t changelog_position = 0; // sum over stores of the markers' positions
+  int64_t restored_records = 0;  // so far, in the latest restore
+  int64_t restore_total = 0;     // records (offsets) the latest restore has to replay
+  int64_t lag = 0;  // records between the processed position and the inputs' ends; -1 unknown
+  int64_t changelog_position = 0;  // sum over stores of the markers' positions
   int64_t state_bytes = 0;
   friend bool operator==(const TaskReport&, const TaskReport&) = default;
 };
@@ -90,19 +93,25 @@ struct WorkerReport {
   std::string version;                         // of the worker binary
   std::vector<std::string> transactional_ids;  // the ids this process wants to use
   std::vector<TaskReport> tasks;               // tasks it runs, sorted
-  std::vector<TaskReport> on_disk;             // other tasks' state that lies in its state directory (state kClosed)
-  std::string problem;                         // why it cannot work, for people; empty: none
+  std::vector<TaskReport>
+      on_disk;          // other tasks' state that lies in its state directory (state kClosed)
+  std::string problem;  // why it cannot work, for people; empty: none
   friend bool operator==(const WorkerReport&, const WorkerReport&) = default;
 };
 
-enum class WorkerPhase { kStarting, kRunning, kDraining, kGone };  // kGone: goodbye, nothing runs any more
+enum class WorkerPhase {
+  kStarting,
+  kRunning,
+  kDraining,
+  kGone
+};  // kGone: goodbye, nothing runs any more
 [[nodiscard]] std::string_view WorkerPhaseName(WorkerPhase phase);
 
 // Heartbeats topic, key "<worker>". A few bytes each; the report goes along when it changed, and every half minute.
 struct Heartbeat {
   WorkerId worker;
-  std::string incarnation;   // new for each process
-  int64_t sequence = 0;      // grows by one in an incarnation
+  std::string incarnation;  // new for each process
+  int64_t sequence = 0;     // grows by one in an incarnation
   WorkerPhase phase = WorkerPhase::kStarting;
   // Every task that this generation (or an earlier one) does not give to this worker is committed and closed here.
   Generation acknowledged;
@@ -129,7 +138,8 @@ struct TopicRecord {
 [[nodiscard]] TopicRecord EncodeModel(const JobModel& model);
 [[nodiscard]] TopicRecord EncodeLocality(const Locality& locality);
 // The records that turn `before` into `after` (changed workers, tombstones for vanished ones, the header last).
-[[nodiscard]] std::vector<TopicRecord> EncodeAssignmentChange(const Assignment& before, const Assignment& after,
+[[nodiscard]] std::vector<TopicRecord> EncodeAssignmentChange(const Assignment& before,
+                                                              const Assignment& after,
                                                               WallTime now);
 // Folds one committed record of the coordinator topic into `state`. Unknown keys are ignored (written by a later version).
 [[nodiscard]] Status ApplyCoordinatorRecord(const TopicRecord& record, CoordinatorState* state);
@@ -140,6 +150,7 @@ struct TopicRecord {
 // The model that these partition counts give: as many tasks as the widest input has partitions.
 // REQUIRES: every input topic is in `partitions`.
 
-[[nodiscard]] JobModel MakeJobModel(const Job& job, const std::map<std::string, int32_t>& partitions);
+[[nodiscard]] JobModel MakeJobModel(const Job& job,
+                                    const std::map<std::string, int32_t>& partitions);
 
 }  // namespace coho

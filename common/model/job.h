@@ -58,7 +58,7 @@ struct KafkaSpec {
   std::map<std::string, std::string> properties;  // librdkafka names; never secrets
   std::string secret_name;                        // secretRef.name; empty: none
   std::string topic_prefix;                       // default coho-<namespace>-<name>
-  int16_t replication_factor = -1;                // of topics that Coho creates; -1: the broker's default
+  int16_t replication_factor = -1;  // of topics that Coho creates; -1: the broker's default
   friend bool operator==(const KafkaSpec&, const KafkaSpec&) = default;
 };
 
@@ -80,17 +80,18 @@ struct ProcessingSpec {
 struct StorageSpec {
   // Write back dirty values and flush RocksDB at least this often: bounds what a crashed worker replays.
   Duration flush_interval = std::chrono::seconds(30);
-  std::string size = "10Gi";       // Kubernetes quantity; the operator's business
-  std::string storage_class_name;  // empty: the cluster's default
-  bool delete_when_scaled = true;  // retention: what becomes of an emptied worker's volume
-  bool delete_when_deleted = true; // ... of all volumes when the job is deleted
+  std::string size = "10Gi";        // Kubernetes quantity; the operator's business
+  std::string storage_class_name;   // empty: the cluster's default
+  bool delete_when_scaled = true;   // retention: what becomes of an emptied worker's volume
+  bool delete_when_deleted = true;  // ... of all volumes when the job is deleted
   friend bool operator==(const StorageSpec&, const StorageSpec&) = default;
 };
 
 struct FailoverSpec {
   Duration heartbeat_interval = std::chrono::seconds(1);
-  Duration session_timeout = std::chrono::seconds(6);       // silent for longer: called lost
-  Duration homecoming_timeout = std::chrono::minutes(5);    // how long a lost worker's tasks wait for it
+  Duration session_timeout = std::chrono::seconds(6);  // silent for longer: called lost
+  Duration homecoming_timeout =
+      std::chrono::minutes(5);  // how long a lost worker's tasks wait for it
   LostNodePolicy lost_node_policy = LostNodePolicy::kWait;
   Duration lost_node_timeout = std::chrono::seconds(60);
   friend bool operator==(const FailoverSpec&, const FailoverSpec&) = default;
@@ -117,7 +118,8 @@ struct Job {
     return kafka.topic_prefix + "-" + std::string(store) + "-changelog";
   }
   [[nodiscard]] std::string TransactionalId(WorkerId worker, int32_t run_loop) const {
-    return kafka.topic_prefix + "-worker-" + coho::ToString(worker) + "-loop-" + std::to_string(run_loop);
+    return kafka.topic_prefix + "-worker-" + coho::ToString(worker) + "-loop-" +
+           std::to_string(run_loop);
   }
   [[nodiscard]] std::string ConsumerGroup() const { return id.ToString(); }
 };

@@ -1,14 +1,14 @@
 // YAML -> JSON -> Job. yaml-cpp reports events; they are written out as JSON text, so that there is
 // one reader of jobs. Scalars are typed as JSON types them: `no` and `0123` are strings, not false
 // and 83.
+#include <yaml-cpp/eventhandler.h>
+#include <yaml-cpp/exceptions.h>
+#include <yaml-cpp/parser.h>
+
 #include <optional>
 #include <set>
 #include <sstream>
 #include <vector>
-
-#include <yaml-cpp/eventhandler.h>
-#include <yaml-cpp/exceptions.h>
-#include <yaml-cpp/parser.h>
 
 #include "common/model/job.h"
 #include "common/model/json_reader.h"

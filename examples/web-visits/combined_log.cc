@@ -39,10 +39,14 @@ CombinedLogLine ParseCombinedLogLine(std::string_view text) {
     char open, close;
     std::string_view CombinedLogLine::*field;
   } kFields[] = {
-      {"client", '\0', ' ', &CombinedLogLine::client},  {"ident", '\0', ' ', &CombinedLogLine::ident},
-      {"user", '\0', ' ', &CombinedLogLine::user},      {"time", '[', ']', &CombinedLogLine::time},
-      {"request", '"', '"', &CombinedLogLine::request}, {"status", '\0', ' ', &CombinedLogLine::status},
-      {"bytes", '\0', ' ', &CombinedLogLine::bytes},    {"referer", '"', '"', &CombinedLogLine::referer},
+      {"client", '\0', ' ', &CombinedLogLine::client},
+      {"ident", '\0', ' ', &CombinedLogLine::ident},
+      {"user", '\0', ' ', &CombinedLogLine::user},
+      {"time", '[', ']', &CombinedLogLine::time},
+      {"request", '"', '"', &CombinedLogLine::request},
+      {"status", '\0', ' ', &CombinedLogLine::status},
+      {"bytes", '\0', ' ', &CombinedLogLine::bytes},
+      {"referer", '"', '"', &CombinedLogLine::referer},
       {"agent", '"', '"', &CombinedLogLine::agent},
   };
   for (const auto& field : kFields) {
@@ -57,9 +61,13 @@ CombinedLogLine ParseCombinedLogLine(std::string_view text) {
 
 std::string AsJson(const CombinedLogLine& line) {
   const nlohmann::json json = {
-      {"client", line.client},   {"time", line.time},   {"request", line.request},
-      {"status", NumberOrNull(line.status)}, {"bytes", NumberOrNull(line.bytes)},
-      {"referer", line.referer}, {"agent", line.agent},
+      {"client", line.client},
+      {"time", line.time},
+      {"request", line.request},
+      {"status", NumberOrNull(line.status)},
+      {"bytes", NumberOrNull(line.bytes)},
+      {"referer", line.referer},
+      {"agent", line.agent},
   };
   return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }

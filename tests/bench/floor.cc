@@ -25,7 +25,8 @@ namespace {
 using std::chrono::steady_clock;
 
 struct Options {
-  std::string brokers = "127.0.0.1:19092", input, output, changelog, work = "pass-through", directory;
+  std::string brokers = "127.0.0.1:19092", input, output, changelog, work = "pass-through",
+              directory;
   int64_t records = 5'000'000;
   int commit_ms = 100, threads = 2, partitions = 8;
 };
@@ -38,11 +39,13 @@ struct Count {
 void Must(const coho::Status& status) { COHO_CHECK(status.ok(), status.ToString().c_str()); }
 
 void Run(const Options& options, int thread, std::atomic<int64_t>* processed) {
-  const coho::kafka::ClientConfig config{.bootstrap_servers = options.brokers, .client_id = "bench-floor"};
+  const coho::kafka::ClientConfig config{.bootstrap_servers = options.brokers,
+                                         .client_id = "bench-floor"};
   const std::string group = options.output + "-floor";
   auto consumer = coho::kafka::Consumer::Create(config, {.group_id = group}).value();
-  auto producer =
-      coho::kafka::Producer::Create(config, {.transactional_id = group + "-" + std::to_string(thread)}).value();
+  auto producer = coho::kafka::Producer::Create(
+                      config, {.transactional_id = group + "-" + std::to_string(thread)})
+                      .value();
   Must(producer->InitTransactions(std::chrono::seconds(30)));
   const auto out = producer->OpenTopic(options.output).value();
   const bool counting = options.work == "count";
@@ -52,10 +55,13 @@ void Run(const Options& options, int thread, std::atomic<int64_t>* processed) {
     changelog = producer->OpenTopic(options.changelog).value();
     rocksdb::Options db_options;
     db_options.create_if_missing = true;
-    COHO_CHECK(rocksdb::DB::Open(db_options, options.directory + "/" + std::to_string(thread), &db).ok(), "open");
+    COHO_CHECK(
+        rocksdb::DB::Open(db_options, options.directory + "/" + std::to_string(thread), &db).ok(),
+        "open");
   }
   std::map<coho::TopicPartition, int64_t> positions;
-  for (int p = thread; p < options.partitions; p += options.threads) positions[{options.input, p}] = coho::kafka::Consumer::kBegin;
+  for (int p = thread; p < options.partitions; p += options.threads)
+    positions[{options.input, p}] = coho::kafka::Consumer::kBegin;
   Must(consumer->Assign(positions));
   positions.clear();
 
@@ -79,7 +85,8 @@ void Run(const Options& options, int thread, std::atomic<int64_t>* processed) {
       ++in_batch;
       next[static_cast<size_t>(record.partition())] = record.offset() + 1;
       if (!counting) {
-        Must(producer->Send(out, coho::kafka::Producer::kByKey, {.key = record.key(), .value = record.value()}));
+        Must(producer->Send(out, coho::kafka::Producer::kByKey,
+                            {.key = record.key(), .value = record.value()}));
         continue;
       }
       // Debian's absl has a string_view of its own.
@@ -92,17 +99,21 @@ void Run(const Options& options, int thread, std::atomic<int64_t>* processed) {
       if (!count.dirty) dirty_keys.push_back(it->first);
       count.changed = count.dirty = true;
       const uint64_t big = __builtin_bswap64(count.value);
-      Must(producer->Send(out, coho::kafka::Producer::kByKey,
-                          {.key = record.key(), .value = {reinterpret_cast<const char*>(&big), sizeof big}}));
+      Must(producer->Send(
+          out, coho::kafka::Producer::kByKey,
+          {.key = record.key(), .value = {reinterpret_cast<const char*>(&big), sizeof big}}));
     }
     processed->fetch_add(in_batch, std::memory_order_relaxed);
     const auto now = steady_clock::now();
-    if (open && (now - committed_at >= std::chrono::milliseconds(options.commit_ms) || processed->load() >= options.records)) {
+    if (open && (now - committed_at >= std::chrono::milliseconds(options.commit_ms) ||
+                 processed->load() >= options.records)) {
       for (const std::string& key : changed) {
         auto& [count, partition] = counts.find(key)->second;
         count.changed = false;
         const uint64_t big = __builtin_bswap64(count.value);
-        Must(producer->Send(changelog, partition, {.key = key, .value = {reinterpret_cast<const char*>(&big), sizeof big}}, &slot));
+        Must(producer->Send(
+            changelog, partition,
+            {.key = key, .value = {reinterpret_cast<const char*>(&big), sizeof big}}, &slot));
       }
       changed.clear();
       for (size_t p = 0; p < next.size(); ++p) {
@@ -149,7 +160,8 @@ int main(int argc, char** argv) {
   const auto start = steady_clock::now();
   std::atomic<int64_t> processed{0};
   std::vector<std::thread> threads;
-  for (int t = 0; t < options.threads; ++t) threads.emplace_back([&, t] { Run(options, t, &processed); });
+  for (int t = 0; t < options.threads; ++t)
+    threads.emplace_back([&, t] { Run(options, t, &processed); });
   for (auto& thread : threads) thread.join();
   const double seconds = std::chrono::duration<double>(steady_clock::now() - start).count();
   rusage usage{};

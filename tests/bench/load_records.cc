@@ -55,7 +55,10 @@ int main(int argc, char** argv) {
   const coho::kafka::ClientConfig config{.bootstrap_servers = brokers, .client_id = "bench-load"};
   auto admin = coho::kafka::Admin::Create(config);
   if (!admin.ok()) return Fail(admin.status());
-  if (auto s = (*admin)->Create({{.name = topic, .partitions = partitions}}, std::chrono::seconds(20)); !s.ok()) return Fail(s);
+  if (auto s =
+          (*admin)->Create({{.name = topic, .partitions = partitions}}, std::chrono::seconds(20));
+      !s.ok())
+    return Fail(s);
   auto producer = coho::kafka::Producer::Create(config, {.linger = std::chrono::milliseconds(50)});
   if (!producer.ok()) return Fail(producer.status());
   auto handle = (*producer)->OpenTopic(topic);
@@ -68,12 +71,15 @@ int main(int argc, char** argv) {
   for (int64_t i = 0; i < records; ++i) {
     const size_t rank = distribution == "zipf" ? zipf(random) : random() % keys;
     // A rank's key is spread by a multiplication, so that busy keys do not lie side by side.
-    std::snprintf(key, sizeof key, "k%015llu", static_cast<unsigned long long>((rank * 2654435761ULL) % 1'000'000'007ULL));
+    std::snprintf(key, sizeof key, "k%015llu",
+                  static_cast<unsigned long long>((rank * 2654435761ULL) % 1'000'000'007ULL));
     for (size_t at = 0; at < value.size(); at += 16) {
       const uint64_t bits = random();
-      for (size_t j = 0; j < 16 && at + j < value.size(); ++j) value[at + j] = "0123456789abcdef"[(bits >> (4 * j)) & 15];
+      for (size_t j = 0; j < 16 && at + j < value.size(); ++j)
+        value[at + j] = "0123456789abcdef"[(bits >> (4 * j)) & 15];
     }
-    if (auto s = (*producer)->Send(*handle, coho::kafka::Producer::kByKey, {.key = std::string_view(key, 16), .value = value});
+    if (auto s = (*producer)->Send(*handle, coho::kafka::Producer::kByKey,
+                                   {.key = std::string_view(key, 16), .value = value});
         !s.ok()) {
       return Fail(s);
     }

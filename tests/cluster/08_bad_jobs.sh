@@ -28,6 +28,45 @@ refused duplicate-store '.spec.stores += [.spec.stores[0]]' 'duplicate'
 refused bad-duration '.spec.processing.commitInterval = "100"' 'commitInterval'
 refused no-task '.spec.task.name = ""' 'task'
 
+# Every case of the file that also drives the operator's unit tests, as dry runs: nothing is stored. A case is the base with its
+# patch merged in (RFC 7386), under a name of our own where the patch gives it none; an update is a patch of the running job visits,
+# where the patched fields have other values.
+cases=$COHO_ROOT/tests/testdata/streamjobs/admission.json
+
+# What the API server says must be part of the answer; nothing to say: it admits.
+judge() {
+  local name=$1 expected=$2 code=0 answer
+  shift 2
+  answer=$("$@" 2>&1) || code=$?
+  if [[ -z $expected ]]; then
+    ((code == 0)) || fail "\"$name\": refused with \"$answer\", expected it to be admitted"
+  else
+    ((code != 0)) || fail "\"$name\": admitted, expected it to be refused with \"$expected\""
+    grep -qF -- "$expected" <<<"$answer" || fail "\"$name\": refused with \"$answer\", expected \"$expected\""
+  fi
+}
+apply_dry() { kubectl apply --dry-run=server -f - <<<"$1"; }
+patch_dry() { kubectl patch streamjob visits --type=merge --dry-run=server --patch "$1"; }
+
+admission() {
+  local list=$1 filter=$2 verdict=$3 case count=0
+  while IFS= read -r case; do
+    judge "$(jq -r .name <<<"$case")" "$(jq -r '.api // ""' <<<"$case")" "$verdict" "$(jq -c .object <<<"$case")"
+    count=$((count + 1))
+  done < <(jq -c "
+    def merged(\$patch): if (\$patch | type) != \"object\" then \$patch
+      else reduce (\$patch | to_entries[]) as \$e (if type == \"object\" then . else {} end;
+        if \$e.value == null then del(.[\$e.key]) else .[\$e.key] |= merged(\$e.value) end) end;
+    . as \$file | .${list}[] | .patch as \$patch | {name, api, object: ($filter)}" "$cases")
+  ((count > 0)) || fail "no $list in $cases"
+  note "$count $list of ${cases##*/}: admitted or refused as they say"
+}
+# shellcheck disable=SC2016 # jq's variables
+admission cases '$file.base | merged($patch) | if .metadata.name == "visits" then .metadata.name = "admission-case" else . end' apply_dry
+# shellcheck disable=SC2016
+admission updates '$patch' patch_dry
+if kubectl get streamjob admission-case >/dev/null 2>&1; then fail "a dry run stored a job"; fi
+
 shown() {
   local name=$1 filter=$2 reason=$3 text=$4
   bad_job "$name" "$filter" | kubectl apply -f - >/dev/null

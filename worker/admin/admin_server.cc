@@ -21,19 +21,24 @@ http::Response Answer(const Health& health) {
 }  // namespace
 
 Result<std::unique_ptr<http::Server>> StartAdminServer(const AdminOptions& options) {
-  auto server = std::make_unique<http::Server>(http::Server::Options{.host = options.host, .port = options.port});
+  auto server = std::make_unique<http::Server>(
+      http::Server::Options{.host = options.host, .port = options.port});
   const auto live = [options](const http::Request&) {
     return Answer(Liveness(options.progress(), options.clock->Now(), kLivenessBound));
   };
   server->Route("/livez", live);
   server->Route("/startz", live);
-  server->Route("/readyz", [options](const http::Request&) { return Answer(Readiness(options.status())); });
+  server->Route("/readyz",
+                [options](const http::Request&) { return Answer(Readiness(options.status())); });
   server->Route("/v1/tasks", [options](const http::Request&) {
-    return http::Response{.content_type = "application/json", .body = TasksPage(options.worker, options.status())};
+    return http::Response{.content_type = "application/json",
+                          .body = TasksPage(options.worker, options.status())};
   });
   server->Route("/metrics",
                 http::MetricsHandler({std::make_shared<WorkerMetrics>(WorkerMetrics::Options{
-                                          .version = options.version, .status = options.status, .restore_totals = options.restore_totals}),
+                                          .version = options.version,
+                                          .status = options.status,
+                                          .restore_totals = options.restore_totals}),
                                       std::make_shared<http::ProcessMetrics>()}));
   COHO_RETURN_IF_ERROR(server->Start());
   return server;

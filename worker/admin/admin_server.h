@@ -21,9 +21,9 @@ struct AdminOptions {
   int port = 8080;
   WorkerId worker;
   std::string version;
-  std::function<WorkerStatus()> status;                   // both from any thread
+  std::function<WorkerStatus()> status;  // both from any thread
   std::function<std::vector<ThreadProgress>()> progress;
-  const RestoreTotals* restore_totals = nullptr;          // outlives the server
+  const RestoreTotals* restore_totals = nullptr;  // outlives the server
   const Clock* clock = &Clock::Real();
 };
 

@@ -23,7 +23,8 @@ struct ThreadProgress {
   MonotonicTime last;
 };
 
-[[nodiscard]] Health Liveness(std::span<const ThreadProgress> threads, MonotonicTime now, Duration bound);
+[[nodiscard]] Health Liveness(std::span<const ThreadProgress> threads, MonotonicTime now,
+                              Duration bound);
 [[nodiscard]] Health Readiness(const WorkerStatus& status);
 
 }  // namespace coho

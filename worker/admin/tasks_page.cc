@@ -51,11 +51,15 @@ std::string TasksPage(WorkerId worker, const WorkerStatus& status) {
   for (size_t i = 0; i < status.loops.size(); ++i) {
     for (const TaskStatus& task : status.loops[i].tasks) {
       const auto counters = status.loops[i].counters.find(task.report.task);
-      tasks.emplace_back(task.report.task,
-                         TaskJson(task, counters == status.loops[i].counters.end() ? TaskCounters{} : counters->second, i));
+      tasks.emplace_back(
+          task.report.task,
+          TaskJson(task,
+                   counters == status.loops[i].counters.end() ? TaskCounters{} : counters->second,
+                   i));
     }
   }
-  std::sort(tasks.begin(), tasks.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+  std::sort(tasks.begin(), tasks.end(),
+            [](const auto& a, const auto& b) { return a.first < b.first; });
   Json list = Json::array();
   for (auto& [id, task] : tasks) list.push_back(std::move(task));
   const Json page = {{"worker", worker.value()},

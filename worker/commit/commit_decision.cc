@@ -30,8 +30,9 @@ void RelieveMemory(const CommitPolicy& policy, std::span<const StoreFacts> store
   if (dirty <= policy.dirty_bytes_max) return;
   std::vector<size_t> by_size(stores.size());
   for (size_t i = 0; i < by_size.size(); ++i) by_size[i] = i;
-  std::stable_sort(by_size.begin(), by_size.end(),
-                   [&](size_t a, size_t b) { return stores[a].dirty_bytes > stores[b].dirty_bytes; });
+  std::stable_sort(by_size.begin(), by_size.end(), [&](size_t a, size_t b) {
+    return stores[a].dirty_bytes > stores[b].dirty_bytes;
+  });
   for (const size_t i : by_size) {
     if (dirty <= policy.dirty_bytes_max / 2) return;
     (*decisions)[i].write_back = true;
@@ -41,7 +42,8 @@ void RelieveMemory(const CommitPolicy& policy, std::span<const StoreFacts> store
 
 }  // namespace
 
-std::vector<WriteBackDecision> DecideWriteBack(const CommitPolicy& policy, std::span<const StoreFacts> stores,
+std::vector<WriteBackDecision> DecideWriteBack(const CommitPolicy& policy,
+                                               std::span<const StoreFacts> stores,
                                                MonotonicTime now) {
   std::vector<WriteBackDecision> decisions(stores.size());
   for (size_t i = 0; i < stores.size(); ++i) decisions[i].write_back = stores[i].over_budget;
@@ -49,10 +51,12 @@ std::vector<WriteBackDecision> DecideWriteBack(const CommitPolicy& policy, std::
 
   std::vector<size_t> due;
   for (size_t i = 0; i < stores.size(); ++i) {
-    if (stores[i].unflushed_since && now - *stores[i].unflushed_since >= policy.flush_interval) due.push_back(i);
+    if (stores[i].unflushed_since && now - *stores[i].unflushed_since >= policy.flush_interval)
+      due.push_back(i);
   }
-  std::stable_sort(due.begin(), due.end(),
-                   [&](size_t a, size_t b) { return *stores[a].unflushed_since < *stores[b].unflushed_since; });
+  std::stable_sort(due.begin(), due.end(), [&](size_t a, size_t b) {
+    return *stores[a].unflushed_since < *stores[b].unflushed_since;
+  });
   due.resize((due.size() + 7) / 8);
   for (const size_t i : due) decisions[i] = {.write_back = true, .flush = true};
   return decisions;

@@ -20,20 +20,23 @@ struct CommitPolicy {
 
 struct CommitFacts {
   MonotonicTime last_commit;
-  bool work = false;                           // records processed, windows run or values changed since the last commit
-  std::optional<MonotonicTime> moved_since;    // positions differ from the committed ones since then
-  bool over_budget = false;                    // a store's overlay is full
-  bool asked = false;                          // a task is to be closed, or the worker drains
+  bool work = false;  // records processed, windows run or values changed since the last commit
+  std::optional<MonotonicTime> moved_since;  // positions differ from the committed ones since then
+  bool over_budget = false;                  // a store's overlay is full
+  bool asked = false;                        // a task is to be closed, or the worker drains
 };
 
-[[nodiscard]] bool CommitDue(const CommitPolicy& policy, const CommitFacts& facts, MonotonicTime now);
+[[nodiscard]] bool CommitDue(const CommitPolicy& policy, const CommitFacts& facts,
+                             MonotonicTime now);
 // When CommitDue will say yes if nothing else happens; nullopt: never.
-[[nodiscard]] std::optional<MonotonicTime> NextCommit(const CommitPolicy& policy, const CommitFacts& facts);
+[[nodiscard]] std::optional<MonotonicTime> NextCommit(const CommitPolicy& policy,
+                                                      const CommitFacts& facts);
 
 struct StoreFacts {
   int64_t dirty_bytes = 0;
   bool over_budget = false;
-  std::optional<MonotonicTime> unflushed_since;  // oldest change that the engine's files do not hold
+  std::optional<MonotonicTime>
+      unflushed_since;  // oldest change that the engine's files do not hold
 };
 
 struct WriteBackDecision {
@@ -45,7 +48,8 @@ struct WriteBackDecision {
 // REQUIRES: asked right after a commit. One decision per store, in order. Stores over their budget write back; the largest follow
 // until the loop's dirty bytes are below half their limit, once they passed it. Stores whose changes are older than the flush interval
 // write back and flush: the oldest eighth of them at a time, so that a loop with many stores does not stall for all of them.
-[[nodiscard]] std::vector<WriteBackDecision> DecideWriteBack(const CommitPolicy& policy, std::span<const StoreFacts> stores,
+[[nodiscard]] std::vector<WriteBackDecision> DecideWriteBack(const CommitPolicy& policy,
+                                                             std::span<const StoreFacts> stores,
                                                              MonotonicTime now);
 
 }  // namespace coho

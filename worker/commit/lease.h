@@ -24,7 +24,9 @@ class Lease {
     if (!Valid(now)) ++epoch_;
     until_ = (sent_at + length_).time_since_epoch().count();
   }
-  [[nodiscard]] bool Valid(MonotonicTime now) const { return now.time_since_epoch().count() < until_; }
+  [[nodiscard]] bool Valid(MonotonicTime now) const {
+    return now.time_since_epoch().count() < until_;
+  }
   [[nodiscard]] int64_t epoch() const { return epoch_; }
 
  private:

@@ -21,7 +21,8 @@ bool AnyChanges(std::span<const CommitPart> parts) {
 void TellCommitted(std::span<const CommitPart> parts, WallTime now) {
   for (const CommitPart& part : parts) {
     for (CommitStore& s : *part.stores) {
-      s.store->Committed(s.slot.last_offset >= 0 ? std::optional(s.slot.last_offset + 1) : std::nullopt, now);
+      s.store->Committed(
+          s.slot.last_offset >= 0 ? std::optional(s.slot.last_offset + 1) : std::nullopt, now);
     }
     part.inputs->MarkCommitted();
   }
@@ -44,7 +45,8 @@ Status Transaction::Begin() {
 Status Transaction::Retry(const std::function<Status()>& step) {
   for (;;) {
     Status status = step();
-    if (status.ok() || status.retry_class() != RetryClass::kRetry || !options_.keep_trying()) return status;
+    if (status.ok() || status.retry_class() != RetryClass::kRetry || !options_.keep_trying())
+      return status;
   }
 }
 
@@ -54,11 +56,14 @@ Status Transaction::SendChanges(std::span<const CommitPart> parts) {
       s.slot.last_offset = -1;
       if (s.store->changed_keys() == 0) continue;
       const int32_t partition = part.task.value();
-      COHO_RETURN_IF_ERROR(s.store->TakeChanges([&](std::string_view key, std::optional<std::string_view> value) {
-        return producer_->Send(s.changelog, partition,
-                               {.key = key, .value = value.value_or(std::string_view()), .has_value = value.has_value()},
-                               &s.slot);
-      }));
+      COHO_RETURN_IF_ERROR(
+          s.store->TakeChanges([&](std::string_view key, std::optional<std::string_view> value) {
+            return producer_->Send(s.changelog, partition,
+                                   {.key = key,
+                                    .value = value.value_or(std::string_view()),
+                                    .has_value = value.has_value()},
+                                   &s.slot);
+          }));
     }
   }
   return Status::Ok();
@@ -66,7 +71,8 @@ Status Transaction::SendChanges(std::span<const CommitPart> parts) {
 
 Status Transaction::CommitExactlyOnce(const std::map<TopicPartition, int64_t>& offsets) {
   if (!offsets.empty()) {
-    COHO_RETURN_IF_ERROR(Retry([&] { return producer_->SendOffsets(options_.group, offsets, kAttempt); }));
+    COHO_RETURN_IF_ERROR(
+        Retry([&] { return producer_->SendOffsets(options_.group, offsets, kAttempt); }));
   }
   COHO_RETURN_IF_ERROR(Retry([&] { return producer_->CommitTransaction(kAttempt); }));
   open_ = false;
@@ -76,7 +82,8 @@ Status Transaction::CommitExactlyOnce(const std::map<TopicPartition, int64_t>& o
 Status Transaction::CommitAtLeastOnce(const std::map<TopicPartition, int64_t>& offsets) {
   // Not tried again: a record that was given up on is lost to the next flush, and its input must not be committed.
   if (const Status flushed = producer_->Flush(kFlushTimeout); !flushed.ok()) {
-    return flushed.retry_class() == RetryClass::kRetry ? Status(Code::kAborted, flushed.message()) : flushed;
+    return flushed.retry_class() == RetryClass::kRetry ? Status(Code::kAborted, flushed.message())
+                                                       : flushed;
   }
   if (offsets.empty()) return Status::Ok();
   return Retry([&] { return consumer_->Commit(offsets); });

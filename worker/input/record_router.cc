@@ -4,7 +4,8 @@
 
 namespace coho {
 
-const Route* RecordRouter::FindSlow(const kafka::Record& record, const void* handle, int32_t partition) {
+const Route* RecordRouter::FindSlow(const kafka::Record& record, const void* handle,
+                                    int32_t partition) {
   auto known = by_handle_.find({handle, partition});
   if (known == by_handle_.end()) {
     const auto named = by_name_.find(TopicPartition{std::string(record.topic()), partition});

@@ -5,7 +5,8 @@
 namespace coho {
 
 Result<StartPosition> ChooseStart(const InputSpec& input, const TopicPartition& partition,
-                                  std::optional<int64_t> committed, const kafka::OffsetRange& range) {
+                                  std::optional<int64_t> committed,
+                                  const kafka::OffsetRange& range) {
   if (!committed) {
     if (input.start_from == StartFrom::kLatest) {
       return StartPosition{.offset = range.end, .reason = "startFrom: Latest"};
@@ -13,11 +14,12 @@ Result<StartPosition> ChooseStart(const InputSpec& input, const TopicPartition& 
     return StartPosition{.offset = range.begin, .reason = "startFrom: Earliest"};
   }
   if (*committed > range.end) {
-    return InvalidArgument("input " + partition.topic + " partition " + std::to_string(partition.partition) +
-                           ": the committed offset " + std::to_string(*committed) +
-                           " lies behind the partition's end " + std::to_string(range.end) +
-                           ", so the topic was re-created; delete the job's consumer group and changelogs to start "
-                           "from nothing, or restore the topic");
+    return InvalidArgument(
+        "input " + partition.topic + " partition " + std::to_string(partition.partition) +
+        ": the committed offset " + std::to_string(*committed) +
+        " lies behind the partition's end " + std::to_string(range.end) +
+        ", so the topic was re-created; delete the job's consumer group and changelogs to start "
+        "from nothing, or restore the topic");
   }
   if (*committed < range.begin) {
     return StartPosition{.offset = range.begin,

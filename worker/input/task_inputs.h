@@ -28,8 +28,10 @@ struct StartPosition {
 
 // `committed`: the group's next offset, nullopt when there is none. Without one: the input's startFrom. Below the range: its
 // begin, and `lost` says how many are gone. Above it the topic was re-created under the same name: InvalidArgument.
-[[nodiscard]] Result<StartPosition> ChooseStart(const InputSpec& input, const TopicPartition& partition,
-                                                std::optional<int64_t> committed, const kafka::OffsetRange& range);
+[[nodiscard]] Result<StartPosition> ChooseStart(const InputSpec& input,
+                                                const TopicPartition& partition,
+                                                std::optional<int64_t> committed,
+                                                const kafka::OffsetRange& range);
 
 struct InputPosition {
   TopicPartition partition;

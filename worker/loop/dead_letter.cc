@@ -4,7 +4,8 @@
 
 namespace coho {
 
-DeadLetterHeaders::DeadLetterHeaders(std::vector<kafka::Header> original, const DeadLetterOrigin& origin)
+DeadLetterHeaders::DeadLetterHeaders(std::vector<kafka::Header> original,
+                                     const DeadLetterOrigin& origin)
     : partition_(std::to_string(origin.partition)),
       offset_(std::to_string(origin.offset)),
       task_(ToString(origin.task)),

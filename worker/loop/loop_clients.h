@@ -35,6 +35,8 @@ class LoopClients {
   [[nodiscard]] Status Connect();
   // Lets go of the producer and of everything it has under way, and initialises a new one.
   [[nodiscard]] Status RenewProducer();
+  // Lets go of the producer only; the next call is RenewProducer or Close.
+  void DropProducer();
   void Close();
 
   [[nodiscard]] kafka::Consumer& consumer() { return *consumer_; }

@@ -47,14 +47,14 @@ struct CommitTimes {
 };
 
 struct LoopStatus {
-  std::vector<TaskStatus> tasks;             // of now, sorted
-  std::map<TaskId, TaskCounters> counters;   // of every task it ever ran
+  std::vector<TaskStatus> tasks;            // of now, sorted
+  std::map<TaskId, TaskCounters> counters;  // of every task it ever ran
   CommitTimes commits;
   uint64_t commit_aborts = 0;
   uint64_t fenced = 0;
-  uint64_t restores_planned = 0;             // records that finished restores had to replay
-  bool initialised = false;                  // its producer is
-  uint64_t states_version = 0;               // grows when a task's state changes
+  uint64_t restores_planned = 0;  // records that finished restores had to replay
+  bool initialised = false;       // its producer is
+  uint64_t states_version = 0;    // grows when a task's state changes
 };
 
 }  // namespace coho

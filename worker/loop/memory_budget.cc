@@ -34,7 +34,8 @@ std::optional<int64_t> Smaller(std::optional<int64_t> a, std::optional<int64_t> 
 
 // A limit may be set on the process's group or on any above it; in a container the group's path is not visible, and the
 // mount's root is the container's own group.
-std::optional<int64_t> SmallestOnPath(const std::string& mount, std::string group, const char* file) {
+std::optional<int64_t> SmallestOnPath(const std::string& mount, std::string group,
+                                      const char* file) {
   std::optional<int64_t> limit = ReadLimit(mount + "/" + file);
   while (!group.empty() && group != "/") {
     limit = Smaller(limit, ReadLimit(mount + group + "/" + file));
@@ -80,7 +81,8 @@ std::optional<int64_t> CgroupMemoryLimit(const std::string& root, const std::str
     const size_t first = line.find(':');
     const size_t second = first == std::string::npos ? first : line.find(':', first + 1);
     if (second == std::string::npos) continue;
-    const std::string_view controllers = std::string_view(line).substr(first + 1, second - first - 1);
+    const std::string_view controllers =
+        std::string_view(line).substr(first + 1, second - first - 1);
     const std::string group = line.substr(second + 1);
     if (controllers.empty()) {
       limit = Smaller(limit, SmallestOnPath(root, group, "memory.max"));

@@ -11,9 +11,9 @@ namespace coho {
 struct MemoryShares {
   int64_t limit_bytes = 1 << 30;  // of the process
   int32_t run_loops = 1;
-  int32_t tasks = 1;   // of the job
-  int32_t workers = 1; // desired
-  int32_t stores = 0;  // per task
+  int32_t tasks = 1;    // of the job
+  int32_t workers = 1;  // desired
+  int32_t stores = 0;   // per task
 };
 
 struct MemoryBudget {
@@ -29,7 +29,7 @@ struct MemoryBudget {
 [[nodiscard]] MemoryBudget MemoryBudgetFor(const MemoryShares& shares);
 
 // The process's limit from cgroup v2 or v1 below `root` (normally "/sys/fs/cgroup"); nullopt: none is set.
-[[nodiscard]] std::optional<int64_t> CgroupMemoryLimit(const std::string& root = "/sys/fs/cgroup",
-                                                       const std::string& self = "/proc/self/cgroup");
+[[nodiscard]] std::optional<int64_t> CgroupMemoryLimit(
+    const std::string& root = "/sys/fs/cgroup", const std::string& self = "/proc/self/cgroup");
 
 }  // namespace coho

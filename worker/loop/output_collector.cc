@@ -5,11 +5,14 @@
 namespace coho {
 namespace {
 
-Status CheckPart(const OutputSpec& output, SerdeType type, std::string_view part, std::string_view bytes) {
+Status CheckPart(const OutputSpec& output, SerdeType type, std::string_view part,
+                 std::string_view bytes) {
   if (type == SerdeType::kBytes) return Status::Ok();
   const Status status = CheckBytes(type, bytes);
-  if (status.ok()) [[likely]] return status;
-  return InvalidArgument("output " + output.topic + ": " + std::string(part) + ": " + status.message());
+  if (status.ok()) [[likely]]
+    return status;
+  return InvalidArgument("output " + output.topic + ": " + std::string(part) + ": " +
+                         status.message());
 }
 
 }  // namespace
@@ -44,11 +47,13 @@ const OutputCollector::Output* OutputCollector::Find(std::string_view topic) {
 Status OutputCollector::UnknownTopic(std::string_view topic) const {
   std::string names;
   for (const OutputSpec& spec : job_.outputs) names += (names.empty() ? "" : ", ") + spec.topic;
-  return InvalidArgument("topic \"" + std::string(topic) + "\" is not in spec.outputs, which has: " +
-                         (names.empty() ? "none" : names));
+  return InvalidArgument(
+      "topic \"" + std::string(topic) +
+      "\" is not in spec.outputs, which has: " + (names.empty() ? "none" : names));
 }
 
-Status OutputCollector::Deliver(const kafka::Producer::Topic& topic, const kafka::Producer::Message& message) {
+Status OutputCollector::Deliver(const kafka::Producer::Topic& topic,
+                                const kafka::Producer::Message& message) {
   Status status = transaction_->Open();
   if (status.ok()) status = producer_->Send(topic, kafka::Producer::kByKey, message);
   if (status.ok()) [[likely]] {
@@ -56,7 +61,8 @@ Status OutputCollector::Deliver(const kafka::Producer::Topic& topic, const kafka
     return status;
   }
   // A record that the client refuses (too large) is the task's failure; everything else is the producer's.
-  if (status.code() != Code::kInvalidArgument && status.code() != Code::kInvalidRecord && failure_.ok()) {
+  if (status.code() != Code::kInvalidArgument && status.code() != Code::kInvalidRecord &&
+      failure_.ok()) {
     failure_ = status;
   }
   return status;
@@ -67,7 +73,8 @@ Status OutputCollector::Send(std::string_view topic, std::string_view key, int64
   if (output == nullptr) return UnknownTopic(topic);
   COHO_RETURN_IF_ERROR(CheckPart(*output->spec, output->spec->key, "key", key));
   Int64Buffer buffer;
-  return Deliver(output->topic, {.key = key, .value = EncodeInt64As(output->spec->value, value, &buffer)});
+  return Deliver(output->topic,
+                 {.key = key, .value = EncodeInt64As(output->spec->value, value, &buffer)});
 }
 
 Status OutputCollector::SendTombstone(std::string_view topic, std::string_view key) {
@@ -77,8 +84,8 @@ Status OutputCollector::SendTombstone(std::string_view topic, std::string_view k
   return Deliver(output->topic, {.key = key, .has_value = false});
 }
 
-Status OutputCollector::SendBytes(std::string_view topic, std::string_view key, std::string_view value,
-                                  std::span<const kafka::Header> headers) {
+Status OutputCollector::SendBytes(std::string_view topic, std::string_view key,
+                                  std::string_view value, std::span<const kafka::Header> headers) {
   const Output* output = Find(topic);
   if (output == nullptr) return UnknownTopic(topic);
   COHO_RETURN_IF_ERROR(CheckPart(*output->spec, output->spec->key, "key", key));
@@ -86,7 +93,8 @@ Status OutputCollector::SendBytes(std::string_view topic, std::string_view key, 
   return Deliver(output->topic, {.key = key, .value = value, .headers = headers});
 }
 
-Status OutputCollector::SendDeadLetter(const kafka::Record& record, std::span<const kafka::Header> headers) {
+Status OutputCollector::SendDeadLetter(const kafka::Record& record,
+                                       std::span<const kafka::Header> headers) {
   uint64_t not_an_output = 0;
   uint64_t* const sent = sent_;
   sent_ = &not_an_output;

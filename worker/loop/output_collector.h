@@ -32,11 +32,13 @@ class OutputCollector final : public Collector {
   using Collector::Send;
   [[nodiscard]] Status Send(std::string_view topic, std::string_view key, int64_t value) override;
   [[nodiscard]] Status SendTombstone(std::string_view topic, std::string_view key) override;
-  [[nodiscard]] Status SendBytes(std::string_view topic, std::string_view key, std::string_view value,
+  [[nodiscard]] Status SendBytes(std::string_view topic, std::string_view key,
+                                 std::string_view value,
                                  std::span<const kafka::Header> headers) override;
 
   // Of a job with onError: DeadLetter.
-  [[nodiscard]] Status SendDeadLetter(const kafka::Record& record, std::span<const kafka::Header> headers);
+  [[nodiscard]] Status SendDeadLetter(const kafka::Record& record,
+                                      std::span<const kafka::Header> headers);
 
   [[nodiscard]] const Status& failure() const { return failure_; }
   void ClearFailure() { failure_ = Status::Ok(); }
@@ -48,7 +50,8 @@ class OutputCollector final : public Collector {
   };
   [[nodiscard]] const Output* Find(std::string_view topic);
   [[nodiscard]] Status UnknownTopic(std::string_view topic) const;
-  [[nodiscard]] Status Deliver(const kafka::Producer::Topic& topic, const kafka::Producer::Message& message);
+  [[nodiscard]] Status Deliver(const kafka::Producer::Topic& topic,
+                               const kafka::Producer::Message& message);
 
   const Job& job_;
   kafka::Producer* producer_ = nullptr;

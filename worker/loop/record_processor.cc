@@ -11,18 +11,20 @@ namespace {
 
 Status CheckRecord(const InputSpec& input, const kafka::Record& record) {
   if (input.key != SerdeType::kBytes && record.has_key()) {
-    if (Status status = CheckBytes(input.key, record.key()); !status.ok()) return status.WithContext("key");
+    if (Status status = CheckBytes(input.key, record.key()); !status.ok())
+      return status.WithContext("key");
   }
   if (input.value != SerdeType::kBytes && !record.is_tombstone()) {
-    if (Status status = CheckBytes(input.value, record.value()); !status.ok()) return status.WithContext("value");
+    if (Status status = CheckBytes(input.value, record.value()); !status.ok())
+      return status.WithContext("value");
   }
   return Status::Ok();
 }
 
 }  // namespace
 
-Verdict RecordProcessor::Process(TaskRuntime& task, const InputSpec& input, const kafka::Record& record,
-                                 MonotonicTime now) {
+Verdict RecordProcessor::Process(TaskRuntime& task, const InputSpec& input,
+                                 const kafka::Record& record, MonotonicTime now) {
   Status status = CheckRecord(input, record);
   if (status.ok()) [[likely]] {
     collector_.CountIn(&task.counters().sent);
@@ -37,12 +39,14 @@ Verdict RecordProcessor::Process(TaskRuntime& task, const InputSpec& input, cons
   return Handle(task, record, status, now);
 }
 
-Verdict RecordProcessor::Handle(TaskRuntime& task, const kafka::Record& record, const Status& error, MonotonicTime now) {
+Verdict RecordProcessor::Handle(TaskRuntime& task, const kafka::Record& record, const Status& error,
+                                MonotonicTime now) {
   switch (job_.processing.on_error) {
     case OnError::kFail:
-      failure_ = "task " + ToString(task.task()) + " failed at topic " + std::string(record.topic()) + " partition " +
-                 std::to_string(record.partition()) + " offset " + std::to_string(record.offset()) + ": " +
-                 error.ToString() + " (spec.processing.onError is Fail; Skip and DeadLetter go on)";
+      failure_ = "task " + ToString(task.task()) + " failed at topic " +
+                 std::string(record.topic()) + " partition " + std::to_string(record.partition()) +
+                 " offset " + std::to_string(record.offset()) + ": " + error.ToString() +
+                 " (spec.processing.onError is Fail; Skip and DeadLetter go on)";
       return Verdict::kTaskFailed;
     case OnError::kSkip:
       ++task.counters().skipped;
@@ -60,17 +64,19 @@ Verdict RecordProcessor::Handle(TaskRuntime& task, const kafka::Record& record, 
   collector_.CountIn(&task.counters().sent);
   if (const Status sent = collector_.SendDeadLetter(record, headers.headers()); !sent.ok()) {
     if (!collector_.failure().ok()) return Verdict::kProducerFailed;
-    failure_ = "task " + ToString(task.task()) + ": the record at topic " + std::string(record.topic()) + " partition " +
-               std::to_string(record.partition()) + " offset " + std::to_string(record.offset()) +
-               " cannot be sent to the dead-letter topic " + job_.processing.dead_letter_topic + ": " + sent.ToString();
+    failure_ = "task " + ToString(task.task()) + ": the record at topic " +
+               std::string(record.topic()) + " partition " + std::to_string(record.partition()) +
+               " offset " + std::to_string(record.offset()) +
+               " cannot be sent to the dead-letter topic " + job_.processing.dead_letter_topic +
+               ": " + sent.ToString();
     return Verdict::kTaskFailed;
   }
   ++task.counters().dead_letters;
   return Verdict::kDone;
 }
 
-void RecordProcessor::LogSkipped(const TaskRuntime& task, const kafka::Record& record, const Status& error,
-                                 MonotonicTime now) {
+void RecordProcessor::LogSkipped(const TaskRuntime& task, const kafka::Record& record,
+                                 const Status& error, MonotonicTime now) {
   if (skip_logged_ != MonotonicTime{} && now - skip_logged_ < std::chrono::seconds(10)) {
     ++skips_unlogged_;
     return;

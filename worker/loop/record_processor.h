@@ -27,15 +27,18 @@ class RecordProcessor {
   RecordProcessor(const Job& job, OutputCollector* collector)
       : job_(job), job_id_(job.id.ToString()), collector_(*collector) {}
 
-  [[nodiscard]] Verdict Process(TaskRuntime& task, const InputSpec& input, const kafka::Record& record, MonotonicTime now);
+  [[nodiscard]] Verdict Process(TaskRuntime& task, const InputSpec& input,
+                                const kafka::Record& record, MonotonicTime now);
   [[nodiscard]] Verdict Window(TaskRuntime& task);
 
   // For people; after kTaskFailed.
   [[nodiscard]] const std::string& failure() const { return failure_; }
 
  private:
-  [[nodiscard]] Verdict Handle(TaskRuntime& task, const kafka::Record& record, const Status& error, MonotonicTime now);
-  void LogSkipped(const TaskRuntime& task, const kafka::Record& record, const Status& error, MonotonicTime now);
+  [[nodiscard]] Verdict Handle(TaskRuntime& task, const kafka::Record& record, const Status& error,
+                               MonotonicTime now);
+  void LogSkipped(const TaskRuntime& task, const kafka::Record& record, const Status& error,
+                  MonotonicTime now);
 
   const Job& job_;
   const std::string job_id_;

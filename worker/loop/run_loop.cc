@@ -17,7 +17,8 @@ constexpr Duration kSizesInterval = std::chrono::seconds(1);
 // Records between two looks at the clock.
 constexpr size_t kClockEvery = 16;
 
-LoopClients::Options WithKeepTrying(LoopClients::Options options, std::function<bool()> keep_trying) {
+LoopClients::Options WithKeepTrying(LoopClients::Options options,
+                                    std::function<bool()> keep_trying) {
   options.keep_trying = std::move(keep_trying);
   return options;
 }
@@ -41,8 +42,11 @@ RunLoop::~RunLoop() {
   thread_.join();
 }
 
-void RunLoop::GrantTask(const Grant& grant) { mailbox_.Post(grant); }
-void RunLoop::RevokeTask(TaskId task, int64_t grant) { mailbox_.Post(Revocation{.task = task, .grant = grant}); }
+void RunLoop::GrantTask(const TaskGrant& grant) { mailbox_.Post(grant); }
+void RunLoop::RevokeTask(TaskId task, int64_t grant) {
+  mailbox_.Post(Revocation{.task = task, .grant = grant});
+}
+void RunLoop::Rejoin() { mailbox_.Post(RejoinMessage{}); }
 void RunLoop::Drain() { mailbox_.Post(DrainMessage{}); }
 
 LoopStatus RunLoop::status() const {
@@ -58,7 +62,8 @@ bool RunLoop::Alive() {
 void RunLoop::Fail(int exit_code, std::string message) {
   if (ended_) return;
   ended_ = failed_ = true;
-  options_.on_event(options_.index, LoopFailed{.exit_code = exit_code, .message = std::move(message)});
+  options_.on_event(options_.index,
+                    LoopFailed{.exit_code = exit_code, .message = std::move(message)});
 }
 
 void RunLoop::Run() {
@@ -66,7 +71,8 @@ void RunLoop::Run() {
     if (given_up_) {
       options_.on_event(options_.index, LoopStopped{});
     } else {
-      Fail(ExitCodeOfKafka(status), "run loop " + std::to_string(options_.index) + ": " + status.ToString());
+      Fail(ExitCodeOfKafka(status),
+           "run loop " + std::to_string(options_.index) + ": " + status.ToString());
     }
     return;
   }
@@ -120,9 +126,11 @@ void RunLoop::Turn() {
 void RunLoop::HandleMessages() {
   if (mailbox_.empty()) return;
   while (auto message = mailbox_.Take()) {
-    if (const auto* grant = std::get_if<Grant>(&*message)) {
-      if (draining_) continue;
-      lease_epoch_ = tasks_.empty() ? grant->lease_epoch : std::min(lease_epoch_, grant->lease_epoch);
+    if (const auto* grant = std::get_if<TaskGrant>(&*message)) {
+      // A grant to a fenced loop was on its way before the member heard of the fence, and is void.
+      if (draining_ || fenced_) continue;
+      lease_epoch_ =
+          tasks_.empty() ? grant->lease_epoch : std::min(lease_epoch_, grant->lease_epoch);
       LoopTask& task = tasks_[grant->task];
       task.grant = *grant;
       AskForRestore(grant->task, &task);
@@ -130,17 +138,18 @@ void RunLoop::HandleMessages() {
       revoked_.push_back(*revoke);
     } else if (auto* restored = std::get_if<RestoredMessage>(&*message)) {
       TakeRestored(std::move(*restored));
+    } else if (std::holds_alternative<RejoinMessage>(*message)) {
+      RenewProducer();
     } else {
       draining_ = true;
     }
   }
-  if (given_up_) {
-    ended_ = true;
-    return;
-  }
+  if (given_up_) ended_ = true;
+  if (ended_) return;
   if (draining_) {
     revoked_.clear();
-    for (const auto& [id, task] : tasks_) revoked_.push_back({.task = id, .grant = task.grant.number});
+    for (const auto& [id, task] : tasks_)
+      revoked_.push_back({.task = id, .grant = task.grant.number});
   }
   if (!revoked_.empty()) CloseTasks(std::exchange(revoked_, {}));
   if (draining_ && tasks_.empty()) ended_ = true;
@@ -148,8 +157,10 @@ void RunLoop::HandleMessages() {
 
 Duration RunLoop::PollTimeout() const {
   Duration timeout = kLongestPoll;
-  if (const auto next = NextCommit(options_.commit, Facts(false))) timeout = std::min(timeout, *next - now_);
-  if (options_.job->processing.window_interval > Duration::zero()) timeout = std::min(timeout, next_window_ - now_);
+  if (const auto next = NextCommit(options_.commit, Facts(false)))
+    timeout = std::min(timeout, *next - now_);
+  if (options_.job->processing.window_interval > Duration::zero())
+    timeout = std::min(timeout, next_window_ - now_);
   return std::max(timeout, Duration::zero());
 }
 
@@ -233,16 +244,23 @@ void RunLoop::Publish(bool now) {
   std::vector<TaskStatus> before = std::exchange(status_.tasks, {});
   for (auto& [id, task] : tasks_) {
     TaskStatus& out = status_.tasks.emplace_back();
-    out.report = {.task = id, .state = task.state, .restore_source = task.source, .restored_records = task.replayed, .lag = -1};
+    out.report = {.task = id,
+                  .state = task.state,
+                  .restore_source = task.source,
+                  .restored_records = task.replayed,
+                  .lag = -1};
     if (task.progress) {
-      if (task.state == TaskState::kRestoring) out.report.restored_records = task.progress->records_done;
+      if (task.state == TaskState::kRestoring)
+        out.report.restored_records = task.progress->records_done;
       out.report.restore_total = task.progress->records_total;
       out.restore_bytes = task.progress->bytes_done;
     }
     if (!task.runtime) continue;
     for (InputPosition& p : task.runtime->inputs().positions()) {
-      if (const auto range = clients_.consumer().CachedRange(p.partition)) p.end = std::max(p.end, range->end);
-      out.inputs.push_back({.partition = p.partition, .next = p.next, .committed = p.committed, .end = p.end});
+      if (const auto range = clients_.consumer().CachedRange(p.partition))
+        p.end = std::max(p.end, range->end);
+      out.inputs.push_back(
+          {.partition = p.partition, .next = p.next, .committed = p.committed, .end = p.end});
     }
     out.report.lag = task.runtime->inputs().Lag();
     out.report.changelog_position = task.runtime->ChangelogPosition();
@@ -254,8 +272,9 @@ void RunLoop::Publish(bool now) {
       store.changelog_position = s.store->marker().position;
       if (sizes) {
         store.bytes = s.store->SizeBytes();
-      } else if (const auto old = std::find_if(before.begin(), before.end(),
-                                               [&](const TaskStatus& t) { return t.report.task == id; });
+      } else if (const auto old = std::find_if(
+                     before.begin(), before.end(),
+                     [task_id = id](const TaskStatus& t) { return t.report.task == task_id; });
                  old != before.end() && old->stores.size() >= out.stores.size()) {
         store.bytes = old->stores[out.stores.size() - 1].bytes;
       }

@@ -30,7 +30,9 @@
 #include "worker/commit/lease.h"
 #include "worker/input/record_router.h"
 #include "worker/loop/loop_clients.h"
+#include "worker/loop/loop_event.h"
 #include "worker/loop/loop_status.h"
+#include "worker/loop/loop_task.h"
 #include "worker/loop/mailbox.h"
 #include "worker/loop/record_processor.h"
 #include "worker/loop/task_runtime.h"
@@ -39,31 +41,15 @@
 
 namespace coho {
 
-struct LoopReady {};  // its producer is initialised
-struct TaskClosed {   // committed and closed, or dropped before it ran
-  TaskId task;
-  int64_t grant = 0;
-};
-// Its tasks are dropped and all closed now; whatever it may own, it may own only by an assignment read after this.
-struct LoopFenced {
-  std::string reason;
-};
-struct LoopStopped {};
-struct LoopFailed {  // followed by nothing
-  int exit_code = 1;
-  std::string message;
-};
-using LoopEvent = std::variant<LoopReady, TaskClosed, LoopFenced, LoopStopped, LoopFailed>;
-
 class RunLoop {
  public:
   struct Options {
     int32_t index = 0;
-    const Job* job = nullptr;          // outlives the loop, like everything pointed to
+    const Job* job = nullptr;  // outlives the loop, like everything pointed to
     TaskFactory factory;
-    LoopClients::Options clients;      // without keep_trying
+    LoopClients::Options clients;  // without keep_trying
     CommitPolicy commit;
-    const Lease* lease = nullptr;      // guarantee AtLeastOnce
+    const Lease* lease = nullptr;  // guarantee AtLeastOnce
     const Clock* clock = &Clock::Real();
     std::function<void(int32_t loop, LoopEvent)> on_event;
     std::function<void(const LifecycleStep&)> on_step;
@@ -74,16 +60,11 @@ class RunLoop {
   RunLoop(const RunLoop&) = delete;
   RunLoop& operator=(const RunLoop&) = delete;
 
-  struct Grant {
-    TaskId task;
-    int64_t number = 0;           // comes back with TaskClosed
-    const JobModel* model = nullptr;
-    Restorer* restorer = nullptr;
-    int64_t lease_epoch = 0;      // the lease's when the assignment was read
-  };
-  void GrantTask(const Grant& grant);
+  void GrantTask(const TaskGrant& grant);
   // A grant that is over already is answered like one that just ended.
   void RevokeTask(TaskId task, int64_t grant);
+  // Initialises a new producer after LoopFenced, then LoopReady.
+  void Rejoin();
   // Commits and closes everything, then LoopStopped.
   void Drain();
   // Stops waiting for Kafka: whatever is under way ends as if the process had been killed.
@@ -98,25 +79,13 @@ class RunLoop {
     TaskId task;
     int64_t grant = 0;
   };
+  struct RejoinMessage {};
   struct DrainMessage {};
   struct RestoredMessage {
     TaskId task;
     Result<RestoredTask> result;
   };
-  using Message = std::variant<Grant, Revocation, DrainMessage, RestoredMessage>;
-
-  struct LoopTask {
-    Grant grant;
-    TaskState state = TaskState::kRestoring;
-    std::shared_ptr<RestoreProgress> progress;
-    RestoreSource source = RestoreSource::kNone;
-    int64_t replayed = 0;
-    MonotonicTime asked_at;               // for the restore
-    MonotonicTime not_before;             // of the next attempt, after a failed one
-    bool restore_failed = false;
-    std::optional<RestoredTask> restored; // until it is started
-    std::unique_ptr<TaskRuntime> runtime; // Running
-  };
+  using Message = std::variant<TaskGrant, Revocation, RejoinMessage, DrainMessage, RestoredMessage>;
 
   // run_loop.cc
   void Run();
@@ -149,11 +118,12 @@ class RunLoop {
   // run_loop_commit.cc
   [[nodiscard]] CommitFacts Facts(bool asked) const;
   void MaybeCommit();
-  [[nodiscard]] bool Commit();     // false: the loop's tasks are not what they were
+  [[nodiscard]] bool Commit();  // false: the loop's tasks are not what they were
   void WriteBackDue();
   void OnClientFailure(const Status& status);
   void Rewind(const Status& why);
   void Fenced(const std::string& reason);
+  void RenewProducer();
   [[nodiscard]] bool LeaseOver();
 
   const Options options_;
@@ -178,6 +148,8 @@ class RunLoop {
   bool draining_ = false;
   bool ended_ = false;
   bool failed_ = false;
+  bool fenced_ = false;  // until Rejoin
+  int aborts_in_a_row_ = 0;
   int64_t lease_epoch_ = 0;  // oldest of the grants
   MonotonicTime now_;
   MonotonicTime last_commit_;

@@ -10,6 +10,10 @@ namespace coho {
 namespace {
 
 constexpr Duration kIdleWriteBackCheck = std::chrono::seconds(1);
+// Aborted transactions without a commit in between.
+constexpr int kAbortsMost = 8;
+constexpr Duration kFirstPause = std::chrono::milliseconds(25);
+constexpr Duration kLongestPause = std::chrono::seconds(5);
 
 }  // namespace
 
@@ -56,6 +60,7 @@ bool RunLoop::Commit() {
   if (work_) status_.commits.Add(std::chrono::duration<double>(now_ - begin).count());
   work_ = false;
   moved_since_.reset();
+  aborts_in_a_row_ = 0;
   return true;
 }
 
@@ -109,17 +114,20 @@ void RunLoop::OnClientFailure(const Status& status) {
     case RetryClass::kFatal:
       break;
   }
-  Fail(ExitCodeOfKafka(status), "run loop " + std::to_string(options_.index) + ": " + status.ToString());
+  Fail(ExitCodeOfKafka(status),
+       "run loop " + std::to_string(options_.index) + ": " + status.ToString());
   batch_.Clear();
 }
 
 void RunLoop::Rewind(const Status& why) {
   batch_.Clear();
-  LogWarn("transaction aborted, tasks begin again at the last commit", {{"loop", options_.index}, {"reason", why}});
+  LogWarn("transaction aborted, tasks begin again at the last commit",
+          {{"loop", options_.index}, {"reason", why}});
   ++status_.commit_aborts;
   // Nothing may be under way that still points to a store's slot.
-  const Status aborted = options_.job->processing.guarantee == Guarantee::kExactlyOnce ? clients_.transaction().Abort()
-                                                                                       : clients_.RenewProducer();
+  const Status aborted = options_.job->processing.guarantee == Guarantee::kExactlyOnce
+                             ? clients_.transaction().Abort()
+                             : clients_.RenewProducer();
   if (aborted.retry_class() == RetryClass::kFenced && !aborted.ok()) {
     Fenced(aborted.ToString());
     return;
@@ -129,10 +137,18 @@ void RunLoop::Rewind(const Status& why) {
     return;
   }
   clients_.collector().ClearFailure();
+  // Something that no repetition puts right, such as a record that is too large for its topic.
+  if (++aborts_in_a_row_ >= kAbortsMost) {
+    Fail(kExitKafkaUnavailable, "nothing could be committed in " + std::to_string(kAbortsMost) +
+                                    " attempts: " + why.message());
+    return;
+  }
+  const Duration pause = std::min<Duration>(kLongestPause, kFirstPause * (1 << aborts_in_a_row_));
   for (auto& [id, task] : tasks_) {
     if (!task.runtime) continue;
     Detach(&task);
     AskForRestore(id, &task);
+    task.not_before = clock_.Now() + pause;
   }
   work_ = over_budget_ = false;
   moved_since_.reset();
@@ -141,21 +157,27 @@ void RunLoop::Rewind(const Status& why) {
 
 void RunLoop::Fenced(const std::string& reason) {
   batch_.Clear();
-  LogWarn("fenced: tasks are dropped without another write", {{"loop", options_.index}, {"reason", reason}});
+  LogWarn("fenced: tasks are dropped without another write",
+          {{"loop", options_.index}, {"reason", reason}});
   ++status_.fenced;
-  // The old producer goes first: nothing under way may point to a store that is gone. The new one is initialised before the
-  // assignment is read again (R1).
-  const Status renewed = clients_.RenewProducer();
+  // The producer goes first: nothing under way may point to a store that is gone.
+  fenced_ = true;
+  clients_.DropProducer();
   for (auto& [id, task] : tasks_) Detach(&task);
   while (!tasks_.empty()) Forget(tasks_.begin()->first);
   work_ = over_budget_ = false;
   moved_since_.reset();
-  if (!renewed.ok()) {
-    Fail(ExitCodeOfKafka(renewed), renewed.ToString());
+  if (!draining_) options_.on_event(options_.index, LoopFenced{reason});
+}
+
+void RunLoop::RenewProducer() {
+  if (const Status status = clients_.RenewProducer(); !status.ok()) {
+    if (!given_up_) Fail(ExitCodeOfKafka(status), status.ToString());
     return;
   }
+  fenced_ = false;
   last_commit_ = clock_.Now();
-  if (!draining_) options_.on_event(options_.index, LoopFenced{reason});
+  options_.on_event(options_.index, LoopReady{});
 }
 
 }  // namespace coho

@@ -40,9 +40,10 @@ void RunLoop::AskForRestore(TaskId id, LoopTask* task) {
   task->asked_at = clock_.Now();
   task->progress = std::make_shared<RestoreProgress>();
   SetState(task, TaskState::kRestoring);
-  task->grant.restorer->Restore({.task = id, .progress = task->progress, .done = [this, id](Result<RestoredTask> result) {
-                             mailbox_.Post(RestoredMessage{.task = id, .result = std::move(result)});
-                           }});
+  task->grant.restorer->Restore(
+      {.task = id, .progress = task->progress, .done = [this, id](Result<RestoredTask> result) {
+         mailbox_.Post(RestoredMessage{.task = id, .result = std::move(result)});
+       }});
 }
 
 void RunLoop::TakeRestored(RestoredMessage message) {
@@ -51,7 +52,8 @@ void RunLoop::TakeRestored(RestoredMessage message) {
   LoopTask& task = found->second;
   if (const Status& status = message.result.status(); !status.ok()) {
     if (status.retry_class() != RetryClass::kRetry && status.code() != Code::kNotFound) {
-      Fail(ExitCodeOfRestore(status), "restoring task " + ToString(message.task) + ": " + status.ToString());
+      Fail(ExitCodeOfRestore(status),
+           "restoring task " + ToString(message.task) + ": " + status.ToString());
       return;
     }
     LogWarn("restore failed, trying again", {{"task", message.task}, {"reason", status}});
@@ -85,7 +87,8 @@ void RunLoop::StartRestored() {
   for (auto& [id, task] : tasks_) {
     if (!task.restored || task.not_before > now_) continue;
     ready.push_back(id);
-    const std::vector<TopicPartition> own = TaskInputs(*options_.job, *task.grant.model, id).partitions();
+    const std::vector<TopicPartition> own =
+        TaskInputs(*options_.job, *task.grant.model, id).partitions();
     partitions.insert(partitions.end(), own.begin(), own.end());
   }
   if (ready.empty()) return;
@@ -98,7 +101,8 @@ void RunLoop::StartRestored() {
     status = ranges.status();
     for (size_t i = 0; i < ready.size() && status.ok() && !ended_; ++i) {
       options_.on_step({.name = "read-offsets", .task = ready[i], .took = clock_.Now() - asked_at});
-      status = StartTask(ready[i], &tasks_.at(ready[i]), {.committed = *committed, .ranges = *ranges});
+      status =
+          StartTask(ready[i], &tasks_.at(ready[i]), {.committed = *committed, .ranges = *ranges});
     }
   }
   if (ended_ || status.ok()) return;
@@ -117,11 +121,16 @@ Status RunLoop::StartTask(TaskId id, LoopTask* task, const Offsets& offsets) {
   for (InputPosition& p : inputs.positions()) {
     const kafka::OffsetRange& range = offsets.ranges.at(p.partition);
     const auto found = offsets.committed.find(p.partition);
-    const auto stored = found == offsets.committed.end() ? std::nullopt : std::optional(found->second);
-    COHO_ASSIGN_OR_RETURN(const StartPosition start, ChooseStart(*p.spec, p.partition, stored, range));
+    const auto stored =
+        found == offsets.committed.end() ? std::nullopt : std::optional(found->second);
+    COHO_ASSIGN_OR_RETURN(const StartPosition start,
+                          ChooseStart(*p.spec, p.partition, stored, range));
     if (start.lost > 0) {
       LogError("records were deleted from an input before they were processed",
-               {{"task", id}, {"topic", p.partition.topic}, {"partition", p.partition.partition}, {"records", start.lost}});
+               {{"task", id},
+                {"topic", p.partition.topic},
+                {"partition", p.partition.partition},
+                {"records", start.lost}});
     }
     p.next = start.offset;
     p.committed = stored.value_or(-1);
@@ -132,15 +141,17 @@ Status RunLoop::StartTask(TaskId id, LoopTask* task, const Offsets& offsets) {
   for (const auto& store : task->restored->stores) {
     CommitStore& s = stores.emplace_back();
     if (!store->spec().changelog) continue;
-    COHO_ASSIGN_OR_RETURN(s.changelog, clients_.producer().OpenTopic(options_.job->ChangelogTopic(store->spec().name)));
+    COHO_ASSIGN_OR_RETURN(s.changelog, clients_.producer().OpenTopic(
+                                           options_.job->ChangelogTopic(store->spec().name)));
   }
   for (size_t i = 0; i < stores.size(); ++i) stores[i].store = std::move(task->restored->stores[i]);
   task->restored.reset();
 
   const MonotonicTime init_at = clock_.Now();
   std::unique_ptr<StreamTask> user = options_.factory();
-  task->runtime = std::make_unique<TaskRuntime>(*options_.job, outputs_, *task->grant.model, id, std::move(stores),
-                                                std::move(user), &status_.counters[id]);
+  task->runtime =
+      std::make_unique<TaskRuntime>(*options_.job, outputs_, *task->grant.model, id,
+                                    std::move(stores), std::move(user), &status_.counters[id]);
   TaskRuntime& runtime = *task->runtime;
   runtime.inputs() = std::move(inputs);
   runtime.NoteTime(init_at);
@@ -153,10 +164,12 @@ Status RunLoop::StartTask(TaskId id, LoopTask* task, const Offsets& offsets) {
   options_.on_step({.name = "init-task", .task = id, .took = clock_.Now() - init_at});
   if (runtime.StoreChanged()) work_ = true;
   if (runtime.inputs().uncommitted() && !moved_since_) moved_since_ = now_;
-  for (InputPosition& p : runtime.inputs().positions()) router_.Add(p.partition, {.task = &runtime, .position = &p});
+  for (InputPosition& p : runtime.inputs().positions())
+    router_.Add(p.partition, {.task = &runtime, .position = &p});
   if (!starts.empty()) {
     if (const Status status = clients_.consumer().Assign(starts); !status.ok()) {
-      Fail(ExitCodeOfKafka(status), "assigning the inputs of task " + ToString(id) + ": " + status.ToString());
+      Fail(ExitCodeOfKafka(status),
+           "assigning the inputs of task " + ToString(id) + ": " + status.ToString());
       return Status::Ok();
     }
   }
@@ -172,7 +185,8 @@ Status RunLoop::StartTask(TaskId id, LoopTask* task, const Offsets& offsets) {
 void RunLoop::CloseTasks(const std::vector<Revocation>& revocations) {
   const auto find = [this](const Revocation& r) {
     const auto found = tasks_.find(r.task);
-    return found != tasks_.end() && found->second.grant.number == r.grant ? &found->second : nullptr;
+    return found != tasks_.end() && found->second.grant.number == r.grant ? &found->second
+                                                                          : nullptr;
   };
   bool any_running = false;
   for (const Revocation& r : revocations) {
@@ -199,7 +213,8 @@ void RunLoop::CloseCommitted(TaskId id, LoopTask* task) {
     if (status.ok()) status = s.store->Flush();
     if (!status.ok()) {
       // Committed all the same; whoever opens the store next replays from its older marker.
-      LogWarn("store not flushed at close", {{"task", id}, {"store", s.store->spec().name}, {"reason", status}});
+      LogWarn("store not flushed at close",
+              {{"task", id}, {"store", s.store->spec().name}, {"reason", status}});
     }
   }
   const Status closed = Guarded([&] { return runtime.user().Close(); });

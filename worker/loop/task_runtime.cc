@@ -5,8 +5,9 @@
 
 namespace coho {
 
-TaskRuntime::TaskRuntime(const Job& job, const std::vector<std::string>& outputs, const JobModel& model, TaskId task,
-                         std::vector<CommitStore> stores, std::unique_ptr<StreamTask> user, TaskCounters* counters)
+TaskRuntime::TaskRuntime(const Job& job, const std::vector<std::string>& outputs,
+                         const JobModel& model, TaskId task, std::vector<CommitStore> stores,
+                         std::unique_ptr<StreamTask> user, TaskCounters* counters)
     : job_(job),
       outputs_(outputs),
       task_count_(model.tasks),
@@ -22,8 +23,8 @@ Result<StoreBackend*> TaskRuntime::FindStore(std::string_view name) {
     if (s.store->spec().name == name) return s.store.get();
     names += (names.empty() ? "" : ", ") + s.store->spec().name;
   }
-  return NotFound("store \"" + std::string(name) + "\" is not in spec.stores, which has: " +
-                  (names.empty() ? "none" : names));
+  return NotFound("store \"" + std::string(name) +
+                  "\" is not in spec.stores, which has: " + (names.empty() ? "none" : names));
 }
 
 Status TaskRuntime::StoreStatus() const {
@@ -36,11 +37,13 @@ Status TaskRuntime::StoreStatus() const {
 }
 
 bool TaskRuntime::StoreOverBudget() const {
-  return std::any_of(stores_.begin(), stores_.end(), [](const CommitStore& s) { return s.store->over_budget(); });
+  return std::any_of(stores_.begin(), stores_.end(),
+                     [](const CommitStore& s) { return s.store->over_budget(); });
 }
 
 bool TaskRuntime::StoreChanged() const {
-  return std::any_of(stores_.begin(), stores_.end(), [](const CommitStore& s) { return s.store->changed_keys() > 0; });
+  return std::any_of(stores_.begin(), stores_.end(),
+                     [](const CommitStore& s) { return s.store->changed_keys() > 0; });
 }
 
 void TaskRuntime::NoteTime(MonotonicTime now) {

@@ -32,12 +32,15 @@ struct TaskCounters {
 class TaskRuntime final : public TaskContext {
  public:
   // `job`, `outputs` and `counters` outlive the object. `stores` in the order of spec.stores.
-  TaskRuntime(const Job& job, const std::vector<std::string>& outputs, const JobModel& model, TaskId task,
-              std::vector<CommitStore> stores, std::unique_ptr<StreamTask> user, TaskCounters* counters);
+  TaskRuntime(const Job& job, const std::vector<std::string>& outputs, const JobModel& model,
+              TaskId task, std::vector<CommitStore> stores, std::unique_ptr<StreamTask> user,
+              TaskCounters* counters);
 
   [[nodiscard]] TaskId task() const override { return task_; }
   [[nodiscard]] int32_t task_count() const override { return task_count_; }
-  [[nodiscard]] const std::map<std::string, std::string>& config() const override { return job_.task.config; }
+  [[nodiscard]] const std::map<std::string, std::string>& config() const override {
+    return job_.task.config;
+  }
   [[nodiscard]] const std::vector<std::string>& outputs() const override { return outputs_; }
   [[nodiscard]] std::vector<std::string> store_names() const override {
     std::vector<std::string> names;
@@ -50,7 +53,9 @@ class TaskRuntime final : public TaskContext {
   [[nodiscard]] TaskInputs& inputs() { return inputs_; }
   [[nodiscard]] std::vector<CommitStore>& stores() { return stores_; }
   [[nodiscard]] TaskCounters& counters() { return *counters_; }
-  [[nodiscard]] CommitPart commit_part() { return {.task = task_, .inputs = &inputs_, .stores = &stores_}; }
+  [[nodiscard]] CommitPart commit_part() {
+    return {.task = task_, .inputs = &inputs_, .stores = &stores_};
+  }
 
   // First error of a store, with its name.
   [[nodiscard]] Status StoreStatus() const;

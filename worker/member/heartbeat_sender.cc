@@ -22,14 +22,16 @@ Status HeartbeatSender::TrySend(const Heartbeat& heartbeat, MonotonicTime now) {
     under_way_.clear();
   }
   if (!producer_) {
-    COHO_ASSIGN_OR_RETURN(producer_, kafka::Producer::Create(config_, {.linger = Duration::zero(),
-                                                                       .queued_bytes_max = 4 << 20}));
+    COHO_ASSIGN_OR_RETURN(producer_,
+                          kafka::Producer::Create(
+                              config_, {.linger = Duration::zero(), .queued_bytes_max = 4 << 20}));
     COHO_ASSIGN_OR_RETURN(topic_, producer_->OpenTopic(topic_name_));
   }
   const TopicRecord record = EncodeHeartbeat(heartbeat);
   under_way_.push_back({.sent_at = now});
-  Status status = producer_->Send(topic_, kafka::Producer::kByKey, {.key = record.key, .value = record.value},
-                                  &under_way_.back().slot);
+  Status status =
+      producer_->Send(topic_, kafka::Producer::kByKey, {.key = record.key, .value = record.value},
+                      &under_way_.back().slot);
   if (!status.ok()) under_way_.pop_back();
   return status;
 }
@@ -38,7 +40,8 @@ void HeartbeatSender::Send(const Heartbeat& heartbeat, MonotonicTime now) {
   const Status status = TrySend(heartbeat, now);
   const bool silent = !status.ok() || under_way_.size() > kUnderWayMax / 4;
   if (silent && !silent_) {
-    LogWarn("heartbeats do not reach Kafka", {{"topic", topic_name_}, {"under_way", under_way_.size()}, {"reason", status}});
+    LogWarn("heartbeats do not reach Kafka",
+            {{"topic", topic_name_}, {"under_way", under_way_.size()}, {"reason", status}});
   } else if (!silent && silent_ && under_way_.size() <= 2) {
     LogInfo("heartbeats reach Kafka again", {{"topic", topic_name_}});
   } else {
@@ -59,6 +62,8 @@ std::optional<MonotonicTime> HeartbeatSender::TakeAcknowledged() {
   return latest;
 }
 
-Status HeartbeatSender::Flush(Duration timeout) { return producer_ ? producer_->Flush(timeout) : Status::Ok(); }
+Status HeartbeatSender::Flush(Duration timeout) {
+  return producer_ ? producer_->Flush(timeout) : Status::Ok();
+}
 
 }  // namespace coho

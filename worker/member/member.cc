@@ -10,9 +10,9 @@
 
 #include "common/base/log.h"
 #include "common/kafka/admin.h"
-#include "common/kafka/consumer.h"
 #include "worker/loop/failure.h"
 #include "worker/loop/mailbox.h"
+#include "worker/member/coordinator_topic.h"
 #include "worker/member/heartbeat_sender.h"
 #include "worker/restore/restorer.h"
 
@@ -49,7 +49,6 @@ struct Member::Impl {
   explicit Impl(Options o)
       : options(std::move(o)),
         clock(*options.clock),
-        topic{options.job->CoordinatorTopic(), 0},
         state(options.state, clock.Now()),
         sender(options.kafka, options.job->HeartbeatsTopic()),
         incarnation(NewIncarnation()),
@@ -69,7 +68,6 @@ struct Member::Impl {
   void Grant(const GrantTask& grant);
   void Beat(const SendHeartbeat& beat);
   void PollTopic();
-  void Fold(const kafka::Record& record);
   void BeginReading();
   void NoteReadToEnd();
   void RefreshReport();
@@ -82,7 +80,6 @@ struct Member::Impl {
 
   const Options options;
   const Clock& clock;
-  const TopicPartition topic;
   std::vector<RunLoop*> loops;  // set before the thread starts
   MemberState state;
   HeartbeatSender sender;
@@ -94,23 +91,17 @@ struct Member::Impl {
   MemberStatus published;  // guarded by mutex
 
   // The thread's own.
-  std::unique_ptr<kafka::Consumer> consumer;
-  kafka::RecordBatch batch{500};
-  CoordinatorState folded;
-  Generation delivered;
+  std::unique_ptr<CoordinatorTopic> topic;
   std::unique_ptr<const JobModel> model;
   std::unique_ptr<Restorer> restorer;
-  int64_t position = 0;
   std::optional<ReadToEnd> to_read;    // asked for, end not known yet
   std::optional<int64_t> read_number;  // under way
-  int64_t read_end = 0;
   MonotonicTime read_asked_at;
   MonotonicTime not_before;
   int64_t lease_epoch = 0;
-  int loops_ready = 0;
   int loops_gone = 0;
   std::string problem;  // why the worker ends, for the coordinator
-  bool loops_steady = false;
+  bool loops_announced = false;
   bool named_announced = false;
   bool ready_announced = false;
   bool quit = false;
@@ -179,7 +170,8 @@ void Member::Impl::Fail(const Status& status, const std::string& what) {
 // The coordinator makes the job's topics; a heartbeat sent before would make the broker create one with settings of its own.
 bool Member::Impl::WaitForTopics() {
   std::unique_ptr<kafka::Admin> admin;
-  const std::vector<std::string> topics = {topic.topic, options.job->HeartbeatsTopic()};
+  const std::vector<std::string> topics = {options.job->CoordinatorTopic(),
+                                           options.job->HeartbeatsTopic()};
   while (!quit && !done) {
     progress = clock.Now().time_since_epoch().count();
     Status status;
@@ -197,18 +189,19 @@ bool Member::Impl::WaitForTopics() {
       Fail(found.status(), "connecting to Kafka");
       return false;
     }
-    WaitFor(found.ok() ? "the coordinator to create topic " + topic.topic : found.status().ToString());
+    WaitFor(found.ok() ? "the coordinator to create topic " + topics.front()
+                       : found.status().ToString());
     mailbox.Wait(kRetryAfter);
     HandleMessages();
     if (drain_asked) Perform(state.OnStop(clock.Now()));
   }
   if (quit || done) return false;
-  auto created = kafka::Consumer::Create(options.kafka, {.group_id = options.job->ConsumerGroup(), .queued_bytes_max = 8 << 20});
-  if (!created.ok()) {
-    Fail(created.status(), "reading the coordinator topic");
+  auto opened = CoordinatorTopic::Open(options.kafka, topics.front(), options.job->ConsumerGroup());
+  if (!opened.ok()) {
+    Fail(opened.status(), "reading the coordinator topic");
     return false;
   }
-  consumer = std::move(created).value();
+  topic = std::move(opened).value();
   WaitFor("producers to be initialised");
   return true;
 }
@@ -216,10 +209,8 @@ bool Member::Impl::WaitForTopics() {
 void Member::Impl::Turn() {
   progress = clock.Now().time_since_epoch().count();
   if (!HandleMessages()) return;
-  if (loops_ready == static_cast<int>(loops.size()) && !std::exchange(loops_steady, true)) {
+  if (state.loops_ready() && !std::exchange(loops_announced, true))
     Step("kafka-clients", started_at);
-    Perform(state.OnLoopsReady(clock.Now()));
-  }
   if (const auto sent_at = sender.TakeAcknowledged(); sent_at && options.lease != nullptr) {
     options.lease->Renew(*sent_at, clock.Now());
   }
@@ -249,7 +240,7 @@ bool Member::Impl::HandleMessages() {
 void Member::Impl::HandleLoopEvent(LoopMessage message) {
   const MonotonicTime now = clock.Now();
   if (std::holds_alternative<LoopReady>(message.event)) {
-    ++loops_ready;
+    Perform(state.OnLoopReady(message.loop, now));
   } else if (const auto* closed = std::get_if<TaskClosed>(&message.event)) {
     Perform(state.OnTaskClosed(closed->task, closed->grant, now));
   } else if (std::holds_alternative<LoopFenced>(message.event)) {
@@ -266,7 +257,8 @@ void Member::Impl::HandleLoopEvent(LoopMessage message) {
 void Member::Impl::OnLoopGone() {
   if (++loops_gone < static_cast<int>(loops.size())) return;
   Perform(state.OnLoopsStopped(clock.Now()));
-  sender.Flush(std::chrono::seconds(2)).IgnoreError("a goodbye that gets lost is replaced by the session timeout");
+  sender.Flush(std::chrono::seconds(2))
+      .IgnoreError("a goodbye that gets lost is replaced by the session timeout");
   Publish();
   done = true;
   options.on_drained();
@@ -285,14 +277,19 @@ void Member::Impl::Perform(const MemberActions& actions) {
       read_asked_at = clock.Now();
     } else if (const auto* beat = std::get_if<SendHeartbeat>(&action)) {
       Beat(*beat);
+    } else if (const auto* rejoin = std::get_if<RejoinLoop>(&action)) {
+      loops[static_cast<size_t>(rejoin->loop)]->Rejoin();
     } else if (std::holds_alternative<Surrender>(action)) {
       done = true;
-      options.on_failed(kExitInternal, "another process runs as worker " + ToString(options.identity.id) + " of job " +
+      options.on_failed(kExitInternal, "another process runs as worker " +
+                                           ToString(options.identity.id) + " of job " +
                                            options.job->id.ToString() +
-                                           ": Kafka fenced this one again and again; give each process a --worker-id of its own");
+                                           ": Kafka fenced this one again and again; give each "
+                                           "process a --worker-id of its own");
     } else {
       for (RunLoop* loop : loops) {
-        if (!loop->status().initialised) loop->GiveUp();  // it has nothing to lose and may wait for Kafka
+        if (!loop->status().initialised)
+          loop->GiveUp();  // it has nothing to lose and may wait for Kafka
         loop->Drain();
       }
     }
@@ -316,16 +313,17 @@ void Member::Impl::Grant(const GrantTask& grant) {
     }
     restorer = std::move(created).value();
   }
-  LogInfo("task granted", {{"task", grant.task}, {"loop", grant.loop}, {"generation", state.generation()}});
+  LogInfo("task granted",
+          {{"task", grant.task}, {"loop", grant.loop}, {"generation", state.generation()}});
   loops[static_cast<size_t>(grant.loop)]->GrantTask({.task = grant.task,
-                                                            .number = grant.grant,
-                                                            .model = model.get(),
-                                                            .restorer = restorer.get(),
-                                                            .lease_epoch = lease_epoch});
+                                                     .number = grant.grant,
+                                                     .model = model.get(),
+                                                     .restorer = restorer.get(),
+                                                     .lease_epoch = lease_epoch});
 }
 
 void Member::Impl::Beat(const SendHeartbeat& beat) {
-  if (!consumer) return;  // the topic is not known to exist
+  if (!topic) return;  // the job's topics are not known to exist
   Heartbeat heartbeat{.worker = options.identity.id,
                       .incarnation = incarnation,
                       .sequence = beat.sequence,
@@ -346,69 +344,39 @@ void Member::Impl::BeginReading() {
     if (!options.lease->Valid(clock.Now())) return;
     lease_epoch = options.lease->epoch();
   }
-  const auto range = consumer->QueryRange(topic, kRequestTimeout);
-  if (!range.ok()) {
-    if (range.status().retry_class() != RetryClass::kRetry && range.status().code() != Code::kNotFound) {
-      Fail(range.status(), "reading topic " + topic.topic);
+  if (const Status status = topic->MarkEnd(kRequestTimeout); !status.ok()) {
+    if (status.retry_class() != RetryClass::kRetry && status.code() != Code::kNotFound) {
+      Fail(status, "reading topic " + topic->name());
       return;
     }
-    WaitFor(range.status().ToString());
+    WaitFor(status.ToString());
     not_before = clock.Now() + kRetryAfter;
     return;
   }
-  if (position == 0) {
-    position = range->begin;
-    if (const Status status = consumer->Assign({{topic, range->begin}}); !status.ok()) {
-      Fail(status, "reading topic " + topic.topic);
-      return;
-    }
-  }
   read_number = to_read->number;
-  read_end = range->end;
   to_read.reset();
 }
 
 void Member::Impl::NoteReadToEnd() {
-  if (!read_number || position < read_end) return;
-  const int64_t number = *std::exchange(read_number, std::nullopt);
+  if (!read_number || !topic->AtEnd()) return;
   Step("coordinator-topic", read_asked_at);
-  WaitFor("an assignment that names worker " + ToString(options.identity.id));
-  Perform(state.OnCaughtUp(number, clock.Now()));
+  Perform(state.OnCaughtUp(*std::exchange(read_number, std::nullopt), clock.Now()));
+  WaitFor(state.named() ? "" : "an assignment that names worker " + ToString(options.identity.id));
 }
 
 void Member::Impl::PollTopic() {
-  const bool busy = state.closing() || read_number || !loops_steady;
+  const bool busy = state.closing() || read_number || !state.loops_ready();
   const Duration tick = std::max(Duration::zero(), state.next_tick() - clock.Now());
-  const Status status = consumer->Poll(std::min(busy ? kBusyPoll : kIdlePoll, tick), &batch);
-  if (!status.ok()) {
-    Fail(status, "reading topic " + topic.topic);
-    return;
-  }
-  for (size_t i = 0; i < batch.size(); ++i) Fold(batch[i]);
-  batch.Clear();
-}
-
-void Member::Impl::Fold(const kafka::Record& record) {
-  if (record.is_end_of_partition()) {
-    position = std::max(position, record.offset());
-    return;
-  }
-  position = record.offset() + 1;
-  const Status status = ApplyCoordinatorRecord({.key = std::string(record.key()),
-                                                .value = std::string(record.value()),
-                                                .tombstone = record.is_tombstone()},
-                                               &folded);
-  if (!status.ok()) {
-    LogError("a record of the coordinator topic cannot be read", {{"offset", record.offset()}, {"reason", status}});
-    return;
-  }
-  // The header closes a generation; what came before it is not an assignment yet.
-  if (folded.assignment.generation <= delivered || !folded.model) return;
-  if (!model) model = std::make_unique<const JobModel>(*folded.model);
-  delivered = folded.assignment.generation;
-  const auto mine = folded.assignment.workers.find(options.identity.id);
-  Perform(state.OnAssignment(delivered, mine == folded.assignment.workers.end() ? std::nullopt : std::optional(mine->second),
-                             clock.Now()));
+  const Status status = topic->Poll(
+      std::min(busy ? kBusyPoll : kIdlePoll, tick), [this](const CoordinatorState& folded) {
+        if (!model) model = std::make_unique<const JobModel>(*folded.model);
+        const auto& workers = folded.assignment.workers;
+        const auto mine = workers.find(options.identity.id);
+        Perform(state.OnAssignment(
+            folded.assignment.generation,
+            mine == workers.end() ? std::nullopt : std::optional(mine->second), clock.Now()));
+      });
+  if (!status.ok()) Fail(status, "reading topic " + topic->name());
 }
 
 void Member::Impl::RefreshReport() {
@@ -422,7 +390,8 @@ void Member::Impl::RefreshReport() {
   Publish();
   WorkerStatus all{.member = published, .loops = {}};
   for (const RunLoop* loop : loops) all.loops.push_back(loop->status());
-  WorkerReport fresh = MakeReport(options.identity, options.state.transactional_ids, all.loops, on_disk, problem);
+  WorkerReport fresh =
+      MakeReport(options.identity, options.state.transactional_ids, all.loops, on_disk, problem);
   const auto change = CompareReports(report, fresh);
   report = std::move(fresh);
   if (change) Perform(state.OnReportChanged(*change, now));

@@ -41,11 +41,11 @@ class Member {
     EngineFactory* engines = nullptr;
     std::function<int64_t(const JobModel&)> overlay_bytes_per_store;
     RestoreTotals* restore_totals = nullptr;
-    Lease* lease = nullptr;    // guarantee AtLeastOnce
+    Lease* lease = nullptr;  // guarantee AtLeastOnce
     const Clock* clock = &Clock::Real();
     std::function<void(const LifecycleStep&)> on_step;
-    std::function<void()> on_ready;                                        // once: the first assignment's tasks all run
-    std::function<void()> on_drained;                                      // everything is closed and the goodbye sent
+    std::function<void()> on_ready;    // once: the first assignment's tasks all run
+    std::function<void()> on_drained;  // everything is closed and the goodbye sent
     std::function<void(int exit_code, const std::string& message)> on_failed;
   };
   explicit Member(Options options);

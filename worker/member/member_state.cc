@@ -5,7 +5,10 @@
 
 namespace coho {
 
-MemberState::MemberState(MemberOptions options, MonotonicTime now) : options_(std::move(options)), next_beat_(now) {}
+MemberState::MemberState(MemberOptions options, MonotonicTime now)
+    : options_(std::move(options)), next_beat_(now) {
+  for (int32_t loop = 0; loop < options_.loops; ++loop) not_ready_.insert(loop);
+}
 
 std::set<TaskId> MemberState::given() const {
   if (!mine_) return {};
@@ -13,7 +16,8 @@ std::set<TaskId> MemberState::given() const {
 }
 
 bool MemberState::closing() const {
-  return std::any_of(holdings_.begin(), holdings_.end(), [](const auto& h) { return h.second.held == Held::kClosing; });
+  return std::any_of(holdings_.begin(), holdings_.end(),
+                     [](const auto& h) { return h.second.held == Held::kClosing; });
 }
 
 int32_t MemberState::EmptiestLoop() const {
@@ -32,7 +36,8 @@ void MemberState::Reconcile(MemberActions* actions) {
   }
   if (!caught_up_ || phase_ != WorkerPhase::kRunning || !ids_recorded_) return;
   for (const TaskId task : mine) {
-    if (holdings_.contains(task)) continue;  // one that is closing is granted anew when it is closed
+    if (holdings_.contains(task))
+      continue;  // one that is closing is granted anew when it is closed
     const int32_t loop = EmptiestLoop();
     holdings_[task] = {.loop = loop, .grant = ++grants_};
     actions->push_back(GrantTask{.loop = loop, .task = task, .grant = grants_});
@@ -48,13 +53,16 @@ void MemberState::Acknowledge(MonotonicTime now, MemberActions* actions) {
 bool MemberState::ReportDue(MonotonicTime now) const {
   if (!reported_at_) return true;
   const Duration since = now - *reported_at_;
-  return since >= options_.report_interval || (states_changed_ && since >= options_.states_interval) ||
+  return since >= options_.report_interval ||
+         (states_changed_ && since >= options_.states_interval) ||
          (figures_changed_ && since >= options_.figures_interval);
 }
 
 void MemberState::Beat(MonotonicTime now, bool with_report, MemberActions* actions) {
-  actions->push_back(SendHeartbeat{
-      .sequence = ++sequence_, .phase = phase_, .acknowledged = acknowledged_, .with_report = with_report});
+  actions->push_back(SendHeartbeat{.sequence = ++sequence_,
+                                   .phase = phase_,
+                                   .acknowledged = acknowledged_,
+                                   .with_report = with_report});
   next_beat_ = now + options_.heartbeat_interval;
   if (with_report) {
     reported_at_ = now;
@@ -67,17 +75,22 @@ MonotonicTime MemberState::next_tick() const {
   return std::min(next_beat_, *reported_at_ + options_.states_interval);
 }
 
-MemberActions MemberState::OnLoopsReady(MonotonicTime /*now*/) { return {ReadToEnd{.number = ++read_number_}}; }
+MemberActions MemberState::OnLoopReady(int32_t loop, MonotonicTime /*now*/) {
+  if (not_ready_.erase(loop) == 0 || !not_ready_.empty()) return {};
+  return {ReadToEnd{.number = ++read_number_}};
+}
 
-MemberActions MemberState::OnAssignment(Generation generation, const std::optional<WorkerAssignment>& mine,
+MemberActions MemberState::OnAssignment(Generation generation,
+                                        const std::optional<WorkerAssignment>& mine,
                                         MonotonicTime now) {
   MemberActions actions;
   if (generation <= generation_ || phase_ == WorkerPhase::kGone) return actions;
   generation_ = generation;
   mine_ = mine;
-  ids_recorded_ = mine && std::all_of(options_.transactional_ids.begin(), options_.transactional_ids.end(),
-                                      [&](const std::string& id) {
-                                        return std::find(mine->transactional_ids.begin(), mine->transactional_ids.end(),
+  ids_recorded_ = mine && std::all_of(options_.transactional_ids.begin(),
+                                      options_.transactional_ids.end(), [&](const std::string& id) {
+                                        return std::find(mine->transactional_ids.begin(),
+                                                         mine->transactional_ids.end(),
                                                          id) != mine->transactional_ids.end();
                                       });
   if (phase_ == WorkerPhase::kDraining) return actions;  // everything is being closed anyway
@@ -88,7 +101,8 @@ MemberActions MemberState::OnAssignment(Generation generation, const std::option
 
 MemberActions MemberState::OnCaughtUp(int64_t number, MonotonicTime now) {
   MemberActions actions;
-  if (read_number_ == 0 || number != read_number_ || caught_up_ || phase_ == WorkerPhase::kGone) return actions;
+  if (read_number_ == 0 || number != read_number_ || caught_up_ || phase_ == WorkerPhase::kGone)
+    return actions;
   caught_up_ = true;
   if (phase_ == WorkerPhase::kStarting) {
     phase_ = WorkerPhase::kRunning;
@@ -124,8 +138,11 @@ MemberActions MemberState::OnLoopFenced(int32_t loop, MonotonicTime now) {
     actions.push_back(Surrender{});
     return actions;
   }
+  // Reading that is under way began before the loop's next producer is initialised: its answer counts for nothing.
   caught_up_ = false;
-  actions.push_back(ReadToEnd{.number = ++read_number_});
+  ++read_number_;
+  not_ready_.insert(loop);
+  actions.push_back(RejoinLoop{.loop = loop});
   Beat(now, ReportDue(now), &actions);
   return actions;
 }

@@ -66,11 +66,17 @@ struct SendHeartbeat {
 struct DrainLoops {  // answered by OnTaskClosed for each task, and OnLoopsStopped
   friend bool operator==(const DrainLoops&, const DrainLoops&) = default;
 };
+// The loop dropped everything and may initialise its producer anew; answered by OnLoopReady.
+struct RejoinLoop {
+  int32_t loop = 0;
+  friend bool operator==(const RejoinLoop&, const RejoinLoop&) = default;
+};
 // A loop was fenced again and again: another process runs under this worker's id, and the two only hinder each other.
 struct Surrender {
   friend bool operator==(const Surrender&, const Surrender&) = default;
 };
-using MemberAction = std::variant<GrantTask, RevokeTask, ReadToEnd, SendHeartbeat, DrainLoops, Surrender>;
+using MemberAction = std::variant<GrantTask, RevokeTask, ReadToEnd, SendHeartbeat, DrainLoops,
+                                  RejoinLoop, Surrender>;
 using MemberActions = std::vector<MemberAction>;
 
 enum class ReportChange { kFigures, kStates };
@@ -79,14 +85,15 @@ class MemberState {
  public:
   MemberState(MemberOptions options, MonotonicTime now);
 
-  // Every loop's producer is initialised.
-  [[nodiscard]] MemberActions OnLoopsReady(MonotonicTime now);
+  // The loop's producer is initialised, at its start or after RejoinLoop.
+  [[nodiscard]] MemberActions OnLoopReady(int32_t loop, MonotonicTime now);
   // A closed generation, in the order of the topic; `mine`: this worker's part, if it has one.
-  [[nodiscard]] MemberActions OnAssignment(Generation generation, const std::optional<WorkerAssignment>& mine,
+  [[nodiscard]] MemberActions OnAssignment(Generation generation,
+                                           const std::optional<WorkerAssignment>& mine,
                                            MonotonicTime now);
   [[nodiscard]] MemberActions OnCaughtUp(int64_t number, MonotonicTime now);
   [[nodiscard]] MemberActions OnTaskClosed(TaskId task, int64_t grant, MonotonicTime now);
-  // The loop dropped its tasks and initialised its producer anew.
+  // The loop dropped its tasks and its producer.
   [[nodiscard]] MemberActions OnLoopFenced(int32_t loop, MonotonicTime now);
   [[nodiscard]] MemberActions OnReportChanged(ReportChange change, MonotonicTime now);
   [[nodiscard]] MemberActions OnTick(MonotonicTime now);
@@ -98,6 +105,7 @@ class MemberState {
   [[nodiscard]] WorkerPhase phase() const { return phase_; }
   [[nodiscard]] Generation generation() const { return generation_; }
   [[nodiscard]] Generation acknowledged() const { return acknowledged_; }
+  [[nodiscard]] bool loops_ready() const { return not_ready_.empty(); }
   // The topic was read to its end since producers were last initialised.
   [[nodiscard]] bool caught_up() const { return caught_up_; }
   // The last assignment names this worker, and all its transactional ids are recorded.
@@ -122,6 +130,7 @@ class MemberState {
 
   const MemberOptions options_;
   WorkerPhase phase_ = WorkerPhase::kStarting;
+  std::set<int32_t> not_ready_;  // loops
   bool caught_up_ = false;
   int64_t read_number_ = 0;
   Generation generation_;

@@ -17,8 +17,10 @@ WorkerReport StatesOnly(WorkerReport report) {
 
 }  // namespace
 
-WorkerReport MakeReport(const WorkerIdentity& identity, const std::vector<std::string>& transactional_ids,
-                        const std::vector<LoopStatus>& loops, const std::vector<EngineFactory::OnDisk>& on_disk,
+WorkerReport MakeReport(const WorkerIdentity& identity,
+                        const std::vector<std::string>& transactional_ids,
+                        const std::vector<LoopStatus>& loops,
+                        const std::vector<EngineFactory::OnDisk>& on_disk,
                         const std::string& problem) {
   WorkerReport report{.node = identity.node,
                       .zone = identity.zone,

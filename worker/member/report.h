@@ -22,11 +22,14 @@ struct WorkerIdentity {
 };
 
 // `on_disk`: the engines that lie in the state directory; those of tasks that run are left out of the report's on_disk.
-[[nodiscard]] WorkerReport MakeReport(const WorkerIdentity& identity, const std::vector<std::string>& transactional_ids,
+[[nodiscard]] WorkerReport MakeReport(const WorkerIdentity& identity,
+                                      const std::vector<std::string>& transactional_ids,
                                       const std::vector<LoopStatus>& loops,
-                                      const std::vector<EngineFactory::OnDisk>& on_disk, const std::string& problem);
+                                      const std::vector<EngineFactory::OnDisk>& on_disk,
+                                      const std::string& problem);
 
 // kStates: other tasks, another state of one, another problem; kFigures: only positions, lags and sizes; nullopt: equal.
-[[nodiscard]] std::optional<ReportChange> CompareReports(const WorkerReport& before, const WorkerReport& after);
+[[nodiscard]] std::optional<ReportChange> CompareReports(const WorkerReport& before,
+                                                         const WorkerReport& after);
 
 }  // namespace coho

@@ -17,10 +17,10 @@ struct MemberStatus {
   WorkerPhase phase = WorkerPhase::kStarting;
   Generation generation;
   Generation acknowledged;
-  bool caught_up = false;         // the coordinator topic was read to its end
-  std::set<TaskId> given;         // by the last assignment
-  uint64_t heartbeats = 0;        // acknowledged by Kafka
-  std::string waiting_for;        // for people; empty: for nothing
+  bool caught_up = false;   // the coordinator topic was read to its end
+  std::set<TaskId> given;   // by the last assignment
+  uint64_t heartbeats = 0;  // acknowledged by Kafka
+  std::string waiting_for;  // for people; empty: for nothing
   int64_t started_at_ms = 0;
 };
 
@@ -32,8 +32,8 @@ struct WorkerStatus {
 // The assignment is known and acknowledged, and every task that it gives is running. True for a worker without tasks.
 [[nodiscard]] inline bool AllTasksRun(const WorkerStatus& status) {
   const MemberStatus& member = status.member;
-  if (!member.caught_up || member.phase != WorkerPhase::kRunning || member.generation == Generation() ||
-      member.acknowledged != member.generation) {
+  if (!member.caught_up || member.phase != WorkerPhase::kRunning ||
+      member.generation == Generation() || member.acknowledged != member.generation) {
     return false;
   }
   std::set<TaskId> missing = member.given;

@@ -32,7 +32,8 @@ TEST_CASE("worker: passes records through, headers aside") {
   CHECK(worker->AwaitExit() == kExitOk);
 }
 
-TEST_CASE("worker: counts exactly once through kill -9 at random moments, and never wipes a store") {
+TEST_CASE(
+    "worker: counts exactly once through kill -9 at random moments, and never wipes a store") {
   const uint32_t seed = Seed();
   std::mt19937 random(seed);
   TestJob job;
@@ -41,7 +42,8 @@ TEST_CASE("worker: counts exactly once through kill -9 at random moments, and ne
   for (int kill = 0; kill < 8; ++kill) {
     auto worker = job.Start();
     if (random() % 4 != 0) worker->AwaitReady();  // sometimes in the middle of the start
-    std::this_thread::sleep_for(milliseconds(random() % 1200));  // the moment is what is random here
+    std::this_thread::sleep_for(
+        milliseconds(random() % 1200));  // the moment is what is random here
     CHECK(worker->Metric("coho_store_wipes_total") <= (kill == 0 ? 4 : 0));
     worker->Signal(SIGKILL);
     CHECK(worker->AwaitExit() == -SIGKILL);
@@ -52,7 +54,8 @@ TEST_CASE("worker: counts exactly once through kill -9 at random moments, and ne
   AwaitCaughtUp(*worker);
   CheckExactlyOnce(sent, out.ReadToEnd());
   CHECK(worker->Metric("coho_store_wipes_total") == 0);
-  CHECK(worker->Metric("coho_restore_records_total") <= worker->Metric("coho_restore_records_planned_total"));
+  CHECK(worker->Metric("coho_restore_records_total") <=
+        worker->Metric("coho_restore_records_planned_total"));
 }
 
 TEST_CASE("worker: AtLeastOnce loses nothing through kill -9 at random moments") {
@@ -63,7 +66,8 @@ TEST_CASE("worker: AtLeastOnce loses nothing through kill -9 at random moments")
   for (int kill = 0; kill < 6; ++kill) {
     auto worker = job.Start();
     worker->AwaitReady();
-    std::this_thread::sleep_for(milliseconds(random() % 1200));  // the moment is what is random here
+    std::this_thread::sleep_for(
+        milliseconds(random() % 1200));  // the moment is what is random here
     worker->Signal(SIGKILL);
     worker->AwaitExit();
   }
@@ -114,7 +118,9 @@ TEST_CASE("worker: after kill -9 only what lies behind the marker is replayed") 
   AwaitThat("write-back", seconds(30), [&] {
     const std::string page = worker->Get("/v1/tasks").value_or("");
     size_t clean = 0;
-    for (size_t at = page.find("\"dirtyBytes\": 0,"); at != std::string::npos; at = page.find("\"dirtyBytes\": 0,", at + 1)) ++clean;
+    for (size_t at = page.find("\"dirtyBytes\": 0,"); at != std::string::npos;
+         at = page.find("\"dirtyBytes\": 0,", at + 1))
+      ++clean;
     return clean == 4;
   });
   worker->Signal(SIGKILL);
@@ -156,7 +162,8 @@ TEST_CASE("worker: a corrupt store is restored from its changelog") {
   }
 }
 
-TEST_CASE("worker: several workers share the tasks, and tasks move without loss when the count changes") {
+TEST_CASE(
+    "worker: several workers share the tasks, and tasks move without loss when the count changes") {
   const uint32_t seed = Seed();
   TestJob job({.partitions = 6, .run_loops = 1});
   job.Write(2);
@@ -165,9 +172,10 @@ TEST_CASE("worker: several workers share the tasks, and tasks move without loss 
   auto second = job.Start(1);
   first->AwaitReady();
   second->AwaitReady();
-  AwaitThat("three tasks each", seconds(60), [&] {
-    return first->RunningTasks().size() == 3 && second->RunningTasks().size() == 3;
-  }, [&] { return first->Log() + second->Log(); });
+  AwaitThat(
+      "three tasks each", seconds(60),
+      [&] { return first->RunningTasks().size() == 3 && second->RunningTasks().size() == 3; },
+      [&] { return first->Log() + second->Log(); });
 
   // Worker 0 comes back with another count in its job file, and its coordinator with it; worker 1 stays.
   first->Signal(SIGTERM);
@@ -175,9 +183,13 @@ TEST_CASE("worker: several workers share the tasks, and tasks move without loss 
   job.Write(3);
   first = job.Start(0);
   auto third = job.Start(2);
-  AwaitThat("two tasks each", seconds(90), [&] {
-    return first->RunningTasks().size() == 2 && second->RunningTasks().size() == 2 && third->RunningTasks().size() == 2;
-  }, [&] { return first->Log() + second->Log() + third->Log(); });
+  AwaitThat(
+      "two tasks each", seconds(90),
+      [&] {
+        return first->RunningTasks().size() == 2 && second->RunningTasks().size() == 2 &&
+               third->RunningTasks().size() == 2;
+      },
+      [&] { return first->Log() + second->Log() + third->Log(); });
   std::set<int> all;
   for (auto* worker : {first.get(), second.get(), third.get()}) {
     for (const int task : worker->RunningTasks()) all.insert(task);

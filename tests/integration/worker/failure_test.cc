@@ -12,7 +12,9 @@
 namespace coho::test {
 namespace {
 
-bool Says(WorkerProcess& worker, const std::string& text) { return worker.Log().find(text) != std::string::npos; }
+bool Says(WorkerProcess& worker, const std::string& text) {
+  return worker.Log().find(text) != std::string::npos;
+}
 
 TEST_CASE("worker: a job file that is missing, broken or names an unknown task") {
   TestJob job;
@@ -31,7 +33,8 @@ TEST_CASE("worker: a job file that is missing, broken or names an unknown task")
     TestJob other({.task = "counting"});
     auto worker = other.Start();
     CHECK(worker->AwaitExit() == kExitJobFile);
-    CHECK(Says(*worker, "spec.task.name: found \\\"counting\\\", this worker knows: count, pass-through"));
+    CHECK(Says(*worker,
+               "spec.task.name: found \\\"counting\\\", this worker knows: count, pass-through"));
   }
 }
 
@@ -43,7 +46,9 @@ TEST_CASE("worker: wrong flags") {
   CHECK(Says(*worker, "need HOST:PORT"));
 }
 
-TEST_CASE("worker: a state directory that is in use names its holder; one that cannot be written says why") {
+TEST_CASE(
+    "worker: a state directory that is in use names its holder; one that cannot be written says "
+    "why") {
   TestJob job;
   auto first = job.Start();
   first->AwaitReady();
@@ -55,7 +60,8 @@ TEST_CASE("worker: a state directory that is in use names its holder; one that c
   CHECK(first->running());
   {
     WriteFile(job.state_dir() + "-file", "");
-    WorkerProcess third({"--job", job.job_file(), "--state-dir", job.state_dir() + "-file/below"}, job.state_dir() + ".log");
+    WorkerProcess third({"--job", job.job_file(), "--state-dir", job.state_dir() + "-file/below"},
+                        job.state_dir() + ".log");
     CHECK(third.AwaitExit() == kExitStateDirectory);
     CHECK(Says(third, "cannot be written"));
   }
@@ -83,12 +89,14 @@ TEST_CASE("worker: wrong credentials") {
   WriteFile(secrets.path("sasl.username"), "coho\n");
   WriteFile(secrets.path("security.protocol"), "SASL_PLAINTEXT\n");
   WriteFile(secrets.path("sasl.mechanism"), "PLAIN\n");
-  auto worker = job.Start(0, {"--bootstrap-servers", SaslBootstrap(), "--kafka-secret-dir", secrets.path()});
+  auto worker =
+      job.Start(0, {"--bootstrap-servers", SaslBootstrap(), "--kafka-secret-dir", secrets.path()});
   CHECK(worker->AwaitExit() == kExitKafkaCredentials);
   CHECK_FALSE(Says(*worker, "wrong\n"));
 }
 
-TEST_CASE("worker: onError Fail names task, topic, partition, offset and reason, and exits with 70") {
+TEST_CASE(
+    "worker: onError Fail names task, topic, partition, offset and reason, and exits with 70") {
   TestJob job({.input_value = "json"});
   TopicWriter in(job.input());
   in.Send("a", "{}", 1);
@@ -96,7 +104,8 @@ TEST_CASE("worker: onError Fail names task, topic, partition, offset and reason,
   in.Flush();
   auto worker = job.Start();
   CHECK(worker->AwaitExit() == kExitTaskFailed);
-  CHECK(Says(*worker, "task 1 failed at topic " + job.input() + " partition 1 offset 1: InvalidRecord: value"));
+  CHECK(Says(*worker, "task 1 failed at topic " + job.input() +
+                          " partition 1 offset 1: InvalidRecord: value"));
 }
 
 TEST_CASE("worker: onError Skip counts what it skips and goes on") {
@@ -106,10 +115,13 @@ TEST_CASE("worker: onError Skip counts what it skips and goes on") {
   in.Flush();
   auto worker = job.Start();
   TopicReader out(job.output(), job.partitions());
-  AwaitThat("three counts", std::chrono::seconds(60), [&] { return out.ReadToEnd().size() >= 3; }, [&] { return worker->Log(); });
+  AwaitThat(
+      "three counts", std::chrono::seconds(60), [&] { return out.ReadToEnd().size() >= 3; },
+      [&] { return worker->Log(); });
   CHECK(out.ReadToEnd().back().value == "3");
   AwaitThat("the metric", std::chrono::seconds(10), [&] {
-    return worker->Get("/metrics").value_or("").find("coho_skipped_records_total{task=\"2\"} 2") != std::string::npos;
+    return worker->Get("/metrics").value_or("").find("coho_skipped_records_total{task=\"2\"} 2") !=
+           std::string::npos;
   });
   CHECK(Says(*worker, "record skipped"));
 }
@@ -123,7 +135,9 @@ TEST_CASE("worker: onError DeadLetter sends the original with its origin in head
   in.Flush();
   auto worker = job.Start();
   TopicReader out(job.output(), job.partitions());
-  AwaitThat("two counts", std::chrono::seconds(60), [&] { return out.ReadToEnd().size() >= 2; }, [&] { return worker->Log(); });
+  AwaitThat(
+      "two counts", std::chrono::seconds(60), [&] { return out.ReadToEnd().size() >= 2; },
+      [&] { return worker->Log(); });
   auto admin = kafka::Admin::Create(BrokerConfig());
   REQUIRE(admin.ok());
   const auto topics = (*admin)->Describe({job.dead_letter_topic()}, std::chrono::seconds(10));

@@ -11,9 +11,13 @@
 namespace coho::test {
 namespace {
 
-bool Says(WorkerProcess& worker, const std::string& text) { return worker.Log().find(text) != std::string::npos; }
+bool Says(WorkerProcess& worker, const std::string& text) {
+  return worker.Log().find(text) != std::string::npos;
+}
 
-TEST_CASE("worker: one that froze past its homecoming is fenced, loses its tasks, and gets its share back when it thaws") {
+TEST_CASE(
+    "worker: one that froze past its homecoming is fenced, loses its tasks, and gets its share "
+    "back when it thaws") {
   const uint32_t seed = Seed();
   TestJob job({.run_loops = 1, .session_timeout = "1500ms", .homecoming_timeout = "2s"});
   job.Write(2);
@@ -21,17 +25,23 @@ TEST_CASE("worker: one that froze past its homecoming is fenced, loses its tasks
   auto first = job.Start(0);
   auto second = job.Start(1);
   const auto both = [&] { return first->Log() + second->Log(); };
-  AwaitThat("two tasks each", seconds(60), [&] {
-    return first->RunningTasks().size() == 2 && second->RunningTasks().size() == 2;
-  }, both);
+  AwaitThat(
+      "two tasks each", seconds(60),
+      [&] { return first->RunningTasks().size() == 2 && second->RunningTasks().size() == 2; },
+      both);
 
   second->Signal(SIGSTOP);
-  AwaitThat("all tasks on worker 0", seconds(60), [&] { return first->RunningTasks().size() == 4; }, both);
+  AwaitThat(
+      "all tasks on worker 0", seconds(60), [&] { return first->RunningTasks().size() == 4; },
+      both);
   second->Signal(SIGCONT);
-  AwaitThat("worker 1 notices", seconds(60), [&] { return Says(*second, "fenced: tasks are dropped"); }, both);
-  AwaitThat("two tasks each again", seconds(90), [&] {
-    return first->RunningTasks().size() == 2 && second->RunningTasks().size() == 2;
-  }, both);
+  AwaitThat(
+      "worker 1 notices", seconds(60), [&] { return Says(*second, "fenced: tasks are dropped"); },
+      both);
+  AwaitThat(
+      "two tasks each again", seconds(90),
+      [&] { return first->RunningTasks().size() == 2 && second->RunningTasks().size() == 2; },
+      both);
 
   const auto& sent = traffic.Finish();
   TopicReader out(job.output(), job.partitions());
@@ -41,15 +51,18 @@ TEST_CASE("worker: one that froze past its homecoming is fenced, loses its tasks
   CheckExactlyOnce(sent, out.ReadToEnd());
 }
 
-TEST_CASE("worker: two processes with one id never double anything, and one of them gives up and says why") {
+TEST_CASE(
+    "worker: two processes with one id never double anything, and one of them gives up and says "
+    "why") {
   const uint32_t seed = Seed();
   TestJob job({.run_loops = 1});
   Traffic traffic(job.input(), 40000, 300, seed, milliseconds(8));
   auto first = job.Start(0);
   first->AwaitReady();
   auto second = job.Start(0, {"--coordinator", "operator", "--state-dir", job.state_dir(7)});
-  AwaitThat("one gives up", seconds(120), [&] { return !first->running() || !second->running(); },
-            [&] { return first->Log() + second->Log(); });
+  AwaitThat(
+      "one gives up", seconds(120), [&] { return !first->running() || !second->running(); },
+      [&] { return first->Log() + second->Log(); });
   auto& gone = first->running() ? second : first;
   auto& stays = first->running() ? first : second;
   CHECK(gone->AwaitExit() == kExitInternal);
@@ -60,7 +73,9 @@ TEST_CASE("worker: two processes with one id never double anything, and one of t
   CheckExactlyOnce(sent, out.ReadToEnd());
 }
 
-TEST_CASE("worker: AtLeastOnce fences itself when no heartbeat got through for a session timeout, and loses nothing") {
+TEST_CASE(
+    "worker: AtLeastOnce fences itself when no heartbeat got through for a session timeout, and "
+    "loses nothing") {
   const uint32_t seed = Seed();
   TestJob job({.guarantee = "AtLeastOnce", .session_timeout = "1500ms"});
   Traffic traffic(job.input(), 20000, 300, seed, milliseconds(8));
@@ -69,8 +84,10 @@ TEST_CASE("worker: AtLeastOnce fences itself when no heartbeat got through for a
   worker->Signal(SIGSTOP);
   std::this_thread::sleep_for(seconds(3));  // what is awaited is that time passes
   worker->Signal(SIGCONT);
-  AwaitThat("the lease is over", seconds(30), [&] { return Says(*worker, "within spec.failover.sessionTimeout"); },
-            [&] { return worker->Log(); });
+  AwaitThat(
+      "the lease is over", seconds(30),
+      [&] { return Says(*worker, "within spec.failover.sessionTimeout"); },
+      [&] { return worker->Log(); });
   worker->AwaitReady();
   const auto& sent = traffic.Finish();
   TopicReader out(job.output(), job.partitions());

@@ -43,34 +43,49 @@ class TestJob {
         ", key: string, value: " + options_.input_value + "}]\n  outputs: [{topic: " + output_ +
         ", value: string, partitions: " + std::to_string(options_.partitions) + "}]\n";
     if (options_.task == "count") text += "  stores: [{name: counts, key: string, value: int64}]\n";
-    text += "  workers: {count: " + std::to_string(workers) + ", runLoops: " + std::to_string(options_.run_loops) +
-            "}\n  processing: {guarantee: " + options_.guarantee + ", onError: " + options_.on_error +
-            ", commitInterval: 100ms}\n  storage: {flushInterval: " + options_.flush_interval +
-            "}\n  failover: {sessionTimeout: " + options_.session_timeout +
-            ", homecomingTimeout: " + options_.homecoming_timeout + "}\n";
+    text +=
+        "  workers: {count: " + std::to_string(workers) +
+        ", runLoops: " + std::to_string(options_.run_loops) +
+        "}\n  processing: {guarantee: " + options_.guarantee + ", onError: " + options_.on_error +
+        ", commitInterval: 100ms}\n  storage: {flushInterval: " + options_.flush_interval +
+        "}\n  failover: {heartbeatInterval: 300ms, sessionTimeout: " + options_.session_timeout +
+        ", homecomingTimeout: " + options_.homecoming_timeout + "}\n";
     WriteFile(job_file(), text);
+  }
+
+  // Worker 0 with another onError than before.
+  std::unique_ptr<WorkerProcess> StartWithOnError(const std::string& on_error) {
+    options_.on_error = on_error;
+    Write(1);
+    return Start();
   }
 
   // Worker 0 has the coordinator in its process. A flag in `more` wins over one of these.
   std::unique_ptr<WorkerProcess> Start(int worker = 0, std::vector<std::string> more = {}) {
-    std::vector<std::string> arguments = {"--job", job_file(), "--worker-id", std::to_string(worker)};
+    std::vector<std::string> arguments = {"--job", job_file(), "--worker-id",
+                                          std::to_string(worker)};
     if (std::find(more.begin(), more.end(), "--state-dir") == more.end()) {
       arguments.insert(arguments.end(), {"--state-dir", state_dir(worker)});
     }
     if (worker > 0) arguments.insert(arguments.end(), {"--coordinator", "operator"});
     arguments.insert(arguments.end(), more.begin(), more.end());
-    return std::make_unique<WorkerProcess>(arguments, directory_.path("worker-" + std::to_string(worker) + ".log"));
+    return std::make_unique<WorkerProcess>(
+        arguments, directory_.path("worker-" + std::to_string(worker) + ".log"));
   }
 
   [[nodiscard]] std::string job_file() const { return directory_.path("job.yaml"); }
-  [[nodiscard]] std::string state_dir(int worker = 0) const { return directory_.path("state-" + std::to_string(worker)); }
+  [[nodiscard]] std::string state_dir(int worker = 0) const {
+    return directory_.path("state-" + std::to_string(worker));
+  }
   [[nodiscard]] const std::string& input() const { return input_; }
   [[nodiscard]] const std::string& output() const { return output_; }
-  [[nodiscard]] std::string dead_letter_topic() const { return "coho-test-" + name_ + "-dead-letter"; }
+  [[nodiscard]] std::string dead_letter_topic() const {
+    return "coho-test-" + name_ + "-dead-letter";
+  }
   [[nodiscard]] int partitions() const { return options_.partitions; }
 
  private:
-  const JobOptions options_;
+  JobOptions options_;
   const TemporaryDirectory directory_;
   const std::string name_;
   const std::string input_;

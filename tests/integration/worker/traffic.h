@@ -23,7 +23,8 @@ using std::chrono::seconds;
 
 // The same on each run with COHO_SEED set.
 inline uint32_t Seed() {
-  const uint32_t seed = static_cast<uint32_t>(std::atoll(Environment("COHO_SEED", std::to_string(std::random_device{}()).c_str()).c_str()));
+  const uint32_t seed = static_cast<uint32_t>(
+      std::atoll(Environment("COHO_SEED", std::to_string(std::random_device{}()).c_str()).c_str()));
   MESSAGE("COHO_SEED=" << seed);
   return seed;
 }
@@ -31,7 +32,8 @@ inline uint32_t Seed() {
 // Writes keyed records from a thread of its own, some each few milliseconds, and remembers how many of each key.
 class Traffic {
  public:
-  Traffic(const std::string& topic, int records, int keys, uint32_t seed, milliseconds every = milliseconds(2))
+  Traffic(const std::string& topic, int records, int keys, uint32_t seed,
+          milliseconds every = milliseconds(2))
       : thread_([=, this] {
           std::mt19937 random(seed);
           TopicWriter writer(topic);
@@ -59,9 +61,11 @@ class Traffic {
   std::thread thread_;
 };
 
-inline std::map<std::string, std::vector<int64_t>> CountsOf(const std::vector<ReadRecord>& records) {
+inline std::map<std::string, std::vector<int64_t>> CountsOf(
+    const std::vector<ReadRecord>& records) {
   std::map<std::string, std::vector<int64_t>> counts;
-  for (const ReadRecord& record : records) counts[record.key].push_back(std::atoll(record.value.c_str()));
+  for (const ReadRecord& record : records)
+    counts[record.key].push_back(std::atoll(record.value.c_str()));
   return counts;
 }
 
@@ -72,7 +76,8 @@ inline int64_t Total(const std::map<std::string, int64_t>& sent) {
 }
 
 // Every key's running counts are 1..n, each once and in order.
-inline void CheckExactlyOnce(const std::map<std::string, int64_t>& sent, const std::vector<ReadRecord>& out) {
+inline void CheckExactlyOnce(const std::map<std::string, int64_t>& sent,
+                             const std::vector<ReadRecord>& out) {
   const auto counts = CountsOf(out);
   CHECK(counts.size() == sent.size());
   for (const auto& [key, n] : sent) {
@@ -85,7 +90,8 @@ inline void CheckExactlyOnce(const std::map<std::string, int64_t>& sent, const s
 }
 
 // Every key was counted up to at least the number of its records.
-inline void CheckNothingLost(const std::map<std::string, int64_t>& sent, const std::vector<ReadRecord>& out) {
+inline void CheckNothingLost(const std::map<std::string, int64_t>& sent,
+                             const std::vector<ReadRecord>& out) {
   const auto counts = CountsOf(out);
   for (const auto& [key, n] : sent) {
     CAPTURE(key);
@@ -104,16 +110,19 @@ inline void AwaitOutputs(TopicReader& out, int64_t at_least, WorkerProcess& work
 }
 
 inline void AwaitCaughtUp(WorkerProcess& worker, int64_t seconds_most = 120) {
-  AwaitThat("no lag", seconds(seconds_most), [&] {
-    const std::string page = worker.Get("/metrics").value_or("");
-    bool any = false;
-    for (size_t at = page.find("\ncoho_task_lag_records{"); at != std::string::npos;
-         at = page.find("\ncoho_task_lag_records{", at + 1)) {
-      any = true;
-      if (page.compare(page.find("} ", at) + 2, 2, "0\n") != 0) return false;
-    }
-    return any;
-  }, [&] { return worker.Log(); });
+  AwaitThat(
+      "no lag", seconds(seconds_most),
+      [&] {
+        const std::string page = worker.Get("/metrics").value_or("");
+        bool any = false;
+        for (size_t at = page.find("\ncoho_task_lag_records{"); at != std::string::npos;
+             at = page.find("\ncoho_task_lag_records{", at + 1)) {
+          any = true;
+          if (page.compare(page.find("} ", at) + 2, 2, "0\n") != 0) return false;
+        }
+        return any;
+      },
+      [&] { return worker.Log(); });
 }
 
 }  // namespace coho::test

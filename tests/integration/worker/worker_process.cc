@@ -51,7 +51,8 @@ void AwaitThat(const std::string& what, Duration most, const std::function<bool(
   }
 }
 
-WorkerProcess::WorkerProcess(std::vector<std::string> arguments, std::string log) : log_(std::move(log)) {
+WorkerProcess::WorkerProcess(std::vector<std::string> arguments, std::string log)
+    : log_(std::move(log)) {
   arguments.insert(arguments.begin(), COHO_WORKER_BINARY);
   arguments.insert(arguments.end(), {"--http-address", "127.0.0.1:0", "--log-format", "text"});
   std::error_code missing;
@@ -91,7 +92,8 @@ bool WorkerProcess::running() {
 void WorkerProcess::Signal(int signal) const { REQUIRE(::kill(pid_, signal) == 0); }
 
 int WorkerProcess::AwaitExit(Duration most) {
-  AwaitThat("the worker ends", most, [this] { return !running(); }, [this] { return Log(); });
+  AwaitThat(
+      "the worker ends", most, [this] { return !running(); }, [this] { return Log(); });
   return *exit_;
 }
 
@@ -101,7 +103,8 @@ std::optional<std::string> WorkerProcess::Get(const std::string& path) {
   if (port_ == 0) {
     const std::string log = Log();
     const size_t at = log.find(" port=");
-    if (log.find("serving http") == std::string::npos || at == std::string::npos) return std::nullopt;
+    if (log.find("serving http") == std::string::npos || at == std::string::npos)
+      return std::nullopt;
     port_ = std::atoi(log.c_str() + at + 6);
   }
   auto client = http::Client::Create({.host = "127.0.0.1", .port = port_, .use_tls = false});
@@ -136,7 +139,8 @@ std::vector<int> WorkerProcess::RunningTasks() {
   return tasks;
 }
 
-TopicReader::TopicReader(const std::string& topic, int32_t partitions) : topic_(topic), partitions_(partitions) {}
+TopicReader::TopicReader(const std::string& topic, int32_t partitions)
+    : topic_(topic), partitions_(partitions) {}
 
 const std::vector<ReadRecord>& TopicReader::ReadToEnd() {
   if (!consumer_) {
@@ -174,7 +178,8 @@ const std::vector<ReadRecord>& TopicReader::ReadToEnd() {
       out.partition = record.partition();
       out.key = record.key();
       out.value = record.value();
-      for (const kafka::Header& h : record.headers()) out.headers[std::string(h.name)] = std::string(h.value);
+      for (const kafka::Header& h : record.headers())
+        out.headers[std::string(h.name)] = std::string(h.value);
     }
     batch.Clear();
   }
@@ -189,7 +194,8 @@ TopicWriter::TopicWriter(const std::string& topic) {
 }
 
 void TopicWriter::Send(const std::string& key, const std::string& value, int32_t partition) {
-  REQUIRE(producer_->Send(topic_, partition, {.key = key, .value = value, .has_key = !key.empty()}).ok());
+  REQUIRE(producer_->Send(topic_, partition, {.key = key, .value = value, .has_key = !key.empty()})
+              .ok());
 }
 
 void TopicWriter::Flush() { REQUIRE(producer_->Flush(std::chrono::seconds(30)).ok()); }

@@ -22,7 +22,9 @@ class TemporaryDirectory {
   ~TemporaryDirectory();
   TemporaryDirectory(const TemporaryDirectory&) = delete;
   TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
-  [[nodiscard]] std::string path(const std::string& name = "") const { return name.empty() ? path_ : path_ + "/" + name; }
+  [[nodiscard]] std::string path(const std::string& name = "") const {
+    return name.empty() ? path_ : path_ + "/" + name;
+  }
 
  private:
   std::string path_;
@@ -90,7 +92,8 @@ class TopicReader {
 class TopicWriter {
  public:
   explicit TopicWriter(const std::string& topic);
-  void Send(const std::string& key, const std::string& value, int32_t partition = kafka::Producer::kByKey);
+  void Send(const std::string& key, const std::string& value,
+            int32_t partition = kafka::Producer::kByKey);
   void Flush();
 
  private:

@@ -1,8 +1,8 @@
 #include "common/model/job.h"
 
-#include <string>
-
 #include <doctest/doctest.h>
+
+#include <string>
 
 #include "tests/unit/model/random_values.h"
 

@@ -2,12 +2,12 @@
 // clock, and stands in every failure message.
 #pragma once
 
+#include <doctest/doctest.h>
+
 #include <chrono>
 #include <cstdlib>
 #include <random>
 #include <string>
-
-#include <doctest/doctest.h>
 
 #include "common/model/assignment.h"
 #include "common/model/job.h"

@@ -1,6 +1,6 @@
-#include <string>
-
 #include <doctest/doctest.h>
+
+#include <string>
 
 #include "common/model/assignment.h"
 #include "common/model/job.h"

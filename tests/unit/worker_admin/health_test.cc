@@ -10,8 +10,10 @@ using std::chrono::seconds;
 MonotonicTime At(Duration d) { return MonotonicTime(d); }
 
 WorkerStatus Running(std::initializer_list<TaskState> states) {
-  WorkerStatus status{.member = {.phase = WorkerPhase::kRunning, .generation = Generation(3),
-                                 .acknowledged = Generation(3), .caught_up = true},
+  WorkerStatus status{.member = {.phase = WorkerPhase::kRunning,
+                                 .generation = Generation(3),
+                                 .acknowledged = Generation(3),
+                                 .caught_up = true},
                       .loops = {LoopStatus{}}};
   int32_t id = 0;
   for (const TaskState state : states) {
@@ -22,7 +24,8 @@ WorkerStatus Running(std::initializer_list<TaskState> states) {
 }
 
 TEST_CASE("Liveness: the first thread that stands still is named") {
-  const ThreadProgress threads[] = {{"the member", At(seconds(100))}, {"run loop 1", At(seconds(30))}};
+  const ThreadProgress threads[] = {{"the member", At(seconds(100))},
+                                    {"run loop 1", At(seconds(30))}};
   CHECK(Liveness(threads, At(seconds(90)), seconds(60)).ok);
   const Health dead = Liveness(threads, At(seconds(91)), seconds(60));
   CHECK_FALSE(dead.ok);

@@ -12,13 +12,23 @@ namespace coho {
 namespace {
 
 WorkerStatus TwoLoops() {
-  WorkerStatus status{.member = {.phase = WorkerPhase::kRunning, .generation = Generation(3),
-                                 .acknowledged = Generation(3), .caught_up = true, .given = {TaskId(0), TaskId(1)},
+  WorkerStatus status{.member = {.phase = WorkerPhase::kRunning,
+                                 .generation = Generation(3),
+                                 .acknowledged = Generation(3),
+                                 .caught_up = true,
+                                 .given = {TaskId(0), TaskId(1)},
                                  .heartbeats = 9},
                       .loops = {LoopStatus{}, LoopStatus{}}};
-  TaskStatus task{.report = {.task = TaskId(1), .state = TaskState::kRunning, .restore_source = RestoreSource::kLocal, .lag = 6}};
+  TaskStatus task{.report = {.task = TaskId(1),
+                             .state = TaskState::kRunning,
+                             .restore_source = RestoreSource::kLocal,
+                             .lag = 6}};
   task.inputs = {{.partition = {"in", 1}, .next = 4, .committed = 2, .end = 10}};
-  task.stores = {{.name = "counts", .bytes = 100, .overlay_bytes = 50, .dirty_bytes = 20, .changelog_position = 7}};
+  task.stores = {{.name = "counts",
+                  .bytes = 100,
+                  .overlay_bytes = 50,
+                  .dirty_bytes = 20,
+                  .changelog_position = 7}};
   status.loops[0].tasks = {task};
   task.report.task = TaskId(0);
   task.inputs[0].end = -1;
@@ -37,7 +47,8 @@ double ValueOf(const std::vector<prometheus::MetricFamily>& families, const std:
       std::map<std::string, std::string> found;
       for (const auto& label : metric.label) found[label.name] = label.value;
       if (found == labels) {
-        return family.type == prometheus::MetricType::Counter ? metric.counter.value : metric.gauge.value;
+        return family.type == prometheus::MetricType::Counter ? metric.counter.value
+                                                              : metric.gauge.value;
       }
     }
   }
@@ -71,7 +82,8 @@ TEST_CASE("WorkerMetrics: sums over loops; every family has a help text and appe
     CAPTURE(family.name);
     CHECK(names.insert(family.name).second);
     CHECK_FALSE(family.help.empty());
-    const bool total = family.name.size() > 6 && family.name.substr(family.name.size() - 6) == "_total";
+    const bool total =
+        family.name.size() > 6 && family.name.substr(family.name.size() - 6) == "_total";
     CHECK(total == (family.type == prometheus::MetricType::Counter));
   }
   CHECK(ValueOf(families, "coho_processed_records_total", {{"task", "1"}}) == 7);

@@ -13,8 +13,10 @@ using std::chrono::seconds;
 
 MonotonicTime At(Duration d) { return MonotonicTime(d); }
 
-const CommitPolicy kPolicy = {.commit_interval = milliseconds(100), .idle_interval = seconds(1),
-                              .flush_interval = seconds(30), .dirty_bytes_max = 1000};
+const CommitPolicy kPolicy = {.commit_interval = milliseconds(100),
+                              .idle_interval = seconds(1),
+                              .flush_interval = seconds(30),
+                              .dirty_bytes_max = 1000};
 
 TEST_CASE("CommitDue") {
   struct Row {
@@ -25,15 +27,30 @@ TEST_CASE("CommitDue") {
   };
   const Row rows[] = {
       {"nothing to commit", {.last_commit = At(seconds(0))}, seconds(1000), false},
-      {"work, too early", {.last_commit = At(seconds(5)), .work = true}, seconds(5) + milliseconds(99), false},
-      {"work, in time", {.last_commit = At(seconds(5)), .work = true}, seconds(5) + milliseconds(100), true},
-      {"only control records passed, too early", {.last_commit = At(seconds(0)), .moved_since = At(seconds(5))},
-       milliseconds(5999), false},
-      {"only control records passed, a second later", {.last_commit = At(seconds(0)), .moved_since = At(seconds(5))},
-       seconds(6), true},
-      {"control records and work: work decides", {.last_commit = At(seconds(5)), .work = true, .moved_since = At(seconds(5))},
-       milliseconds(5100), true},
-      {"a store is full", {.last_commit = At(seconds(5)), .work = true, .over_budget = true}, seconds(5), true},
+      {"work, too early",
+       {.last_commit = At(seconds(5)), .work = true},
+       seconds(5) + milliseconds(99),
+       false},
+      {"work, in time",
+       {.last_commit = At(seconds(5)), .work = true},
+       seconds(5) + milliseconds(100),
+       true},
+      {"only control records passed, too early",
+       {.last_commit = At(seconds(0)), .moved_since = At(seconds(5))},
+       milliseconds(5999),
+       false},
+      {"only control records passed, a second later",
+       {.last_commit = At(seconds(0)), .moved_since = At(seconds(5))},
+       seconds(6),
+       true},
+      {"control records and work: work decides",
+       {.last_commit = At(seconds(5)), .work = true, .moved_since = At(seconds(5))},
+       milliseconds(5100),
+       true},
+      {"a store is full",
+       {.last_commit = At(seconds(5)), .work = true, .over_budget = true},
+       seconds(5),
+       true},
       {"a task is to be closed", {.last_commit = At(seconds(5)), .asked = true}, seconds(5), true},
   };
   for (const Row& row : rows) {
@@ -65,8 +82,9 @@ TEST_CASE("DecideWriteBack: clean stores are left alone") {
 }
 
 TEST_CASE("DecideWriteBack: a store over its budget writes back, without a flush") {
-  const StoreFacts stores[] = {{.dirty_bytes = 10, .unflushed_since = At(seconds(1))},
-                               {.dirty_bytes = 10, .over_budget = true, .unflushed_since = At(seconds(1))}};
+  const StoreFacts stores[] = {
+      {.dirty_bytes = 10, .unflushed_since = At(seconds(1))},
+      {.dirty_bytes = 10, .over_budget = true, .unflushed_since = At(seconds(1))}};
   const auto decisions = DecideWriteBack(kPolicy, stores, At(seconds(2)));
   CHECK(decisions[0] == WriteBackDecision{});
   CHECK(decisions[1] == WriteBackDecision{.write_back = true});
@@ -80,18 +98,23 @@ TEST_CASE("DecideWriteBack: past the loop's limit the largest go first, until ha
   CHECK_FALSE(decisions[2].write_back);
 }
 
-TEST_CASE("DecideWriteBack: what is older than the flush interval is flushed, an eighth at a time, oldest first") {
+TEST_CASE(
+    "DecideWriteBack: what is older than the flush interval is flushed, an eighth at a time, "
+    "oldest first") {
   std::vector<StoreFacts> stores;
-  for (int i = 0; i < 16; ++i) stores.push_back({.dirty_bytes = 1, .unflushed_since = At(seconds(20 - i))});
+  for (int i = 0; i < 16; ++i)
+    stores.push_back({.dirty_bytes = 1, .unflushed_since = At(seconds(20 - i))});
   const MonotonicTime now = At(seconds(60));
   auto decisions = DecideWriteBack(kPolicy, stores, now);
   CHECK(decisions[15] == WriteBackDecision{.write_back = true, .flush = true});
   CHECK(decisions[14] == WriteBackDecision{.write_back = true, .flush = true});
-  CHECK(std::count_if(decisions.begin(), decisions.end(), [](const auto& d) { return d.flush; }) == 2);
+  CHECK(std::count_if(decisions.begin(), decisions.end(), [](const auto& d) { return d.flush; }) ==
+        2);
 
   // However many there are, all are flushed within a bounded number of commits.
   int commits = 0;
-  while (std::any_of(stores.begin(), stores.end(), [](const auto& s) { return s.unflushed_since.has_value(); })) {
+  while (std::any_of(stores.begin(), stores.end(),
+                     [](const auto& s) { return s.unflushed_since.has_value(); })) {
     REQUIRE(++commits < 40);
     decisions = DecideWriteBack(kPolicy, stores, now);
     for (size_t i = 0; i < stores.size(); ++i) {

@@ -13,7 +13,9 @@ Job TwoInputs() {
   return job;
 }
 
-JobModel Model() { return {.tasks = 4, .input_partitions = {{"wide", 4}, {"narrow", 2}}, .changelogs = {}}; }
+JobModel Model() {
+  return {.tasks = 4, .input_partitions = {{"wide", 4}, {"narrow", 2}}, .changelogs = {}};
+}
 
 TEST_CASE("ChooseStart: where a task begins to read") {
   struct Row {
@@ -34,7 +36,8 @@ TEST_CASE("ChooseStart: where a task begins to read") {
   };
   for (const Row& row : rows) {
     CAPTURE(row.name);
-    const auto start = ChooseStart({.topic = "t", .start_from = row.start_from}, {"t", 1}, row.committed, row.range);
+    const auto start = ChooseStart({.topic = "t", .start_from = row.start_from}, {"t", 1},
+                                   row.committed, row.range);
     REQUIRE(start.ok());
     CHECK(start->offset == row.offset);
     CHECK(start->lost == row.lost);
@@ -53,7 +56,8 @@ TEST_CASE("TaskInputs: task i reads partition i of the inputs that have one") {
   const Job job = TwoInputs();
   CHECK(TaskInputs(job, Model(), TaskId(1)).partitions() ==
         std::vector<TopicPartition>{{"wide", 1}, {"narrow", 1}});
-  CHECK(TaskInputs(job, Model(), TaskId(3)).partitions() == std::vector<TopicPartition>{{"wide", 3}});
+  CHECK(TaskInputs(job, Model(), TaskId(3)).partitions() ==
+        std::vector<TopicPartition>{{"wide", 3}});
 }
 
 TEST_CASE("TaskInputs: collects what differs from what is committed") {

@@ -10,10 +10,15 @@ namespace {
 
 TEST_CASE("DeadLetterHeaders: keep the record's own and say where it came from") {
   const DeadLetterHeaders headers({{.name = "trace", .value = "abc"}},
-                                  {.job = "web.visits", .task = TaskId(3), .topic = "web-access", .partition = 3,
-                                   .offset = 8898, .error = "not a combined-log line"});
+                                  {.job = "web.visits",
+                                   .task = TaskId(3),
+                                   .topic = "web-access",
+                                   .partition = 3,
+                                   .offset = 8898,
+                                   .error = "not a combined-log line"});
   std::map<std::string, std::string> found;
-  for (const kafka::Header& h : headers.headers()) found[std::string(h.name)] = std::string(h.value);
+  for (const kafka::Header& h : headers.headers())
+    found[std::string(h.name)] = std::string(h.value);
   CHECK(found == std::map<std::string, std::string>{{"trace", "abc"},
                                                     {"coho-topic", "web-access"},
                                                     {"coho-partition", "3"},

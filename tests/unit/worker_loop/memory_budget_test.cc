@@ -25,9 +25,11 @@ TEST_CASE("MemoryBudgetFor: all caps together stay below the limit") {
     CAPTURE(shares.limit_bytes);
     const MemoryBudget budget = MemoryBudgetFor(shares);
     const int64_t fair = (shares.tasks + shares.workers - 1) / shares.workers;
-    const int64_t sum = budget.block_cache_bytes + budget.memtable_bytes +
-                        std::min<int64_t>(shares.tasks, 2 * fair) * shares.stores * budget.overlay_bytes_per_store +
-                        shares.run_loops * (budget.consumer_queue_bytes_per_loop + budget.producer_queue_bytes_per_loop);
+    const int64_t sum =
+        budget.block_cache_bytes + budget.memtable_bytes +
+        std::min<int64_t>(shares.tasks, 2 * fair) * shares.stores * budget.overlay_bytes_per_store +
+        shares.run_loops *
+            (budget.consumer_queue_bytes_per_loop + budget.producer_queue_bytes_per_loop);
     CHECK(sum < shares.limit_bytes);
     CHECK(budget.consumer_queue_bytes_per_loop >= 4 * kMiB);
   }
@@ -37,7 +39,8 @@ TEST_CASE("MemoryBudgetFor: more memory never means a smaller share") {
   MemoryBudget before;
   for (int64_t mib = 64; mib <= 4096; mib += 64) {
     CAPTURE(mib);
-    const MemoryBudget now = MemoryBudgetFor({.limit_bytes = mib * kMiB, .run_loops = 2, .tasks = 8, .stores = 1});
+    const MemoryBudget now =
+        MemoryBudgetFor({.limit_bytes = mib * kMiB, .run_loops = 2, .tasks = 8, .stores = 1});
     CHECK(now.block_cache_bytes >= before.block_cache_bytes);
     CHECK(now.overlay_bytes_per_store >= before.overlay_bytes_per_store);
     CHECK(now.consumer_queue_bytes_per_loop >= before.consumer_queue_bytes_per_loop);
@@ -47,7 +50,9 @@ TEST_CASE("MemoryBudgetFor: more memory never means a smaller share") {
 
 class FakeCgroups {
  public:
-  FakeCgroups() : root_(std::filesystem::temp_directory_path() / ("coho-cgroup-" + std::to_string(::getpid()))) {
+  FakeCgroups()
+      : root_(std::filesystem::temp_directory_path() /
+              ("coho-cgroup-" + std::to_string(::getpid()))) {
     std::filesystem::create_directories(root_);
   }
   ~FakeCgroups() { std::filesystem::remove_all(root_); }
@@ -55,7 +60,9 @@ class FakeCgroups {
     std::filesystem::create_directories((root_ / path).parent_path());
     std::ofstream(root_ / path) << text;
   }
-  std::optional<int64_t> Limit() { return CgroupMemoryLimit(root_.string() + "/fs", root_.string() + "/self"); }
+  std::optional<int64_t> Limit() {
+    return CgroupMemoryLimit(root_.string() + "/fs", root_.string() + "/self");
+  }
 
  private:
   std::filesystem::path root_;

@@ -5,6 +5,7 @@
 #include <optional>
 #include <random>
 #include <set>
+#include <utility>
 #include <vector>
 
 #include "worker/member/member_state.h"
@@ -17,10 +18,12 @@ constexpr int kTasks = 6;
 // The loops, as simple as they can be: a task runs from its grant to the closing that a revocation asks for.
 class World {
  public:
-  explicit World(uint32_t seed) : random_(seed), state_({.transactional_ids = {"id"}, .loops = 3, .fences_most = 1000}, now_) {}
+  explicit World(uint32_t seed)
+      : random_(seed),
+        state_({.transactional_ids = {"id"}, .loops = 3, .fences_most = 1000}, now_) {}
 
   void Run(int steps) {
-    Perform(state_.OnLoopsReady(now_));
+    for (int32_t loop = 0; loop < 3; ++loop) Perform(state_.OnLoopReady(loop, now_));
     for (int i = 0; i < steps; ++i) {
       now_ += std::chrono::milliseconds(random_() % 700);
       Step();
@@ -32,6 +35,7 @@ class World {
   void Settle() {
     Assign();
     while (!closings_.empty()) Close(closings_.begin()->first);
+    Rejoin();
     FinishReading();
     while (!closings_.empty()) Close(closings_.begin()->first);
     Perform(state_.OnTick(now_ + std::chrono::hours(1)));
@@ -44,20 +48,23 @@ class World {
 
  private:
   void Step() {
-    switch (random_() % 8) {
+    switch (random_() % 9) {
       case 0:
       case 1:
         Assign();
         break;
       case 2: {  // an old record once more
         std::optional<WorkerAssignment> nothing;
-        const MemberActions actions = state_.OnAssignment(Generation(std::max<int64_t>(0, generation_ - 1)), nothing, now_);
+        const MemberActions actions =
+            state_.OnAssignment(Generation(std::max<int64_t>(0, generation_ - 1)), nothing, now_);
         CHECK(actions.empty());
         break;
       }
       case 3:
       case 4:
-        if (!closings_.empty()) Close(std::next(closings_.begin(), random_() % static_cast<int>(closings_.size()))->first);
+        if (!closings_.empty())
+          Close(
+              std::next(closings_.begin(), random_() % static_cast<int>(closings_.size()))->first);
         break;
       case 5: {
         const int32_t loop = static_cast<int32_t>(random_() % 3);
@@ -66,6 +73,9 @@ class World {
         Perform(state_.OnLoopFenced(loop, now_));
         break;
       }
+      case 7:
+        Rejoin();
+        break;
       case 6:
         FinishReading();
         break;
@@ -97,6 +107,11 @@ class World {
     Perform(state_.OnTaskClosed(revoke.task, revoke.grant, now_));
   }
 
+  void Rejoin() {
+    for (const int32_t loop : std::exchange(rejoining_, {}))
+      Perform(state_.OnLoopReady(loop, now_));
+  }
+
   void FinishReading() {
     if (!reading_) return;
     const int64_t number = *reading_;
@@ -108,6 +123,7 @@ class World {
     for (const MemberAction& action : actions) {
       if (const auto* grant = std::get_if<GrantTask>(&action)) {
         CHECK_MESSAGE(!running_.contains(grant->task), "granted to two loops at once");
+        CHECK_MESSAGE(rejoining_.empty(), "granted to a worker with a fenced producer");
         CHECK_MESSAGE(!reading_, "granted while what it knows may be old");
         CHECK(given_.contains(grant->task));
         running_[grant->task] = *grant;
@@ -115,7 +131,10 @@ class World {
         CHECK(running_.contains(revoke->task));
         CHECK_MESSAGE(!closings_.contains(revoke->task), "revoked twice");
         closings_[revoke->task] = *revoke;
+      } else if (const auto* rejoin = std::get_if<RejoinLoop>(&action)) {
+        rejoining_.insert(rejoin->loop);
       } else if (const auto* read = std::get_if<ReadToEnd>(&action)) {
+        CHECK_MESSAGE(rejoining_.empty(), "reads before all producers are initialised");
         reading_ = read->number;
       } else if (const auto* beat = std::get_if<SendHeartbeat>(&action)) {
         CHECK(beat->sequence == sequence_ + 1);
@@ -141,12 +160,15 @@ class World {
   std::set<TaskId> given_;
   std::map<TaskId, GrantTask> running_;
   std::map<TaskId, RevokeTask> closings_;
+  std::set<int32_t> rejoining_;
   std::optional<int64_t> reading_;
   int64_t sequence_ = 0;
   Generation acknowledged_;
 };
 
-TEST_CASE("MemberState: whatever happens, no task runs that was acknowledged away, and it settles on what it is given") {
+TEST_CASE(
+    "MemberState: whatever happens, no task runs that was acknowledged away, and it settles on "
+    "what it is given") {
   for (uint32_t seed = 1; seed <= 3000; ++seed) {
     CAPTURE(seed);
     World world(seed);

@@ -14,7 +14,8 @@ MonotonicTime At(Duration d) { return MonotonicTime(d); }
 
 const MemberOptions kOptions = {.transactional_ids = {"p-0", "p-1"}, .loops = 2};
 
-WorkerAssignment Mine(int64_t generation, std::vector<int32_t> tasks, std::vector<std::string> ids = {"p-0", "p-1"}) {
+WorkerAssignment Mine(int64_t generation, std::vector<int32_t> tasks,
+                      std::vector<std::string> ids = {"p-0", "p-1"}) {
   WorkerAssignment out{.generation = Generation(generation), .transactional_ids = std::move(ids)};
   for (const int32_t task : tasks) out.active.push_back(TaskId(task));
   return out;
@@ -38,24 +39,31 @@ std::vector<int32_t> Granted(const MemberActions& actions) {
 // A member that runs these tasks by generation 1.
 struct Running {
   explicit Running(std::vector<int32_t> tasks) : state(kOptions, At(seconds(0))) {
-    const auto read = Only<ReadToEnd>(state.OnLoopsReady(now));
+    CHECK(state.OnLoopReady(1, now).empty());
+    const auto read = Only<ReadToEnd>(state.OnLoopReady(0, now));
     REQUIRE(read.size() == 1);
     (void)state.OnAssignment(Generation(1), Mine(1, std::move(tasks)), now);
-    for (const GrantTask& g : Only<GrantTask>(state.OnCaughtUp(read[0].number, now))) grants[g.task] = g;
+    for (const GrantTask& g : Only<GrantTask>(state.OnCaughtUp(read[0].number, now)))
+      grants[g.task] = g;
   }
-  MemberActions Close(int32_t task) { return state.OnTaskClosed(TaskId(task), grants.at(TaskId(task)).grant, now); }
+  MemberActions Close(int32_t task) {
+    return state.OnTaskClosed(TaskId(task), grants.at(TaskId(task)).grant, now);
+  }
 
   MonotonicTime now = At(seconds(1));
   MemberState state;
   std::map<TaskId, GrantTask> grants;
 };
 
-TEST_CASE("MemberState: starts nothing before the topic was read to its end after the producers were initialised") {
+TEST_CASE(
+    "MemberState: starts nothing before the topic was read to its end after the producers were "
+    "initialised") {
   MemberState state(kOptions, At(seconds(0)));
   // What was read before counts for nothing: an older self may have been writing.
   CHECK(Granted(state.OnAssignment(Generation(4), Mine(4, {0, 1, 2}), At(seconds(1)))).empty());
   CHECK(Granted(state.OnCaughtUp(0, At(seconds(1)))).empty());
-  const auto read = Only<ReadToEnd>(state.OnLoopsReady(At(seconds(2))));
+  CHECK(state.OnLoopReady(0, At(seconds(2))).empty());  // the other producer is still to come
+  const auto read = Only<ReadToEnd>(state.OnLoopReady(1, At(seconds(2))));
   REQUIRE(read.size() == 1);
   CHECK(state.phase() == WorkerPhase::kStarting);
 
@@ -74,11 +82,13 @@ TEST_CASE("MemberState: spreads tasks over its loops") {
 
 TEST_CASE("MemberState: does not process before its transactional ids are recorded") {
   MemberState state(kOptions, At(seconds(0)));
-  const auto read = Only<ReadToEnd>(state.OnLoopsReady(At(seconds(1))));
+  (void)state.OnLoopReady(0, At(seconds(1)));
+  const auto read = Only<ReadToEnd>(state.OnLoopReady(1, At(seconds(1))));
   (void)state.OnCaughtUp(read[0].number, At(seconds(1)));
   CHECK(Granted(state.OnAssignment(Generation(1), Mine(1, {0}, {"p-0"}), At(seconds(1)))).empty());
   CHECK_FALSE(state.named());
-  CHECK(Granted(state.OnAssignment(Generation(2), Mine(2, {0}), At(seconds(2)))) == std::vector<int32_t>{0});
+  CHECK(Granted(state.OnAssignment(Generation(2), Mine(2, {0}), At(seconds(2)))) ==
+        std::vector<int32_t>{0});
   CHECK(state.named());
 }
 
@@ -105,7 +115,8 @@ TEST_CASE("MemberState: acknowledges a revocation only when every revoked task i
 
 TEST_CASE("MemberState: an assignment that takes nothing away is acknowledged at once") {
   Running member({0});
-  const MemberActions actions = member.state.OnAssignment(Generation(2), Mine(1, {0, 3}), member.now);
+  const MemberActions actions =
+      member.state.OnAssignment(Generation(2), Mine(1, {0, 3}), member.now);
   CHECK(Granted(actions) == std::vector<int32_t>{3});
   CHECK(Only<SendHeartbeat>(actions).size() == 1);
   CHECK(member.state.acknowledged() == Generation(2));
@@ -113,7 +124,9 @@ TEST_CASE("MemberState: an assignment that takes nothing away is acknowledged at
 
 TEST_CASE("MemberState: a worker that an assignment no longer names gives everything up") {
   Running member({0, 1});
-  CHECK(Only<RevokeTask>(member.state.OnAssignment(Generation(2), std::nullopt, member.now)).size() == 2);
+  CHECK(
+      Only<RevokeTask>(member.state.OnAssignment(Generation(2), std::nullopt, member.now)).size() ==
+      2);
   (void)member.Close(0);
   (void)member.Close(1);
   CHECK(member.state.acknowledged() == Generation(2));
@@ -140,13 +153,17 @@ TEST_CASE("MemberState: a late answer to an earlier grant closes nothing") {
   CHECK(member.state.acknowledged() == Generation(3));
 }
 
-TEST_CASE("MemberState: after a fence it reads to the end before it starts anything, and only what is still its own") {
+TEST_CASE(
+    "MemberState: after a fence it reads to the end before it starts anything, and only what is "
+    "still its own") {
   Running member({0, 1, 2, 3});
   const int32_t fenced = member.grants.at(TaskId(0)).loop;
   const MemberActions actions = member.state.OnLoopFenced(fenced, member.now);
-  const auto read = Only<ReadToEnd>(actions);
-  REQUIRE(read.size() == 1);
+  CHECK(Only<RejoinLoop>(actions) == std::vector<RejoinLoop>{{fenced}});
+  CHECK(Only<ReadToEnd>(actions).empty());  // not before the new producer is initialised
   CHECK(Granted(actions).empty());
+  const auto read = Only<ReadToEnd>(member.state.OnLoopReady(fenced, member.now));
+  REQUIRE(read.size() == 1);
 
   // An answer to an earlier reading is not good enough.
   CHECK(member.state.OnCaughtUp(read[0].number - 1, member.now).empty());
@@ -159,7 +176,9 @@ TEST_CASE("MemberState: after a fence it reads to the end before it starts anyth
   CHECK_FALSE(granted.empty());
 }
 
-TEST_CASE("MemberState: surrenders when it is fenced again and again, not when it is fenced now and then") {
+TEST_CASE(
+    "MemberState: surrenders when it is fenced again and again, not when it is fenced now and "
+    "then") {
   Running often({0});
   const int32_t loop = often.grants.at(TaskId(0)).loop;
   for (int i = 1; i <= 5; ++i) {
@@ -167,10 +186,13 @@ TEST_CASE("MemberState: surrenders when it is fenced again and again, not when i
     CHECK(Only<Surrender>(actions).size() == (i == 5 ? 1u : 0u));
   }
   Running rarely({0});
-  for (int i = 1; i <= 20; ++i) CHECK(Only<Surrender>(rarely.state.OnLoopFenced(loop, rarely.now + seconds(40 * i))).empty());
+  for (int i = 1; i <= 20; ++i)
+    CHECK(Only<Surrender>(rarely.state.OnLoopFenced(loop, rarely.now + seconds(40 * i))).empty());
 }
 
-TEST_CASE("MemberState: heartbeats come at their interval, with the report when it changed and every half minute") {
+TEST_CASE(
+    "MemberState: heartbeats come at their interval, with the report when it changed and every "
+    "half minute") {
   MemberState state(kOptions, At(seconds(0)));
   auto beats = Only<SendHeartbeat>(state.OnTick(At(seconds(0))));
   REQUIRE(beats.size() == 1);
@@ -183,7 +205,9 @@ TEST_CASE("MemberState: heartbeats come at their interval, with the report when 
   CHECK(beats[0].sequence == 2);
 
   // A task's state: at once, when the last report is a second old.
-  CHECK(Only<SendHeartbeat>(state.OnReportChanged(ReportChange::kStates, At(milliseconds(1100)))).at(0).with_report);
+  CHECK(Only<SendHeartbeat>(state.OnReportChanged(ReportChange::kStates, At(milliseconds(1100))))
+            .at(0)
+            .with_report);
   CHECK(state.OnReportChanged(ReportChange::kStates, At(milliseconds(1200))).empty());
   CHECK(state.next_tick() == At(milliseconds(2100)));
   CHECK(Only<SendHeartbeat>(state.OnTick(At(milliseconds(2100)))).at(0).with_report);
@@ -192,7 +216,8 @@ TEST_CASE("MemberState: heartbeats come at their interval, with the report when 
   (void)state.OnReportChanged(ReportChange::kFigures, At(milliseconds(3100)));
   int with_report = 0;
   for (int ms = 3200; ms <= 37200; ms += 100) {
-    for (const SendHeartbeat& beat : Only<SendHeartbeat>(state.OnTick(At(milliseconds(ms))))) with_report += beat.with_report;
+    for (const SendHeartbeat& beat : Only<SendHeartbeat>(state.OnTick(At(milliseconds(ms)))))
+      with_report += beat.with_report;
     if (ms == 7100) CHECK(with_report == 1);
   }
   CHECK(with_report == 2);

@@ -5,7 +5,8 @@
 namespace coho {
 namespace {
 
-const WorkerIdentity kIdentity = {.id = WorkerId(1), .node = "n1", .zone = "z", .pod = "p", .volume = "v", .version = "1"};
+const WorkerIdentity kIdentity = {
+    .id = WorkerId(1), .node = "n1", .zone = "z", .pod = "p", .volume = "v", .version = "1"};
 
 LoopStatus LoopWith(int32_t task, TaskState state, int64_t lag) {
   LoopStatus loop;
@@ -13,9 +14,12 @@ LoopStatus LoopWith(int32_t task, TaskState state, int64_t lag) {
   return loop;
 }
 
-TEST_CASE("MakeReport: tasks of all loops in order; stores on disk of tasks that do not run here, summed") {
+TEST_CASE(
+    "MakeReport: tasks of all loops in order; stores on disk of tasks that do not run here, "
+    "summed") {
   const WorkerReport report =
-      MakeReport(kIdentity, {"id"}, {LoopWith(5, TaskState::kRunning, 0), LoopWith(2, TaskState::kRestoring, -1)},
+      MakeReport(kIdentity, {"id"},
+                 {LoopWith(5, TaskState::kRunning, 0), LoopWith(2, TaskState::kRestoring, -1)},
                  {{"a", TaskId(5), 10}, {"a", TaskId(7), 20}, {"b", TaskId(7), 3}}, "");
   REQUIRE(report.tasks.size() == 2);
   CHECK(report.tasks[0].task == TaskId(2));

@@ -30,7 +30,6 @@ json Environment(const StreamJob& job, WorkerId worker) {
   json env =
       json::array({FromField("COHO_NODE_NAME", "spec.nodeName"),
                    FromField("COHO_POD_NAME", "metadata.name"),
-                   FromField("COHO_NAMESPACE", "metadata.namespace"),
                    {{"name", "COHO_VOLUME"}, {"value", WorkerClaimName(job.id.name, worker)}}});
   const json user = job.template_spec.value("env", json::array());
   std::set<std::string> seen;

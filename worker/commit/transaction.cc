@@ -89,9 +89,11 @@ Status Transaction::CommitAtLeastOnce(const std::map<TopicPartition, int64_t>& o
   return Retry([&] { return consumer_->Commit(offsets); });
 }
 
-Status Transaction::Commit(std::span<const CommitPart> parts, WallTime now) {
+Status Transaction::Commit(std::span<const CommitPart> parts, WallTime now, bool prove) {
   std::map<TopicPartition, int64_t> offsets;
   for (const CommitPart& part : parts) part.inputs->Collect(&offsets);
+  // A transaction without any record or offset would never reach the broker.
+  if (prove && exactly_once_ && offsets.empty()) offsets[options_.witness] = 0;
   if (!open_ && exactly_once_ && offsets.empty() && !AnyChanges(parts)) return Status::Ok();
   COHO_RETURN_IF_ERROR(Open());
   COHO_RETURN_IF_ERROR(SendChanges(parts));

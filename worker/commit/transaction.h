@@ -50,6 +50,8 @@ class Transaction {
   struct Options {
     Guarantee guarantee = Guarantee::kExactlyOnce;
     std::string group;
+    // Its group offset (always 0) is committed where a proof has no other offset to send.
+    TopicPartition witness;
     // Asked before a broker that does not answer is asked again; also the place to say that the loop lives.
     std::function<bool()> keep_trying;
   };
@@ -61,7 +63,8 @@ class Transaction {
   [[nodiscard]] bool open() const { return open_; }
 
   // Commits the parts. Does nothing when nothing was sent, changed or moved. REQUIRES: stores' status() was looked at.
-  [[nodiscard]] Status Commit(std::span<const CommitPart> parts, WallTime now);
+  // `prove`: a Kafka transaction is committed in any case, so that OK means that nobody had fenced the producer before.
+  [[nodiscard]] Status Commit(std::span<const CommitPart> parts, WallTime now, bool prove = false);
   // Takes back what was sent since the last commit. kFenced as above.
   [[nodiscard]] Status Abort();
 

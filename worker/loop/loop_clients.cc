@@ -51,6 +51,7 @@ Status LoopClients::RenewProducer() {
   transaction_ =
       std::make_unique<Transaction>(Transaction::Options{.guarantee = job.processing.guarantee,
                                                          .group = job.ConsumerGroup(),
+                                                         .witness = {job.CoordinatorTopic(), 0},
                                                          .keep_trying = options_.keep_trying},
                                     producer_.get(), consumer_.get());
   return collector_.Attach(producer_.get(), transaction_.get());

@@ -24,7 +24,8 @@ struct TaskClosed {   // committed and closed, or dropped before it ran
   TaskId task;
   int64_t grant = 0;
 };
-// Its tasks and its producer are dropped; it waits for Rejoin, and may own only what an assignment gives that is read after that.
+// Its tasks and its producer are dropped; it waits for Rejoin (or drains), and may own only what an assignment gives that is
+// read after that.
 struct LoopFenced {
   std::string reason;
 };

@@ -118,11 +118,13 @@ class RunLoop {
   // run_loop_commit.cc
   [[nodiscard]] CommitFacts Facts(bool asked) const;
   void MaybeCommit();
-  [[nodiscard]] bool Commit();  // false: the loop's tasks are not what they were
+  // False: the loop's tasks are not what they were. `prove`: see Transaction::Commit.
+  [[nodiscard]] bool Commit(bool prove = false);
   void WriteBackDue();
   void OnClientFailure(const Status& status);
   void Rewind(const Status& why);
   void Fenced(const std::string& reason);
+  void DropAll();  // producer and tasks, without a write
   void RenewProducer();
   [[nodiscard]] bool LeaseOver();
 

@@ -34,7 +34,7 @@ void RunLoop::MaybeCommit() {
   }
 }
 
-bool RunLoop::Commit() {
+bool RunLoop::Commit(bool prove) {
   std::vector<CommitPart> parts;
   for (auto& [id, task] : tasks_) {
     if (!task.runtime) continue;
@@ -50,7 +50,7 @@ bool RunLoop::Commit() {
     return false;
   }
   const MonotonicTime begin = clock_.Now();
-  const Status status = clients_.transaction().Commit(parts, clock_.WallNow());
+  const Status status = clients_.transaction().Commit(parts, clock_.WallNow(), prove);
   if (!status.ok()) {
     OnClientFailure(status);
     return false;
@@ -160,17 +160,27 @@ void RunLoop::Fenced(const std::string& reason) {
   LogWarn("fenced: tasks are dropped without another write",
           {{"loop", options_.index}, {"reason", reason}});
   ++status_.fenced;
-  // The producer goes first: nothing under way may point to a store that is gone.
   fenced_ = true;
+  DropAll();
+  options_.on_event(options_.index, LoopFenced{reason});
+}
+
+void RunLoop::DropAll() {
+  batch_.Clear();
+  // The producer goes first: nothing under way may point to a store that is gone.
   clients_.DropProducer();
   for (auto& [id, task] : tasks_) Detach(&task);
   while (!tasks_.empty()) Forget(tasks_.begin()->first);
   work_ = over_budget_ = false;
   moved_since_.reset();
-  if (!draining_) options_.on_event(options_.index, LoopFenced{reason});
 }
 
 void RunLoop::RenewProducer() {
+  if (!fenced_) {
+    LogWarn("another run loop was fenced: tasks are dropped without another write",
+            {{"loop", options_.index}});
+    DropAll();
+  }
   if (const Status status = clients_.RenewProducer(); !status.ok()) {
     if (!given_up_) Fail(ExitCodeOfKafka(status), status.ToString());
     return;

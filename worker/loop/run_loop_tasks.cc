@@ -188,15 +188,16 @@ void RunLoop::CloseTasks(const std::vector<Revocation>& revocations) {
     return found != tasks_.end() && found->second.grant.number == r.grant ? &found->second
                                                                           : nullptr;
   };
-  bool any_running = false;
+  bool any_held = false;
   for (const Revocation& r : revocations) {
     LoopTask* task = find(r);
-    if (task == nullptr || !task->runtime) continue;
-    any_running = true;
-    SetState(task, TaskState::kClosing);
+    if (task == nullptr) continue;
+    any_held = true;
+    if (task->runtime) SetState(task, TaskState::kClosing);
   }
-  // One commit for all; after a failed one nothing of these tasks is running any more, and what they did is taken back.
-  if (any_running && !Commit() && ended_) return;
+  // One commit for all; after a failed one nothing of these tasks is running any more, and what they did is taken back. It
+  // proves that no other process of this worker has taken over: the acknowledgement that follows would be for that one (R1a).
+  if (any_held && !Commit(/*prove=*/true) && ended_) return;
   for (const Revocation& r : revocations) {
     if (LoopTask* task = find(r); task != nullptr) {
       if (task->runtime) CloseCommitted(r.task, task);

@@ -10,6 +10,7 @@
 
 #include "common/base/log.h"
 #include "common/kafka/admin.h"
+#include "common/kafka/producer.h"
 #include "worker/loop/failure.h"
 #include "worker/loop/mailbox.h"
 #include "worker/member/coordinator_topic.h"
@@ -65,6 +66,7 @@ struct Member::Impl {
   void HandleLoopEvent(LoopMessage message);
   void OnLoopGone();
   void Perform(const MemberActions& actions);
+  bool Fence(const FenceIds& fence);  // false: the worker ends
   void Grant(const GrantTask& grant);
   void Beat(const SendHeartbeat& beat);
   void PollTopic();
@@ -277,6 +279,8 @@ void Member::Impl::Perform(const MemberActions& actions) {
       read_asked_at = clock.Now();
     } else if (const auto* beat = std::get_if<SendHeartbeat>(&action)) {
       Beat(*beat);
+    } else if (const auto* fence = std::get_if<FenceIds>(&action)) {
+      if (!Fence(*fence)) return;
     } else if (const auto* rejoin = std::get_if<RejoinLoop>(&action)) {
       loops[static_cast<size_t>(rejoin->loop)]->Rejoin();
     } else if (std::holds_alternative<Surrender>(action)) {
@@ -294,6 +298,20 @@ void Member::Impl::Perform(const MemberActions& actions) {
       }
     }
   }
+}
+
+bool Member::Impl::Fence(const FenceIds& fence) {
+  // AtLeastOnce has no transactions; there the lease keeps an older process from writing.
+  if (options.job->processing.guarantee != Guarantee::kExactlyOnce) return true;
+  for (const std::string& id : fence.ids) {
+    if (const Status status = kafka::FenceTransactionalId(options.kafka, id, kRequestTimeout);
+        !status.ok()) {
+      Fail(status, "fencing " + id + " of an older process of this worker");
+      return false;
+    }
+    LogInfo("fenced a transactional id of an older process of this worker", {{"id", id}});
+  }
+  return true;
 }
 
 void Member::Impl::Grant(const GrantTask& grant) {

@@ -35,6 +35,13 @@ void MemberState::Reconcile(MemberActions* actions) {
     actions->push_back(RevokeTask{.loop = holding.loop, .task = task, .grant = holding.grant});
   }
   if (!caught_up_ || phase_ != WorkerPhase::kRunning || !ids_recorded_) return;
+  FenceIds fence;
+  for (const std::string& id : mine_->transactional_ids) {
+    const auto& used = options_.transactional_ids;
+    if (std::find(used.begin(), used.end(), id) != used.end()) continue;
+    if (fenced_ids_.insert(id).second) fence.ids.push_back(id);
+  }
+  if (!fence.ids.empty()) actions->push_back(std::move(fence));
   for (const TaskId task : mine) {
     if (holdings_.contains(task))
       continue;  // one that is closing is granted anew when it is closed
@@ -128,9 +135,12 @@ MemberActions MemberState::OnTaskClosed(TaskId task, int64_t grant, MonotonicTim
 
 MemberActions MemberState::OnLoopFenced(int32_t loop, MonotonicTime now) {
   MemberActions actions;
-  std::erase_if(holdings_, [loop](const auto& h) { return h.second.loop == loop; });
   states_changed_ = true;
-  if (phase_ != WorkerPhase::kRunning) return actions;
+  if (phase_ != WorkerPhase::kRunning) {
+    fenced_at_the_end_ = true;
+    return actions;
+  }
+  if (not_ready_.contains(loop)) return actions;  // it has been told to join again already
   std::vector<MonotonicTime>& fences = fences_[loop];
   std::erase_if(fences, [&](MonotonicTime t) { return now - t > options_.fences_within; });
   fences.push_back(now);
@@ -139,10 +149,15 @@ MemberActions MemberState::OnLoopFenced(int32_t loop, MonotonicTime now) {
     return actions;
   }
   // Reading that is under way began before the loop's next producer is initialised: its answer counts for nothing.
+  // All loops join again: another process of this worker may have given a task of one loop to another.
+  holdings_.clear();
+  fenced_ids_.clear();
   caught_up_ = false;
   ++read_number_;
-  not_ready_.insert(loop);
-  actions.push_back(RejoinLoop{.loop = loop});
+  for (int32_t other = 0; other < options_.loops; ++other) {
+    not_ready_.insert(other);
+    actions.push_back(RejoinLoop{.loop = other});
+  }
   Beat(now, ReportDue(now), &actions);
   return actions;
 }
@@ -173,7 +188,8 @@ MemberActions MemberState::OnLoopsStopped(MonotonicTime now) {
   if (phase_ == WorkerPhase::kGone) return actions;
   holdings_.clear();
   phase_ = WorkerPhase::kGone;
-  acknowledged_ = std::max(acknowledged_, generation_);
+  // What was fenced at the end has a successor, which has to acknowledge for itself.
+  if (!fenced_at_the_end_) acknowledged_ = std::max(acknowledged_, generation_);
   Beat(now, true, &actions);
   return actions;
 }

@@ -39,6 +39,12 @@ struct MemberOptions {
   Duration fences_within = std::chrono::minutes(2);
 };
 
+// Fence these ids before the grants that follow: they are recorded for this worker, this process does not use them, and an older
+// one with more run loops, which may still live, does.
+struct FenceIds {
+  std::vector<std::string> ids;
+  friend bool operator==(const FenceIds&, const FenceIds&) = default;
+};
 struct GrantTask {
   int32_t loop = 0;
   TaskId task;
@@ -66,7 +72,7 @@ struct SendHeartbeat {
 struct DrainLoops {  // answered by OnTaskClosed for each task, and OnLoopsStopped
   friend bool operator==(const DrainLoops&, const DrainLoops&) = default;
 };
-// The loop dropped everything and may initialise its producer anew; answered by OnLoopReady.
+// The loop drops what it may still have and initialises its producer anew; answered by OnLoopReady.
 struct RejoinLoop {
   int32_t loop = 0;
   friend bool operator==(const RejoinLoop&, const RejoinLoop&) = default;
@@ -76,7 +82,7 @@ struct Surrender {
   friend bool operator==(const Surrender&, const Surrender&) = default;
 };
 using MemberAction = std::variant<GrantTask, RevokeTask, ReadToEnd, SendHeartbeat, DrainLoops,
-                                  RejoinLoop, Surrender>;
+                                  RejoinLoop, FenceIds, Surrender>;
 using MemberActions = std::vector<MemberAction>;
 
 enum class ReportChange { kFigures, kStates };
@@ -136,7 +142,9 @@ class MemberState {
   Generation generation_;
   Generation acknowledged_;
   std::optional<WorkerAssignment> mine_;
+  bool fenced_at_the_end_ = false;  // while draining
   bool ids_recorded_ = false;
+  std::set<std::string> fenced_ids_;  // since producers were last initialised
   std::map<TaskId, Holding> holdings_;
   std::map<int32_t, std::vector<MonotonicTime>> fences_;  // of each loop, the recent ones
   int64_t grants_ = 0;

@@ -74,6 +74,48 @@ TEST_CASE(
 }
 
 TEST_CASE(
+    "worker: a transaction that cannot be committed is taken back, stores included; in the end the "
+    "worker says so") {
+  TestJob job({.on_error = "DeadLetter", .input_value = "json", .run_loops = 1});
+  // The broken record is too large for the dead-letter topic, which only the broker finds out.
+  auto admin = kafka::Admin::Create(BrokerConfig());
+  REQUIRE(admin.ok());
+  REQUIRE(
+      (*admin)
+          ->Create({{.name = job.dead_letter_topic(), .config = {{"max.message.bytes", "2000"}}}},
+                   seconds(30))
+          .ok());
+  TopicWriter in(job.input());
+  std::map<std::string, int64_t> sent;
+  const auto send = [&](int from, int to) {
+    for (int i = from; i < to; ++i) {
+      const std::string key = "k" + std::to_string(i % 40);
+      in.Send(key, "{}");
+      ++sent[key];
+    }
+    in.Flush();
+  };
+  send(0, 1000);
+  std::mt19937 random(1);
+  std::string large;  // does not compress
+  while (large.size() < 50000) large += static_cast<char>('a' + random() % 26);
+  in.Send("k1", large);
+  send(1000, 2000);
+  TopicReader out(job.output(), job.partitions());
+  {
+    auto worker = job.Start();
+    CHECK(worker->AwaitExit(seconds(120)) == kExitKafkaUnavailable);
+    CHECK(Says(*worker, "transaction aborted, tasks begin again at the last commit"));
+    CHECK(Says(*worker, "nothing could be committed in 8 attempts"));
+    CHECK(Says(*worker, job.dead_letter_topic()));
+  }
+  auto worker = job.StartWithOnError("Skip");
+  AwaitOutputs(out, 2000, *worker);
+  AwaitCaughtUp(*worker);
+  CheckExactlyOnce(sent, out.ReadToEnd());
+}
+
+TEST_CASE(
     "worker: AtLeastOnce fences itself when no heartbeat got through for a session timeout, and "
     "loses nothing") {
   const uint32_t seed = Seed();

@@ -133,6 +133,9 @@ class World {
         closings_[revoke->task] = *revoke;
       } else if (const auto* rejoin = std::get_if<RejoinLoop>(&action)) {
         rejoining_.insert(rejoin->loop);
+        const auto of_loop = [&](const auto& entry) { return entry.second.loop == rejoin->loop; };
+        std::erase_if(running_, of_loop);
+        std::erase_if(closings_, of_loop);
       } else if (const auto* read = std::get_if<ReadToEnd>(&action)) {
         CHECK_MESSAGE(rejoining_.empty(), "reads before all producers are initialised");
         reading_ = read->number;

@@ -24,24 +24,32 @@ PartitionList ToList(const std::map<TopicPartition, int64_t>& offsets) {
 
 namespace {
 
-constexpr std::string_view kListContext = "asking for first and last offsets";
+std::string ContextOf(const std::vector<TopicPartition>& partitions) {
+  std::string context = "asking for first and last offsets of topic " + partitions.front().topic;
+  context += " partition " + std::to_string(partitions.front().partition);
+  if (partitions.size() > 1) {
+    context += " and " + std::to_string(partitions.size() - 1) + " more partitions";
+  }
+  return context;
+}
 
 // Sends one ListOffsets request per leader; its answer comes to `queue` with `what` as opaque.
 Status SendListOffsets(rd_kafka_t* client, const std::vector<TopicPartition>& partitions,
                        bool read_committed, rd_kafka_OffsetSpec_t* what, int timeout_ms,
                        rd_kafka_queue_t* queue) {
+  const std::string context = ContextOf(partitions);
   const Owned<rd_kafka_AdminOptions_t, rd_kafka_AdminOptions_destroy> options(
       rd_kafka_AdminOptions_new(client, RD_KAFKA_ADMIN_OP_LISTOFFSETS));
   char reason[256] = "";
   if (rd_kafka_AdminOptions_set_request_timeout(options.get(), std::max(1, timeout_ms), reason,
                                                 sizeof(reason)) != RD_KAFKA_RESP_ERR_NO_ERROR) {
-    return Internal(std::string(kListContext) + ": " + reason);
+    return Internal(context + ": " + reason);
   }
   COHO_RETURN_IF_ERROR(
       TakeError(rd_kafka_AdminOptions_set_isolation_level(
                     options.get(), read_committed ? RD_KAFKA_ISOLATION_LEVEL_READ_COMMITTED
                                                   : RD_KAFKA_ISOLATION_LEVEL_READ_UNCOMMITTED),
-                kListContext));
+                context));
   rd_kafka_AdminOptions_set_opaque(options.get(), what);
   std::map<TopicPartition, int64_t> query;
   for (const TopicPartition& partition : partitions) query[partition] = *what;
@@ -56,6 +64,7 @@ Result<std::map<TopicPartition, OffsetRange>> ListRanges(
     int timeout_ms) {
   std::map<TopicPartition, OffsetRange> ranges;
   if (partitions.empty()) return ranges;
+  const std::string context = ContextOf(partitions);
   // Both questions at once: on a connection they may have to wait behind a fetch, and so they wait once.
   rd_kafka_OffsetSpec_t begin = RD_KAFKA_OFFSET_SPEC_EARLIEST;
   rd_kafka_OffsetSpec_t end = RD_KAFKA_OFFSET_SPEC_LATEST;
@@ -68,9 +77,9 @@ Result<std::map<TopicPartition, OffsetRange>> ListRanges(
     // librdkafka keeps the time; its own answer says more than ours would.
     const Owned<rd_kafka_event_t, rd_kafka_event_destroy> event(
         rd_kafka_queue_poll(queue.get(), timeout_ms + 1000));
-    if (event == nullptr) return DeadlineExceeded(std::string(kListContext) + ": no answer");
+    if (event == nullptr) return DeadlineExceeded(context + ": no answer");
     if (rd_kafka_event_error(event.get()) != RD_KAFKA_RESP_ERR_NO_ERROR) {
-      return ToStatus(rd_kafka_event_error(event.get()), kListContext);
+      return ToStatus(rd_kafka_event_error(event.get()), context);
     }
     const rd_kafka_ListOffsets_result_t* result = rd_kafka_event_ListOffsets_result(event.get());
     size_t count = 0;
@@ -79,14 +88,15 @@ Result<std::map<TopicPartition, OffsetRange>> ListRanges(
     for (size_t i = 0; i < count; ++i) {
       const rd_kafka_topic_partition_t* at =
           rd_kafka_ListOffsetsResultInfo_topic_partition(infos[i]);
-      COHO_RETURN_IF_ERROR(ToStatus(at->err, std::string(kListContext) + " of topic " + at->topic +
-                                                 " partition " + std::to_string(at->partition)));
+      COHO_RETURN_IF_ERROR(
+          ToStatus(at->err, std::string("asking for first and last offsets of topic ") + at->topic +
+                                " partition " + std::to_string(at->partition)));
       OffsetRange& range = ranges[{at->topic, at->partition}];
       (rd_kafka_event_opaque(event.get()) == &begin ? range.begin : range.end) = at->offset;
     }
   }
   if (ranges.size() != partitions.size()) {
-    return Internal(std::string(kListContext) + ": asked for " + std::to_string(partitions.size()) +
+    return Internal(context + ": asked for " + std::to_string(partitions.size()) +
                     " partitions, the answer has " + std::to_string(ranges.size()));
   }
   return ranges;

@@ -2,6 +2,7 @@
 # The demo as a new user runs it; then every client's counts against an oracle, and the broken line with its origin.
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
+helm lint --strict "$COHO_ROOT/charts/coho" || fail "helm lint finds fault with the chart"
 "$COHO_ROOT/hack/demo"
 
 check_counts

@@ -62,7 +62,7 @@ final_visits() {
 
 print_top_clients() {
   printf '\n%-18s %s\n' 'CLIENT' 'VISITS'
-  final_visits | head -10 | awk '{ printf "%-18s %d\n", $2, $1 }'
+  final_visits | awk 'NR <= 10 { printf "%-18s %d\n", $2, $1 }'
   printf '%s clients in all\n' "$(final_visits | wc -l)"
 }
 

@@ -135,6 +135,7 @@ footprint() {
     for pod in $(kubectl get pods -l coho.dev/job -o jsonpath='{.items[*].metadata.name}'); do
       kubectl get pod "$pod" -o json | jq -r '
         def seconds: sub("\\.[0-9]+Z$"; "Z") | fromdate;
+        select(.status.containerStatuses[0].ready) |
         "\(.metadata.name): container start to ready \((.status.conditions[] | select(.type == "Ready").lastTransitionTime | seconds)
           - (.status.containerStatuses[0].state.running.startedAt | seconds)) s (Kubernetes counts whole seconds)"'
       kubectl logs "$pod" | jq -rR --arg pod "$pod" 'fromjson? | select(.message == "worker ready") | "\($pod): process start to ready \(.seconds) s"'

@@ -21,7 +21,7 @@ old=$(holder)
 leader_pod=$(kubectl -n "$operator_namespace" get pods -o name | sed 's|pod/||' | while read -r pod; do [[ $old == *"$pod"* ]] && echo "$pod"; done)
 [[ -n $leader_pod ]] || fail "holder $old is none of the pods"
 for pid in $(pgrep -x coho-operator); do
-  tr '\0' '\n' <"/proc/$pid/environ" | grep -q "=$leader_pod\$" && kill -KILL "$pid"
+  tr '\0' '\n' <"/proc/$pid/environ" | grep "=$leader_pod\$" >/dev/null && kill -KILL "$pid"
 done
 start=$EPOCHREALTIME
 taken_over() { [[ -n $(holder) && $(holder) != "$old" ]]; }

@@ -76,7 +76,7 @@ shown() {
   }
   wait_until 90 "$name shows $reason" has_condition ||
     fail "$name: $(kubectl get streamjob "$name" -o json | jq -c '.status.conditions'), expected $reason with \"$text\""
-  has_event() { kubectl get events --field-selector "involvedObject.name=$name,type=Warning" -o name | grep -q .; }
+  has_event() { kubectl get events --field-selector "involvedObject.name=$name,type=Warning" -o name | grep . >/dev/null; }
   wait_until 30 "$name has a Warning event" has_event || fail "$name has no Warning event"
   note "$name: $(kubectl get streamjob "$name" -o json | jq -r --arg reason "$reason" 'first(.status.conditions[] | select(.reason == $reason) | .message)')"
   kubectl delete streamjob "$name" --wait=true >/dev/null

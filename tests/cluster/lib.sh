@@ -39,7 +39,11 @@ task_starts() { kubectl logs "$1" | grep -c '"message":"task running"'; }
 
 job_is_ready() { [[ $(kubectl get streamjob "$1" -o jsonpath='{.status.conditions[?(@.type=="Ready")].status}') == True ]]; }
 assignment_lines() { kubectl get streamjob "$1" -o jsonpath='{range .status.assignment[*]}{@}{"\n"}{end}'; }
-no_task_lags() { [[ -n $(assignment_lines "$1") ]] && ! assignment_lines "$1" | grep -qvE 'lag 0( |$|,)'; }
+no_task_lags() {
+  local lines
+  lines=$(assignment_lines "$1")
+  [[ -n $lines ]] && ! grep -qv 'lag 0$' <<<"$lines"
+}
 
 # All rounds of the log that were sent are counted, exactly.
 check_counts() {
@@ -53,7 +57,7 @@ check_counts() {
 worker_pid() {
   local pod=$1 pid
   for pid in $(pgrep -x coho-worker; pgrep -f -- '--worker-id='); do
-    if tr '\0' '\n' <"/proc/$pid/environ" 2>/dev/null | grep -qx "COHO_POD_NAME=$pod"; then
+    if tr '\0' '\n' <"/proc/$pid/environ" 2>/dev/null | grep -x "COHO_POD_NAME=$pod" >/dev/null; then
       echo "$pid"
       return 0
     fi

@@ -92,8 +92,14 @@ Status Transaction::CommitAtLeastOnce(const std::map<TopicPartition, int64_t>& o
 Status Transaction::Commit(std::span<const CommitPart> parts, WallTime now, bool prove) {
   std::map<TopicPartition, int64_t> offsets;
   for (const CommitPart& part : parts) part.inputs->Collect(&offsets);
-  // A transaction without any record or offset would never reach the broker.
-  if (prove && exactly_once_ && offsets.empty()) offsets[options_.witness] = 0;
+  // A transaction without any record or offset would never reach the broker. The tasks' own offsets once more change nothing; only
+  // where no task runs yet is another one needed.
+  if (prove && exactly_once_ && offsets.empty()) {
+    for (const CommitPart& part : parts) {
+      for (const InputPosition& p : part.inputs->positions()) offsets.emplace(p.partition, p.next);
+    }
+    if (offsets.empty()) offsets[options_.witness] = 0;
+  }
   if (!open_ && exactly_once_ && offsets.empty() && !AnyChanges(parts)) return Status::Ok();
   COHO_RETURN_IF_ERROR(Open());
   COHO_RETURN_IF_ERROR(SendChanges(parts));

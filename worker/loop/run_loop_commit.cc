@@ -156,7 +156,6 @@ void RunLoop::Rewind(const Status& why) {
 }
 
 void RunLoop::Fenced(const std::string& reason) {
-  batch_.Clear();
   LogWarn("fenced: tasks are dropped without another write",
           {{"loop", options_.index}, {"reason", reason}});
   ++status_.fenced;

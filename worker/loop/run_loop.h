@@ -33,7 +33,7 @@
 #include "worker/loop/loop_event.h"
 #include "worker/loop/loop_status.h"
 #include "worker/loop/loop_task.h"
-#include "worker/loop/mailbox.h"
+#include "common/base/mailbox.h"
 #include "worker/loop/record_processor.h"
 #include "worker/loop/task_runtime.h"
 #include "worker/restore/restorer.h"

@@ -12,7 +12,7 @@
 #include "common/kafka/admin.h"
 #include "common/kafka/producer.h"
 #include "worker/loop/failure.h"
-#include "worker/loop/mailbox.h"
+#include "common/base/mailbox.h"
 #include "worker/member/coordinator_topic.h"
 #include "worker/member/heartbeat_sender.h"
 #include "worker/restore/restorer.h"

@@ -12,7 +12,7 @@
 #include <set>
 #include <string>
 
-#include "common/coordination/service.h"
+#include "common/coordinating/service.h"
 #include "common/model/job.h"
 
 namespace coho {

@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "common/base/status.h"
-#include "common/coordination/service.h"
+#include "common/coordinating/service.h"
 #include "common/http/server.h"
 #include "common/kafka/config.h"
 #include "common/model/job.h"

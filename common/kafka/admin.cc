@@ -39,6 +39,16 @@ Status TopicErrors(std::span<const rd_kafka_topic_result_t* const> results,
   return Status::Ok();
 }
 
+// Empty where the broker does not tell (older than Kafka 3).
+std::string IdOf(const rd_kafka_TopicDescription_t* topic) {
+  const rd_kafka_Uuid_t* id = rd_kafka_TopicDescription_topic_id(topic);
+  if (id == nullptr || (rd_kafka_Uuid_most_significant_bits(id) == 0 &&
+                        rd_kafka_Uuid_least_significant_bits(id) == 0)) {
+    return "";
+  }
+  return rd_kafka_Uuid_base64str(id);
+}
+
 Result<NewTopicPtr> Prepare(const NewTopic& topic) {
   char reason[256] = "";
   NewTopicPtr prepared(rd_kafka_NewTopic_new(topic.name.c_str(), topic.partitions,
@@ -126,7 +136,7 @@ Result<std::map<std::string, TopicInfo>> Admin::Describe(const std::vector<std::
           COHO_RETURN_IF_ERROR(ToStatus(error, "describing topic " + name));
           size_t partitions = 0;
           (void)rd_kafka_TopicDescription_partitions(topic, &partitions);
-          topics[name] = {name, static_cast<int32_t>(partitions)};
+          topics[name] = {name, static_cast<int32_t>(partitions), IdOf(topic)};
         }
         return Status::Ok();
       });

@@ -11,20 +11,9 @@
 #include "common/base/clock.h"
 #include "common/base/status.h"
 #include "common/kafka/config.h"
+#include "common/kafka/topic.h"
 
 namespace coho::kafka {
-
-struct TopicInfo {
-  std::string name;
-  int32_t partitions = 0;
-};
-
-struct NewTopic {
-  std::string name;
-  int32_t partitions = 1;
-  int16_t replication_factor = -1;            // -1: broker's default
-  std::map<std::string, std::string> config;  // e.g. cleanup.policy=compact
-};
 
 class Admin {
  public:

@@ -10,7 +10,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/ids.h"
-#include "common/coordination/service.h"
+#include "common/coordination/job_view.h"
 #include "operator/api/stream_job.h"
 
 namespace coho {

@@ -7,7 +7,7 @@
 #include <string>
 
 #include "common/base/ids.h"
-#include "common/coordination/service.h"
+#include "common/coordination/job_view.h"
 
 namespace coho {
 

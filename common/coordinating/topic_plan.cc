@@ -1,4 +1,4 @@
-#include "common/coordination/topic_plan.h"
+#include "common/coordinating/topic_plan.h"
 
 #include <algorithm>
 #include <set>

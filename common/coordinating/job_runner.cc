@@ -1,4 +1,4 @@
-#include "common/coordination/job_runner.h"
+#include "common/coordinating/job_runner.h"
 
 #include <algorithm>
 #include <utility>

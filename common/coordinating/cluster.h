@@ -13,7 +13,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/status.h"
-#include "common/coordination/topic_plan.h"
+#include "common/coordinating/topic_plan.h"
 #include "common/kafka/admin.h"
 #include "common/kafka/config.h"
 #include "common/kafka/consumer.h"

@@ -1,4 +1,4 @@
-#include "common/coordination/service.h"
+#include "common/coordinating/service.h"
 
 #include <algorithm>
 #include <atomic>
@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "common/base/log.h"
-#include "common/coordination/cluster.h"
-#include "common/coordination/job_runner.h"
+#include "common/coordinating/cluster.h"
+#include "common/coordinating/job_runner.h"
 
 namespace coho {
 namespace {
@@ -175,7 +175,7 @@ CoordinationService::~CoordinationService() {
   impl_->runners.clear();  // before the cluster that they point to
 }
 
-void CoordinationService::SetJob(const Job& job) {
+void CoordinationService::SetJob(const Job& job, const JobIdentity& /*identity*/) {
   const std::lock_guard lock(impl_->mutex);
   impl_->views.try_emplace(job.id);
   impl_->wishes.push_back([impl = impl_.get(), job] {

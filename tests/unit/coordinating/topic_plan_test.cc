@@ -1,4 +1,4 @@
-#include "common/coordination/topic_plan.h"
+#include "common/coordinating/topic_plan.h"
 
 #include <doctest/doctest.h>
 
@@ -22,7 +22,7 @@ struct Bench {
     Has("b", 4);
   }
   void Has(const std::string& topic, int32_t partitions) {
-    facts.topics[topic] = {topic, partitions};
+    facts.topics[topic] = {topic, partitions, "id-of-" + topic};
   }
   void Pinned(int32_t partitions) {
     facts.stored.model = MakeJobModel(job, {{"a", partitions}, {"b", partitions}});

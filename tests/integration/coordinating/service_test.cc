@@ -1,4 +1,4 @@
-#include "common/coordination/service.h"
+#include "common/coordinating/service.h"
 
 #include <doctest/doctest.h>
 

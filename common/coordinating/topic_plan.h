@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "common/coordination/service.h"
-#include "common/kafka/admin.h"
+#include "common/coordination/job_view.h"
+#include "common/kafka/topic.h"
 #include "common/model/assignment.h"
 #include "common/model/job.h"
 

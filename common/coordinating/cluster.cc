@@ -1,4 +1,4 @@
-#include "common/coordination/cluster.h"
+#include "common/coordinating/cluster.h"
 
 #include <utility>
 

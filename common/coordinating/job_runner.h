@@ -14,9 +14,9 @@
 
 #include "common/base/clock.h"
 #include "common/base/status.h"
-#include "common/coordination/cluster.h"
+#include "common/coordinating/cluster.h"
 #include "common/coordination/coordinator.h"
-#include "common/coordination/service.h"
+#include "common/coordinating/service.h"
 #include "common/model/assignment.h"
 #include "common/model/job.h"
 

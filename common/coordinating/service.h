@@ -10,38 +10,17 @@
 #include <map>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
 
 #include "common/base/clock.h"
 #include "common/base/status.h"
-#include "common/coordination/coordinator.h"
+#include "common/coordination/job_view.h"
 #include "common/kafka/config.h"
 #include "common/model/assignment.h"
 #include "common/model/job.h"
+#include "common/model/job_identity.h"
 
 namespace coho {
-
-// Why a job cannot run (yet). Reasons: TopicMissing, PartitionCountsDiffer, PartitionCountChanged, ChangelogUnusable, TooManyWorkers,
-// KafkaUnreachable, KafkaAuthenticationFailed, KafkaError.
-struct JobProblem {
-  std::string reason;
-  std::string message;       // names the field, what was found and what to do
-  bool blocks_start = true;  // false: the job goes on with what it knows, and says so (R7)
-  friend bool operator==(const JobProblem&, const JobProblem&) = default;
-};
-
-// A copy of what the service knows of a job.
-struct JobView {
-  bool prepared = false;  // topics checked, coordinator runs
-  std::optional<JobProblem> problem;
-  std::optional<JobModel> model;
-  Assignment assignment;  // last committed generation
-  Locality locality;
-  std::map<WorkerId, CoordinatorWorker> workers;
-  std::set<WorkerId> removable;
-  bool settled = false;
-};
 
 class CoordinationService {
  public:
@@ -56,9 +35,8 @@ class CoordinationService {
   [[nodiscard]] static std::unique_ptr<CoordinationService> Start(Options options);
   ~CoordinationService();  // stops; writes under way are finished
 
-  void SetJob(
-      const Job&
-          job);  // adds it, or takes over changed options (workers, failover, inputs checked anew)
+  // Adds it, or takes over changed options (workers, failover, inputs checked anew).
+  void SetJob(const Job& job, const JobIdentity& identity = {});
   void SetPodFacts(const JobId& id, const std::map<WorkerId, PodFact>& facts);
   void RemoveJob(const JobId& id);  // forgets it; leaves its topics
   [[nodiscard]] std::optional<JobView> View(const JobId& id) const;

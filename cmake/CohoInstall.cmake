@@ -6,6 +6,8 @@ get_property(libraries GLOBAL PROPERTY COHO_INSTALLED_LIBRARIES)
 if(NOT TARGET worker)
   return()
 endif()
+# All that component sdk needs, and no more: hack/build release coho_sdk.
+add_custom_target(coho_sdk DEPENDS ${libraries})
 set(package_dir "${CMAKE_INSTALL_LIBDIR}/cmake/Coho")
 
 install(TARGETS ${libraries} EXPORT CohoExports

@@ -62,8 +62,9 @@ std::variant<WorkerFlags, int> ParseFlags(int argc, char** argv) {
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   app.add_option("--coordinator", coordinator,
-                 "in-process: decide here which worker runs what; operator: someone else does")
-      ->check(CLI::IsMember({"in-process", "operator"}))
+                 "in-process: decide here which worker runs what; elsewhere: another worker's process "
+                 "or the operator does")
+      ->check(CLI::IsMember({"in-process", "elsewhere"}))
       ->capture_default_str();
   app.add_option("--state-dir", flags.state_dir,
                  "Where stores live (default ./coho-state/<job>/worker-<id>)")

@@ -54,6 +54,15 @@ Result<Job> LoadJob(const std::string& path) {
   return job;
 }
 
+// The operator empties workers beyond the count before it removes them, and such a pod may be restarted meanwhile; a person
+// who starts one has made a mistake.
+std::string WorkerIdOutOfRange(const WorkerFlags& flags, const Job& job) {
+  if (!flags.pod.empty() || flags.worker.value() < job.workers.count) return "";
+  return "--worker-id: found " + ToString(flags.worker) + ", need 0 to " +
+         std::to_string(job.workers.count - 1) + ": spec.workers.count of " + flags.job_file +
+         " is " + std::to_string(job.workers.count);
+}
+
 // Signals arrive at a file descriptor, so that one poll waits for them and for the worker.
 class Signals {
  public:
@@ -147,6 +156,8 @@ int WorkerMain(int argc, char** argv) {
   auto job = LoadJob(flags.job_file);
   if (!job.ok()) return Die({kExitJobFile, job.status().message()});
   if (!flags.bootstrap_servers.empty()) job->kafka.bootstrap_servers = flags.bootstrap_servers;
+  if (const std::string wrong = WorkerIdOutOfRange(flags, *job); !wrong.empty())
+    return Die({kExitUsage, wrong});
   const TaskFactory* factory = FindTask(job->task.name);
   if (factory == nullptr) {
     std::string names;
@@ -169,7 +180,7 @@ int WorkerMain(int argc, char** argv) {
            {"task", job->task.name},
            {"worker", flags.worker},
            {"version", WorkerVersion()},
-           {"coordinator", flags.in_process_coordinator ? "in-process" : "operator"}});
+           {"coordinator", flags.in_process_coordinator ? "in-process" : "elsewhere"}});
   return RunWorker({.job = std::move(job).value(),
                     .factory = *factory,
                     .flags = std::move(flags),

@@ -6,9 +6,12 @@
 #   recipe_hash FILE...          short hash of the files' contents: the name of what is built from them in the cache
 #   ensure_apt PKG...            install the Debian packages that are missing
 #   wait_until SECS WHAT CMD...  run CMD again and again until it succeeds
-#   hold_lock FILE              let no second run of this script in until this one ends
+#   begin NAME CMD...            the same beside what follows; finish NAME waits for it and says how long it took
+#   say_where_time_went          a table of the steps of this script and of the scripts that it ran
+#   hold_lock FILE               let nobody else in until this script ends; say who holds it
 #   await_http SECS URL [CURL_OPTION...]
 #   as_root CMD...               through sudo when we are not root
+#   need_root WHY                stop at once where neither works; become_root: run this script once more as root
 #   start_process PIDFILE LOG CMD...     in the background, in a session of its own
 #   record_process PIDFILE PID           the same for a process that somebody else has started
 #   process_runs PIDFILE                 is the process that we recorded there still that process?
@@ -18,11 +21,28 @@
 #   COHO_CACHE     what is expensive to build and harmless to keep (binaries, jars); named by a hash of its recipe
 #   COHO_RUN_DIR   what runs now: pid files, logs, data
 
+# Said before anything is installed or compiled, in words that an old bash, too, can say.
+_refuse() {
+  echo "${0##*/}: $1" >&2
+  exit 1
+}
+# shellcheck disable=SC1091
+_system=$(. /etc/os-release 2>/dev/null && echo "${PRETTY_NAME:-$ID}") || _system=$(uname -sr)
+if ! grep -qs '^VERSION_CODENAME=bookworm' /etc/os-release || ! grep -qs '^ID=debian' /etc/os-release; then
+  _refuse "this is ${_system:-an unknown system}, and Coho is built on Debian bookworm. In a container, for example:
+  docker run -it -v \"\$PWD:/coho\" -w /coho debian:bookworm ./hack/demo --standalone"
+fi
+((BASH_VERSINFO[0] >= 5)) || _refuse "this bash is $BASH_VERSION; 5 or later is needed"
+
 COHO_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 export HOME=${HOME:-/root} # a service manager may have set none
 COHO_CACHE=${COHO_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/coho}
 COHO_RUN_DIR=${COHO_RUN_DIR:-/var/tmp/coho}
 export COHO_ROOT COHO_CACHE COHO_RUN_DIR
+# /var/tmp is everybody's: what lies there under our name may be another user's, or a trap for root.
+if [[ -e $COHO_RUN_DIR && ! -O $COHO_RUN_DIR && $(stat -c %u "$COHO_RUN_DIR") != "${SUDO_UID:-none}" ]]; then
+  _refuse "$COHO_RUN_DIR belongs to $(stat -c %U "$COHO_RUN_DIR"), not to $(id -un): choose a COHO_RUN_DIR of your own"
+fi
 mkdir -p "$COHO_CACHE" "$COHO_RUN_DIR/logs"
 
 die() {
@@ -32,6 +52,31 @@ die() {
 
 as_root() {
   if [[ $EUID -eq 0 ]]; then "$@"; else sudo -n -- "$@"; fi
+}
+
+# Asks for the password once, where sudo wants one, and keeps the answer fresh while this script runs.
+need_root() {
+  ((EUID != 0)) || return 0
+  command -v sudo >/dev/null || die "$1 needs root, or sudo, which is not installed"
+  sudo -n true 2>/dev/null && return
+  if [[ ! -t 0 ]] || ! sudo -v; then die "$1 needs root, or a sudo that lets $(id -un) do anything"; fi
+  (while sleep 50 && kill -0 $$ 2>/dev/null && sudo -n -v 2>/dev/null; do :; done) 8>&- 9>&- &
+}
+
+# become_root WHY "$@"
+become_root() {
+  local name keep=()
+  ((EUID != 0)) || return 0
+  need_root "$1"
+  shift
+  for name in "${!COHO_@}" "${!CCACHE_@}"; do keep+=("$name=${!name}"); done
+  exec sudo -n -- env "${keep[@]}" "$0" "$@"
+}
+
+# A container without privileges has a root that may not do this.
+need_namespaces() {
+  unshare --mount --net --pid --fork true 2>/dev/null ||
+    die "$1 makes network, mount and pid namespaces, which this machine does not allow; in a container: run it --privileged"
 }
 
 # Seconds since START (an EPOCHREALTIME), with one decimal.
@@ -45,15 +90,16 @@ _elapsed_since() {
 # whose exit code is read plainly: a step that is a function stops at its first failing command, as one expects. For the
 # same reason a step cannot set variables of the caller.
 step() {
-  local name=$1 start=$EPOCHREALTIME log pid now next_notice=30 code=0
+  local name=$1 start=$EPOCHREALTIME depth=${COHO_STEP_DEPTH:-0} log pid now next_notice=30 code=0
   shift
   log=$COHO_RUN_DIR/logs/${0##*/}-$(printf '%s' "$name" | tr -cs 'A-Za-z0-9._-' '-').log
   mkdir -p "$COHO_RUN_DIR/logs"
+  rm -f -- "$log" # it may be another user's
   # Monitor mode gives the step a process group of its own, so that an interrupted script takes the whole step with it.
   set -m
   (
     set +m -euo pipefail
-    "$@"
+    COHO_STEP_DEPTH=$((depth + 1)) "$@"
   ) >"$log" 2>&1 </dev/null &
   pid=$!
   set +m
@@ -64,7 +110,7 @@ step() {
     sleep 0.05
     now=${EPOCHREALTIME/[.,]/}
     if (((now - ${start/[.,]/}) / 1000000 >= next_notice)); then
-      printf '[%6ss] %s ... %s\n' "$(_elapsed_since "$start")" "$name" "$(tail -n 1 "$log" | tr -d '\r' | cut -c1-100)"
+      printf '[%6ss] %s ... %s\n' "$(_elapsed_since "$start")" "$name" "$(_last_line "$log")"
       next_notice=$((next_notice + 30))
     fi
   done
@@ -78,6 +124,63 @@ step() {
     exit "$code"
   fi
   printf '[%6ss] %s\n' "$(_elapsed_since "$start")" "$name"
+  [[ -z ${COHO_STEP_TIMES:-} ]] ||
+    printf '%s %s %s %s\n' "$start" "$(_elapsed_since "$start")" "$depth" "$name" >>"$COHO_STEP_TIMES"
+}
+
+# What the step says last; of ninja, and of what rewrites its line, the newest state. Beside it how much it has said, so that
+# one sees it move.
+_last_line() {
+  printf '%s (line %d)' "$(tail -n 1 "$1" | tr '\r' '\n' | tail -n 1 | cut -c1-100)" "$(wc -l <"$1")"
+}
+
+declare -A _begun=()
+begin() {
+  local output
+  output=$(mktemp)
+  (
+    trap - EXIT
+    step "$@"
+  ) >"$output" 2>&1 &
+  _begun[$1]="$! $output"
+}
+
+finish() {
+  local pid output code=0
+  read -r pid output <<<"${_begun[$1]}"
+  unset "_begun[$1]"
+  wait "$pid" || code=$?
+  cat "$output"
+  rm -f "$output"
+  ((code == 0)) || exit "$code"
+}
+
+# For the end of a script that began something and does not get to finish it.
+end_what_was_begun() {
+  local name pid output
+  for name in "${!_begun[@]}"; do
+    read -r pid output <<<"${_begun[$name]}"
+    kill -TERM "$pid" 2>/dev/null || true
+    rm -f "$output"
+  done
+}
+
+# The times of nested scripts' steps are collected in one file, whose name they inherit.
+measure_steps() {
+  [[ -n ${COHO_STEP_TIMES:-} ]] && return
+  COHO_STEP_TIMES=$(mktemp)
+  export COHO_STEP_TIMES
+  _steps_measured_here=1
+}
+
+# Steps of less than a second do not matter; what ran beside other steps counts in both.
+say_where_time_went() {
+  [[ -n ${_steps_measured_here:-} ]] || return 0
+  printf '\n%9s  %s\n' SECONDS STEP
+  sort -n "$COHO_STEP_TIMES" | while read -r _ seconds depth name; do
+    ((${seconds%.*} == 0)) || printf '%9s  %*s%s\n' "$seconds" $((depth * 2)) '' "$name"
+  done
+  rm -f "$COHO_STEP_TIMES"
 }
 
 recipe_hash() {
@@ -127,14 +230,29 @@ ensure_apt() {
   "${install[@]}" || { _update_apt_lists && "${install[@]}"; }
 }
 
-# One at a time: two runs of the same script would undo each other. Released when the script ends.
+# One at a time: two runs would undo each other's work. Released when the script ends; what it leaves running (start_process)
+# does not inherit it.
 hold_lock() {
   mkdir -p "$(dirname "$1")"
-  exec 9>"$1"
-  flock --nonblock 9 || {
-    echo "waiting for another ${0##*/} to finish"
+  exec 9<>"$1"
+  if ! flock --nonblock 9; then
+    echo "waiting for $(cat "$1") to finish"
     flock 9
-  }
+  fi
+  printf '%s (pid %d)\n' "${0##*/}" $$ >"$1"
+}
+
+# The demo and the tests use the same broker, cluster, ports and names; the tests run the demo, too, under their own lock.
+hold_demo_and_test_lock() {
+  [[ -z ${COHO_LOCK_HOLDER:-} || ! -d /proc/$COHO_LOCK_HOLDER ]] || return 0
+  local file=$COHO_RUN_DIR/demo-and-test.lock
+  exec 8<>"$file"
+  if ! flock --nonblock 8; then
+    echo "waiting for hack/$(cat "$file") to finish"
+    flock 8
+  fi
+  printf '%s (pid %d)\n' "${0##*/}" $$ >"$file"
+  export COHO_LOCK_HOLDER=$$
 }
 
 # --- processes that outlive the script ---------------------------------------------------------------------------------
@@ -155,7 +273,7 @@ _start_time_of() {
 start_process() {
   local pid_file=$1 log=$2
   shift 2
-  setsid "$@" >>"$log" 2>&1 </dev/null 9>&- &
+  setsid "$@" >>"$log" 2>&1 </dev/null 8>&- 9>&- &
   record_process "$pid_file" $!
   disown $!
 }

@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034,SC2119,SC2120
 # The example pipeline as steps: topics, data, waiting, reading back. Shared by hack/demo and the tests, so that the demo cannot
 # rot. Needs steps.sh; KAFKA is the broker's address as this machine sees it.
 

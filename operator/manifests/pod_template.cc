@@ -46,7 +46,7 @@ json Environment(const StreamJob& job, WorkerId worker) {
 
 json Arguments(const StreamJob& job, WorkerId worker) {
   json args = json::array({std::string("--job=") + kJobMount + "/" + std::string(kJobFileKey),
-                           "--worker-id=" + ToString(worker), "--coordinator=operator",
+                           "--worker-id=" + ToString(worker), "--coordinator=elsewhere",
                            std::string("--state-dir=") + kStateMount,
                            "--http-address=:" + std::to_string(kWorkerHttpPort)});
   if (!job.job->kafka.secret_name.empty())

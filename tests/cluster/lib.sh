@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034
 # What the cluster tests share; each is a script of its own, run in order by ctest on the cluster that hack/demo left running.
 set -euo pipefail
 # shellcheck source=../../hack/lib/steps.sh

@@ -13,7 +13,7 @@ verdicts=$COHO_CACHE/tidy
 mkdir -p "$verdicts"
 check() {
   local file=$1 verdict
-  verdict=$verdicts/$(cat "$file" | sha256sum | cut -c1-16)-$headers
+  verdict=$verdicts/$(sha256sum <"$file" | cut -c1-16)-$headers
   [[ -e $verdict ]] && return 0
   clang-tidy-14 --quiet -p "$build_dir" "$file" 2>/dev/null || return 1
   touch "$verdict"

@@ -41,6 +41,9 @@ TEST_CASE("worker: a job file that is missing, broken or names an unknown task")
 TEST_CASE("worker: wrong flags") {
   TestJob job;
   CHECK(job.Start(0, {"--colour"})->AwaitExit() == kExitUsage);
+  auto second_of_one = job.Start(1);
+  CHECK(second_of_one->AwaitExit() == kExitUsage);
+  CHECK(Says(*second_of_one, "--worker-id: found 1, need 0 to 0"));
   auto worker = job.Start(0, {"--http-address", "nonsense"});
   CHECK(worker->AwaitExit() == kExitUsage);
   CHECK(Says(*worker, "need HOST:PORT"));

@@ -59,7 +59,7 @@ TEST_CASE(
   Traffic traffic(job.input(), 40000, 300, seed, milliseconds(8));
   auto first = job.Start(0);
   first->AwaitReady();
-  auto second = job.Start(0, {"--coordinator", "operator", "--state-dir", job.state_dir(7)});
+  auto second = job.Start(0, {"--coordinator", "elsewhere", "--state-dir", job.state_dir(7)});
   AwaitThat(
       "one gives up", seconds(120), [&] { return !first->running() || !second->running(); },
       [&] { return first->Log() + second->Log(); });

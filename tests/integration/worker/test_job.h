@@ -67,7 +67,7 @@ class TestJob {
     if (std::find(more.begin(), more.end(), "--state-dir") == more.end()) {
       arguments.insert(arguments.end(), {"--state-dir", state_dir(worker)});
     }
-    if (worker > 0) arguments.insert(arguments.end(), {"--coordinator", "operator"});
+    if (worker > 0) arguments.insert(arguments.end(), {"--coordinator", "elsewhere"});
     arguments.insert(arguments.end(), more.begin(), more.end());
     return std::make_unique<WorkerProcess>(
         arguments, directory_.path("worker-" + std::to_string(worker) + ".log"));

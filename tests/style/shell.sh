@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# Every bash script of the tree, whatever its name, as shellcheck wants it.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+scripts=()
+while IFS= read -r file; do
+  [[ -f $file ]] || continue
+  first=''
+  IFS= read -r first <"$file" || true
+  [[ $first =~ ^#!.*(bash|/sh) || $first == '# shellcheck shell=bash'* ]] && scripts+=("$file")
+done < <(git grep -lI -e '^#!' -e '^# shellcheck shell' -- . ':!*.md')
+printf '%s\n' "${scripts[@]}" | xargs -P "$(nproc)" -n 4 shellcheck --external-sources --source-path=SCRIPTDIR
+echo "${#scripts[@]} scripts"

@@ -35,7 +35,12 @@ ClientSettings Settings(const ClientConfig& config, const ConsumerOptions& optio
           {
               // By default the fetcher sleeps a second whenever a partition's queue is full, and the loop starves.
               {"fetch.queue.backoff.ms", "5"},
-              {"queued.min.messages", "200000"},
+              // Each message costs a few hundred bytes beside its own.
+              {"queued.min.messages",
+               std::to_string(std::clamp<int64_t>(options.queued_bytes_max / 512, 1000, 200'000))},
+              // A fetch is taken in whole, on top of what the queue holds.
+              {"fetch.max.bytes", std::to_string(std::clamp<int64_t>(options.queued_bytes_max / 4,
+                                                                     1 << 20, 50 << 20))},
               // A fetch that waits holds up the first records of a partition that is added meanwhile.
               {"fetch.wait.max.ms", "100"},
           },
@@ -70,11 +75,34 @@ Record::Record(const void* message)
   value_size_ = static_cast<uint32_t>(Raw(message)->len);
 }
 
-std::string_view Record::topic() const { return rd_kafka_topic_name(Raw(message_)->rkt); }
+Record::Record(const RecordParts& parts)
+    : parts_(&parts),
+      topic_(parts.topic_handle == nullptr ? parts.topic.data() : parts.topic_handle),
+      offset_(parts.offset),
+      partition_(parts.partition),
+      is_end_(parts.is_end_of_partition) {
+  // Null and empty are different things to Kafka.
+  if (parts.key) {
+    key_ = parts.key->data() == nullptr ? "" : parts.key->data();
+    key_size_ = static_cast<uint32_t>(parts.key->size());
+  }
+  if (parts.value) {
+    value_ = parts.value->data() == nullptr ? "" : parts.value->data();
+    value_size_ = static_cast<uint32_t>(parts.value->size());
+  }
+}
 
-int64_t Record::timestamp_ms() const { return rd_kafka_message_timestamp(Raw(message_), nullptr); }
+std::string_view Record::topic() const {
+  return parts_ != nullptr ? parts_->topic : rd_kafka_topic_name(Raw(message_)->rkt);
+}
+
+int64_t Record::timestamp_ms() const {
+  return parts_ != nullptr ? parts_->timestamp_ms
+                           : rd_kafka_message_timestamp(Raw(message_), nullptr);
+}
 
 std::vector<Header> Record::headers() const {
+  if (parts_ != nullptr) return {parts_->headers.begin(), parts_->headers.end()};
   std::vector<Header> headers;
   rd_kafka_headers_t* list = nullptr;
   if (is_end_ || rd_kafka_message_headers(Raw(message_), &list) != RD_KAFKA_RESP_ERR_NO_ERROR)
@@ -108,8 +136,11 @@ struct Consumer::Impl {
   std::shared_ptr<Client> client;  // shared with the batches that hold its records
   rd_kafka_queue_t* queue = nullptr;
   bool read_committed = true;
+  std::unique_ptr<PendingRanges> ranges;
+  uint64_t records_lost = 0;
 
   ~Impl() {
+    ranges.reset();
     if (queue != nullptr) rd_kafka_queue_destroy(queue);
   }
 
@@ -201,12 +232,16 @@ Status Consumer::Impl::OnPartitionError(Consumer& self, const rd_kafka_message_t
     const TopicPartition partition{topic, event.partition};
     COHO_ASSIGN_OR_RETURN(const OffsetRange range, self.QueryRange(partition, kRangeTimeout));
     if (event.offset >= 0 && event.offset < range.begin) {
-      LogWarn("records were deleted before they were read; going on with the first that exists",
-              {{"topic", topic},
-               {"partition", event.partition},
-               {"offset", event.offset},
-               {"first", range.begin}});
-      return self.Seek(partition, range.begin);
+      self.impl_->records_lost += static_cast<uint64_t>(range.begin - event.offset);
+      LogError("records were deleted before they were read; going on with the first that exists",
+               {{"topic", topic},
+                {"partition", event.partition},
+                {"offset", event.offset},
+                {"first", range.begin},
+                {"records", range.begin - event.offset}});
+      // librdkafka does not fetch the partition any more, and does not seek in what it does not fetch.
+      COHO_RETURN_IF_ERROR(self.Unassign({partition}));
+      return self.Assign({{partition, range.begin}});
     }
     return Corruption(where + ": offset " + std::to_string(event.offset) + " lies beyond the end " +
                       std::to_string(range.end) + ": the topic lost records or was created anew");
@@ -253,6 +288,42 @@ Status Consumer::Commit(const std::map<TopicPartition, int64_t>& offsets) {
   const Status failure = impl_->client->TakeFailure();
   return failure.ok() ? status : failure.WithContext("committing offsets");
 }
+
+Status Consumer::CommitWithin(const std::map<TopicPartition, int64_t>& offsets, Duration wait) {
+  if (offsets.empty()) return Status::Ok();
+  constexpr std::string_view kContext = "committing offsets";
+  const PartitionList list = ToList(offsets);
+  rd_kafka_t* client = impl_->client->get();
+  if (wait <= Duration::zero())
+    return ToStatus(rd_kafka_commit(client, list.get(), /*async=*/1), kContext);
+  Status outcome = DeadlineExceeded(std::string(kContext) + ": no answer in time");
+  const Owned<rd_kafka_queue_t, rd_kafka_queue_destroy> queue(rd_kafka_queue_new(client));
+  const auto answered = [](rd_kafka_t*, rd_kafka_resp_err_t error, rd_kafka_topic_partition_list_t*,
+                           void* opaque) {
+    *static_cast<Status*>(opaque) = ToStatus(error, kContext);
+  };
+  COHO_RETURN_IF_ERROR(ToStatus(
+      rd_kafka_commit_queue(client, list.get(), queue.get(), answered, &outcome), kContext));
+  rd_kafka_queue_poll_callback(queue.get(), ToMillis(wait));
+  return outcome;
+}
+
+Status Consumer::AskRanges(const std::vector<TopicPartition>& partitions, Duration timeout) {
+  auto asked = PendingRanges::Ask(impl_->client->get(), partitions, impl_->read_committed,
+                                  ToMillis(timeout));
+  if (!asked.ok()) return asked.status();
+  impl_->ranges = std::move(asked).value();
+  return Status::Ok();
+}
+
+std::optional<Result<std::map<TopicPartition, OffsetRange>>> Consumer::TakeRanges() {
+  if (!impl_->ranges) return std::nullopt;
+  auto answer = impl_->ranges->Take(0);
+  if (answer) impl_->ranges.reset();
+  return answer;
+}
+
+uint64_t Consumer::records_lost() const { return impl_->records_lost; }
 
 Result<std::map<TopicPartition, OffsetRange>> Consumer::QueryRanges(
     const std::vector<TopicPartition>& partitions, Duration timeout) {

@@ -17,44 +17,9 @@
 #include "common/base/ids.h"
 #include "common/base/status.h"
 #include "common/kafka/config.h"
+#include "common/kafka/record.h"
 
 namespace coho::kafka {
-
-struct Header {
-  std::string_view name;
-  std::string_view value;
-};
-
-// One record as it lies in librdkafka's buffer. Cheap to copy; does not own.
-class Record {
- public:
-  explicit Record(const void* message);  // rd_kafka_message_t
-  [[nodiscard]] std::string_view key() const { return {key_, key_size_}; }
-  [[nodiscard]] bool has_key() const { return key_ != nullptr; }
-  [[nodiscard]] std::string_view value() const { return {value_, value_size_}; }
-  [[nodiscard]] bool is_tombstone() const { return value_ == nullptr; }  // null value
-  [[nodiscard]] std::string_view topic() const;
-  // Identity of the topic inside this consumer, stable while it is assigned: compare pointers instead of names.
-  [[nodiscard]] const void* topic_handle() const { return topic_; }
-  [[nodiscard]] int32_t partition() const { return partition_; }
-  [[nodiscard]] int64_t offset() const { return offset_; }
-  [[nodiscard]] int64_t timestamp_ms() const;
-  [[nodiscard]] std::vector<Header> headers() const;
-  // The partition's end was reached: offset() is the next offset to be written (past control records). No key, no value.
-  [[nodiscard]] bool is_end_of_partition() const { return is_end_; }
-
- private:
-  friend class RecordBatch;
-  const void* message_;
-  const char* key_ = nullptr;
-  const char* value_ = nullptr;
-  const void* topic_;
-  int64_t offset_;
-  uint32_t key_size_ = 0;
-  uint32_t value_size_ = 0;
-  int32_t partition_;
-  bool is_end_;
-};
 
 // Records of one poll. Reuse one per loop. Owns the messages, and keeps librdkafka's client alive as long as it holds any.
 class RecordBatch {
@@ -66,6 +31,7 @@ class RecordBatch {
   [[nodiscard]] size_t size() const { return records_.size(); }
   [[nodiscard]] size_t capacity() const { return messages_.size(); }
   [[nodiscard]] const Record& operator[](size_t i) const { return records_[i]; }
+  [[nodiscard]] std::span<const Record> records() const { return records_; }
   void Clear();
 
  private:
@@ -74,11 +40,6 @@ class RecordBatch {
   std::vector<void*>
       messages_;  // rd_kafka_message_t*; a place to fill, valid in Consumer::Poll only
   std::vector<Record> records_;
-};
-
-struct OffsetRange {
-  int64_t begin = 0;  // first offset that exists
-  int64_t end = 0;    // next offset to be written (read_committed: the last stable offset)
 };
 
 struct ConsumerOptions {
@@ -114,12 +75,20 @@ class Consumer {
   // Committed next offsets of the group; absent where none. Waits out pending transactions ("stable" offsets).
   [[nodiscard]] Result<std::map<TopicPartition, int64_t>> Committed(
       const std::vector<TopicPartition>& partitions, Duration timeout);
-  // Commits next offsets without transaction (AtLeastOnce). Synchronous.
+  // Commits next offsets without transaction. Synchronous.
   [[nodiscard]] Status Commit(const std::map<TopicPartition, int64_t>& offsets);
+  // The same, waiting for the answer no longer than `wait`; zero: not at all, and how it ends is not told.
+  [[nodiscard]] Status CommitWithin(const std::map<TopicPartition, int64_t>& offsets,
+                                    Duration wait);
   // Asks the broker. With read_committed the end is the last stable offset.
   [[nodiscard]] Result<std::map<TopicPartition, OffsetRange>> QueryRanges(
       const std::vector<TopicPartition>& partitions, Duration timeout);
   [[nodiscard]] Result<OffsetRange> QueryRange(const TopicPartition& partition, Duration timeout);
+  // The same without waiting: Ask, then Take until it has the answer. A new question drops the one before.
+  [[nodiscard]] Status AskRanges(const std::vector<TopicPartition>& partitions, Duration timeout);
+  [[nodiscard]] std::optional<Result<std::map<TopicPartition, OffsetRange>>> TakeRanges();
+  // Records that a topic's retention deleted before they were read here; it went on with the first that exists.
+  [[nodiscard]] uint64_t records_lost() const;
   // From the last fetch, no request; nullopt before the first one.
   [[nodiscard]] std::optional<OffsetRange> CachedRange(const TopicPartition& partition) const;
 

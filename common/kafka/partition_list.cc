@@ -59,32 +59,21 @@ Status SendListOffsets(rd_kafka_t* client, const std::vector<TopicPartition>& pa
 
 }  // namespace
 
-Result<std::map<TopicPartition, OffsetRange>> ListRanges(
-    rd_kafka_t* client, const std::vector<TopicPartition>& partitions, bool read_committed,
-    int timeout_ms) {
-  std::map<TopicPartition, OffsetRange> ranges;
-  if (partitions.empty()) return ranges;
-  const std::string context = ContextOf(partitions);
-  // Both questions at once: on a connection they may have to wait behind a fetch, and so they wait once.
+struct PendingRanges::Impl {
+  std::string context;
+  size_t asked = 0;
   rd_kafka_OffsetSpec_t begin = RD_KAFKA_OFFSET_SPEC_EARLIEST;
   rd_kafka_OffsetSpec_t end = RD_KAFKA_OFFSET_SPEC_LATEST;
-  const Owned<rd_kafka_queue_t, rd_kafka_queue_destroy> queue(rd_kafka_queue_new(client));
-  COHO_RETURN_IF_ERROR(
-      SendListOffsets(client, partitions, read_committed, &begin, timeout_ms, queue.get()));
-  COHO_RETURN_IF_ERROR(
-      SendListOffsets(client, partitions, read_committed, &end, timeout_ms, queue.get()));
-  for (int answers = 0; answers < 2; ++answers) {
-    // librdkafka keeps the time; its own answer says more than ours would.
-    const Owned<rd_kafka_event_t, rd_kafka_event_destroy> event(
-        rd_kafka_queue_poll(queue.get(), timeout_ms + 1000));
-    if (event == nullptr) return DeadlineExceeded(context + ": no answer");
-    if (rd_kafka_event_error(event.get()) != RD_KAFKA_RESP_ERR_NO_ERROR) {
-      return ToStatus(rd_kafka_event_error(event.get()), context);
-    }
-    const rd_kafka_ListOffsets_result_t* result = rd_kafka_event_ListOffsets_result(event.get());
+  Owned<rd_kafka_queue_t, rd_kafka_queue_destroy> queue;
+  int answers = 0;
+  std::map<TopicPartition, OffsetRange> ranges;
+
+  Status Add(rd_kafka_event_t* event) {
+    if (rd_kafka_event_error(event) != RD_KAFKA_RESP_ERR_NO_ERROR)
+      return ToStatus(rd_kafka_event_error(event), context);
     size_t count = 0;
     const rd_kafka_ListOffsetsResultInfo_t** infos =
-        rd_kafka_ListOffsets_result_infos(result, &count);
+        rd_kafka_ListOffsets_result_infos(rd_kafka_event_ListOffsets_result(event), &count);
     for (size_t i = 0; i < count; ++i) {
       const rd_kafka_topic_partition_t* at =
           rd_kafka_ListOffsetsResultInfo_topic_partition(infos[i]);
@@ -92,14 +81,58 @@ Result<std::map<TopicPartition, OffsetRange>> ListRanges(
           ToStatus(at->err, std::string("asking for first and last offsets of topic ") + at->topic +
                                 " partition " + std::to_string(at->partition)));
       OffsetRange& range = ranges[{at->topic, at->partition}];
-      (rd_kafka_event_opaque(event.get()) == &begin ? range.begin : range.end) = at->offset;
+      (rd_kafka_event_opaque(event) == &begin ? range.begin : range.end) = at->offset;
     }
+    return Status::Ok();
   }
-  if (ranges.size() != partitions.size()) {
-    return Internal(context + ": asked for " + std::to_string(partitions.size()) +
-                    " partitions, the answer has " + std::to_string(ranges.size()));
+};
+
+PendingRanges::PendingRanges() : impl_(std::make_unique<Impl>()) {}
+PendingRanges::~PendingRanges() = default;
+
+Result<std::unique_ptr<PendingRanges>> PendingRanges::Ask(
+    rd_kafka_t* client, const std::vector<TopicPartition>& partitions, bool read_committed,
+    int timeout_ms) {
+  std::unique_ptr<PendingRanges> pending(new PendingRanges);
+  Impl& impl = *pending->impl_;
+  impl.asked = partitions.size();
+  impl.queue.reset(rd_kafka_queue_new(client));
+  if (partitions.empty()) {
+    impl.answers = 2;
+    return pending;
   }
-  return ranges;
+  impl.context = ContextOf(partitions);
+  // Both questions at once: on a connection they may have to wait behind a fetch, and so they wait once.
+  COHO_RETURN_IF_ERROR(SendListOffsets(client, partitions, read_committed, &impl.begin, timeout_ms,
+                                       impl.queue.get()));
+  COHO_RETURN_IF_ERROR(
+      SendListOffsets(client, partitions, read_committed, &impl.end, timeout_ms, impl.queue.get()));
+  return pending;
+}
+
+std::optional<Result<std::map<TopicPartition, OffsetRange>>> PendingRanges::Take(int wait_ms) {
+  while (impl_->answers < 2) {
+    const Owned<rd_kafka_event_t, rd_kafka_event_destroy> event(
+        rd_kafka_queue_poll(impl_->queue.get(), wait_ms));
+    if (event == nullptr) return std::nullopt;
+    ++impl_->answers;
+    if (Status status = impl_->Add(event.get()); !status.ok()) return status;
+  }
+  if (impl_->ranges.size() != impl_->asked) {
+    return Internal(impl_->context + ": asked for " + std::to_string(impl_->asked) +
+                    " partitions, the answer has " + std::to_string(impl_->ranges.size()));
+  }
+  return std::move(impl_->ranges);
+}
+
+Result<std::map<TopicPartition, OffsetRange>> ListRanges(
+    rd_kafka_t* client, const std::vector<TopicPartition>& partitions, bool read_committed,
+    int timeout_ms) {
+  COHO_ASSIGN_OR_RETURN(const auto pending,
+                        PendingRanges::Ask(client, partitions, read_committed, timeout_ms));
+  // librdkafka keeps the time; its own answer says more than ours would.
+  if (auto answer = pending->Take(timeout_ms + 1000)) return *std::move(answer);
+  return DeadlineExceeded("asking for first and last offsets: no answer");
 }
 
 }  // namespace coho::kafka

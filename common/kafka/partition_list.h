@@ -4,6 +4,8 @@
 #include <librdkafka/rdkafka.h>
 
 #include <map>
+#include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -23,6 +25,22 @@ using PartitionList = Owned<rd_kafka_topic_partition_list_t, rd_kafka_topic_part
     const PartitionList& list) {
   return {list->elems, static_cast<size_t>(list->cnt)};
 }
+
+// A question for first offsets and ends that is under way.
+class PendingRanges {
+ public:
+  [[nodiscard]] static Result<std::unique_ptr<PendingRanges>> Ask(
+      rd_kafka_t* client, const std::vector<TopicPartition>& partitions, bool read_committed,
+      int timeout_ms);
+  ~PendingRanges();
+  // nullopt: not answered within the wait. REQUIRES: not called after it gave an answer.
+  [[nodiscard]] std::optional<Result<std::map<TopicPartition, OffsetRange>>> Take(int wait_ms);
+
+ private:
+  PendingRanges();
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
 
 // First offsets and ends of partitions, asked of their leaders in one go; with `read_committed` the end is the last stable offset.
 [[nodiscard]] Result<std::map<TopicPartition, OffsetRange>> ListRanges(

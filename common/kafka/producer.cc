@@ -30,6 +30,7 @@ struct Producer::Impl {
   bool in_transaction = false;
   bool must_abort = false;  // librdkafka said so of the current transaction
   uint32_t sends = 0;
+  std::function<bool()> keep_waiting;
   Status failed_delivery;  // the first
   std::map<std::string, rd_kafka_topic_t*> topics;
 
@@ -79,7 +80,10 @@ Result<std::unique_ptr<Producer>> Producer::Create(const ClientConfig& config,
   ClientSettings settings{
       .defaults = {{"linger.ms", std::to_string(ToMillis(options.linger))},
                    {"compression.codec", options.compression},
-                   {"queue.buffering.max.messages", "1000000"}},
+                   // Each message costs a few hundred bytes beside its own.
+                   {"queue.buffering.max.messages",
+                    std::to_string(
+                        std::clamp<int64_t>(options.queued_bytes_max / 256, 1000, 1'000'000))}},
       .fixed = {{"enable.idempotence", "true"},
                 // As Kafka's own clients do, so that any client agrees on a key's partition.
                 {"partitioner", "murmur2_random"},
@@ -88,6 +92,11 @@ Result<std::unique_ptr<Producer>> Producer::Create(const ClientConfig& config,
       .delivery_report = &Impl::OnDelivery,
       .delivery_opaque = producer->impl_.get(),
   };
+  producer->impl_->keep_waiting = options.keep_waiting;
+  if (options.delivery_timeout) {
+    settings.fixed.emplace_back("message.timeout.ms",
+                                std::to_string(std::max(1, ToMillis(*options.delivery_timeout))));
+  }
   if (!options.transactional_id.empty()) {
     producer->impl_->transactional = true;
     settings.fixed.emplace_back("transactional.id", options.transactional_id);
@@ -167,6 +176,8 @@ Status Producer::Send(Topic topic, int32_t partition, const Message& message, De
     impl_->client->Serve(kFullWaitMs);
     if (Status failure = impl_->client->TakeFailure(); !failure.ok()) return failure;
     if (!impl_->failed_delivery.ok()) return impl_->failed_delivery;
+    if (impl_->keep_waiting && !impl_->keep_waiting())
+      return Unavailable("the queue of records to be sent is full, and waiting was given up");
   }
 }
 
@@ -211,9 +222,14 @@ Status Producer::SendOffsets(const std::string& group,
   // Without membership: that nobody else commits for this task is R1's business, and transactional ids' fencing.
   const Owned<rd_kafka_consumer_group_metadata_t, rd_kafka_consumer_group_metadata_destroy>
       metadata(rd_kafka_consumer_group_metadata_new(group.c_str()));
-  return impl_->Transact(timeout, "adding offsets to the transaction", [&](int ms) {
-    return rd_kafka_send_offsets_to_transaction(impl_->get(), list.get(), metadata.get(), ms);
-  });
+  // In one call: librdkafka goes on asking a group's coordinator that moves, and when the time is over the transaction is lost.
+  Status status = TakeError(rd_kafka_send_offsets_to_transaction(impl_->get(), list.get(),
+                                                                 metadata.get(), ToMillis(timeout)),
+                            "adding offsets to the transaction");
+  if (status.code() == Code::kAborted) impl_->must_abort = true;
+  impl_->client->Serve(0);
+  if (Status failure = impl_->client->TakeFailure(); !failure.ok()) return failure;
+  return status;
 }
 
 Status Producer::CommitTransaction(Duration timeout) {

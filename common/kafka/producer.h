@@ -8,6 +8,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -18,7 +19,7 @@
 #include "common/base/ids.h"
 #include "common/base/status.h"
 #include "common/kafka/config.h"
-#include "common/kafka/consumer.h"
+#include "common/kafka/record.h"
 
 namespace coho::kafka {
 
@@ -28,12 +29,10 @@ struct ProducerOptions {
   Duration linger = std::chrono::milliseconds(5);
   int64_t queued_bytes_max = 128 << 20;
   std::string compression = "lz4";
-};
-
-// Where a record that was sent with a DeliverySlot ended up. `last_offset` is the highest offset acknowledged so far of those
-// sent with this slot (-1: none). One slot per changelog partition. Must outlive the producer's flush.
-struct DeliverySlot {
-  int64_t last_offset = -1;
+  // Without transactions: how long a record may try to get delivered. With them it is the transaction's time.
+  std::optional<Duration> delivery_timeout = std::nullopt;
+  // Asked now and then while Send waits for a full queue; false: it returns kUnavailable.
+  std::function<bool()> keep_waiting = {};
 };
 
 class Producer {
@@ -55,18 +54,9 @@ class Producer {
   };
   [[nodiscard]] Result<Topic> OpenTopic(const std::string& name);
 
-  static constexpr int32_t kByKey =
-      -1;  // murmur2 of the key, as Kafka's own clients do; no key: random
-
-  // Copies key and value. A full queue is waited for (delivery reports are served meanwhile). `has_value` false: tombstone.
-  struct Message {
-    std::string_view key;
-    std::string_view value;
-    bool has_key = true;
-    bool has_value = true;
-    int64_t timestamp_ms = 0;  // 0: now
-    std::span<const Header> headers = {};
-  };
+  static constexpr int32_t kByKey = kPartitionByKey;
+  using Message = kafka::Message;
+  // Copies key and value. A full queue is waited for (delivery reports are served meanwhile) while options.keep_waiting says so.
   [[nodiscard]] Status Send(Topic topic, int32_t partition, const Message& message,
                             DeliverySlot* slot = nullptr);
 

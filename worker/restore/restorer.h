@@ -17,33 +17,13 @@
 #include "common/model/assignment.h"
 #include "common/model/job.h"
 #include "worker/restore/plan.h"
+#include "worker/restore/restore_port.h"
 #include "worker/store/engine.h"
 #include "worker/store/task_store.h"
 
 namespace coho {
 
-// Shared with whoever shows progress; written by the restorer.
-struct RestoreProgress {
-  std::atomic<int64_t> records_done{0};
-  std::atomic<int64_t> records_total{
-      0};  // offsets between plan.from and plan.to; control records count
-  std::atomic<int64_t> bytes_done{0};
-};
-
-struct RestoredTask {
-  TaskId task;
-  std::vector<std::unique_ptr<TaskStore>> stores;  // in the order of spec.stores
-  RestoreSource source = RestoreSource::kNone;     // the worst of its stores
-  int64_t records = 0;                             // replayed
-};
-
-struct RestoreRequest {
-  TaskId task;
-  std::shared_ptr<RestoreProgress> progress;
-  std::function<void(Result<RestoredTask>)> done;  // exactly once, unless cancelled
-};
-
-class Restorer {
+class Restorer final : public RestorePort {
  public:
   struct Options {
     kafka::ClientConfig kafka;
@@ -58,11 +38,11 @@ class Restorer {
     std::atomic<int64_t>* wipes_total = nullptr;
   };
   [[nodiscard]] static Result<std::unique_ptr<Restorer>> Create(Options options);
-  ~Restorer();  // stops; requests under way are dropped
+  ~Restorer() override;  // stops; requests under way are dropped
 
-  void Restore(RestoreRequest request);
+  void Restore(RestoreRequest request) override;
   // Drops the task's restore; `done` is not called after Cancel returned. Its engines are closed.
-  void Cancel(TaskId task);
+  void Cancel(TaskId task) override;
 
  private:
   Restorer();

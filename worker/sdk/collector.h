@@ -7,7 +7,7 @@
 #include <string_view>
 
 #include "common/base/status.h"
-#include "common/kafka/consumer.h"
+#include "common/kafka/record.h"
 
 namespace coho {
 

@@ -18,13 +18,7 @@ int64_t Envelope::value_int64() const {
 }
 
 std::optional<std::string_view> Envelope::header(std::string_view name) const {
-  if (loose_) {
-    for (const kafka::Header& header : loose_->headers) {
-      if (header.name == name) return header.value;
-    }
-    return std::nullopt;
-  }
-  for (const kafka::Header& header : record_->headers()) {
+  for (const kafka::Header& header : record_.headers()) {
     if (header.name == name) return header.value;
   }
   return std::nullopt;

@@ -194,11 +194,12 @@ Status TestDriver::Send(std::string_view topic, std::optional<std::string_view> 
                                   [&](const InputSpec& i) { return i.topic == topic; });
   if (input == inputs.end())
     return InvalidArgument("topic " + std::string(topic) + " is not among spec.inputs");
-  const LooseRecord record{.topic = topic,
-                           .offset = impl_->next_offset[std::string(topic)]++,
-                           .timestamp_ms = ToUnixMillis(impl_->clock.WallNow()),
-                           .key = key,
-                           .value = value};
+  const kafka::RecordParts parts{.topic = topic,
+                                 .offset = impl_->next_offset[std::string(topic)]++,
+                                 .timestamp_ms = ToUnixMillis(impl_->clock.WallNow()),
+                                 .key = key,
+                                 .value = value};
+  const kafka::Record record(parts);
   if (key) COHO_RETURN_IF_ERROR(CheckBytes(input->key, *key).WithContext("key"));
   if (value) COHO_RETURN_IF_ERROR(CheckBytes(input->value, *value).WithContext("value"));
   return impl_->task->Process(Envelope(record, impl_->context.task()), impl_->collector);

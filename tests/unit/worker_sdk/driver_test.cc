@@ -140,8 +140,9 @@ TEST_CASE("KeyValueStore: writing while visiting neither breaks nor repeats") {
 
 TEST_CASE("Envelope: finds the first header of a name") {
   const kafka::Header headers[] = {{"a", "1"}, {"b", "2"}, {"a", "3"}};
-  const LooseRecord record{
+  const kafka::RecordParts parts{
       .topic = "t", .partition = 3, .offset = 7, .key = "k", .headers = headers};
+  const kafka::Record record(parts);
   const Envelope envelope(record, TaskId(3));
   CHECK(envelope.header("a") == "1");
   CHECK(envelope.header("b") == "2");

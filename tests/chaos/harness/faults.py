@@ -1,0 +1,298 @@
+"""The faults. Each leaves the fleet complete and running, if not yet well; what it promises beyond that it checks itself."""
+import shutil
+import signal
+import subprocess
+import time
+
+from . import fleet as fleet_module
+from .common import Failure, note, wait_until
+from .fleet import HOMECOMING, PARTITIONS, SESSION, Worker
+
+# Where a worker ends itself; see common/base/crash_point.h. The number is how often it may pass before.
+CRASH_POINTS = {
+    "commit/begun": 40,
+    "commit/changes-sent": 40,
+    "commit/positions-sent": 40,
+    "commit/acknowledged": 40,
+    "write-back/before": 3,
+    "write-back/written": 3,
+    "flush/before": 2,
+    "flush/after": 2,
+    "restore/planned": 2,
+    "restore/written": 2,
+    "restore/finished": 3,
+}
+
+
+class World:
+    """What a fault works on."""
+
+    def __init__(self, random, broker, job, fleet, long):
+        self.random = random
+        self.broker = broker
+        self.job = job
+        self.fleet = fleet
+        self.long = long
+        self.silent_points = set()
+
+    def any_worker(self):
+        return self.random.choice(sorted(self.fleet.workers))
+
+    def pause(self, least, most):
+        time.sleep(self.random.uniform(least, most))
+
+
+def kill(world):
+    """kill -9 of a worker, which comes home."""
+    number = world.any_worker()
+    note(f"  worker {number}")
+    world.pause(0, 0.5)
+    _kill_and_come_home(world, number, world.random.uniform(0, 1))
+
+
+def kill_coordinator(world):
+    """kill -9 of the worker that coordinates."""
+    _kill_and_come_home(world, 0, world.random.uniform(0, 1))
+
+
+def _kill_and_come_home(world, number, away):
+    before = dict(world.fleet.owners)
+    killed = time.monotonic()
+    world.fleet.kill(number)
+    time.sleep(away)
+    world.fleet.start(number)
+    _await_back(world, number)
+    in_time = time.monotonic() - killed < SESSION + HOMECOMING - 2
+    world.fleet.await_settled()
+    if in_time:
+        world.fleet.check_same_owners(before, f"worker {number} came home in time")
+
+
+def _await_back(world, number):
+    wait_until(90, f"worker {number} is back", world.fleet.workers[number].is_ready)
+
+
+def kill_two(world):
+    """kill -9 of two workers, or of one twice, the second time while it restores."""
+    numbers = [world.any_worker(), world.any_worker()]
+    note(f"  workers {numbers}")
+    for number in numbers:
+        world.fleet.kill(number)
+        world.fleet.start(number)
+        world.pause(0.05, 1)
+
+
+def crash(world):
+    """kill -9 at a named point; gives the reason if it was not reached."""
+    points = sorted(set(CRASH_POINTS) - world.silent_points)
+    number, point = world.any_worker(), world.random.choice(points)
+    passes = world.random.randint(1, CRASH_POINTS[point])
+    fleet = world.fleet
+    # A killed one has something to restore, an ended one is quicker.
+    fleet.kill(number)
+    if point.startswith("restore/"):
+        passes = min(passes, max(1, PARTITIONS // len(fleet.workers)))
+    fleet.start(number, COHO_CRASH_AT=f"{point}:{passes}")
+    worker = fleet.workers[number]
+    note(f"  worker {number} at {point}:{passes}")
+    try:
+        worker.process.wait(20)
+    except subprocess.TimeoutExpired:
+        world.silent_points.add(point)
+        fleet.kill(number)
+        fleet.start(number)
+        return f"worker {number} did not come by {point} {passes} times"
+    if worker.process.returncode != -signal.SIGKILL:
+        raise Failure(f"worker {number} ended with {worker.process.returncode} before {point}: {worker.last_lines()}")
+    fleet.note_death(number)
+    world.pause(0, 0.5)
+    fleet.start(number)
+    return None
+
+
+def freeze(world):
+    """A worker stands still until its tasks are somebody else's, then goes on."""
+    number = world.any_worker()
+    seconds = SESSION + HOMECOMING + world.random.uniform(1, 3)
+    note(f"  worker {number} for {seconds:.1f} s")
+    world.fleet.workers[number].signal(signal.SIGSTOP)
+    time.sleep(seconds)
+    world.fleet.workers[number].signal(signal.SIGCONT)
+    world.fleet.forget_deaths()
+
+
+def freeze_briefly(world):
+    """A worker stands still for less than the session."""
+    number = world.any_worker()
+    note(f"  worker {number}")
+    before = dict(world.fleet.owners)
+    world.fleet.workers[number].signal(signal.SIGSTOP)
+    world.pause(0.2, SESSION / 2)
+    world.fleet.workers[number].signal(signal.SIGCONT)
+    world.fleet.await_settled()
+    world.fleet.check_same_owners(before, f"worker {number} stood still for a moment")
+
+
+def freeze_in_rebalance(world):
+    """A worker's tasks are being moved when another one stands still, beyond all patience."""
+    fleet = world.fleet
+    gone, still = world.random.sample(sorted(fleet.workers), 2)
+    note(f"  worker {gone} is away, worker {still} stands still in the rebalance")
+    fleet.kill(gone)
+    frozen = fleet.workers[still]
+
+    def moves():
+        page = frozen.page()
+        return page and page["generation"] > fleet.generation
+
+    try:
+        # Without its coordinator nothing moves; then the rebalance is that of the return.
+        wait_until(SESSION + HOMECOMING + (0 if gone == 0 else 20), "a rebalance", moves)
+    except Failure:
+        if gone != 0:
+            raise
+    frozen.signal(signal.SIGSTOP)
+    world.pause(0.1, 1)
+    fleet.start(gone)
+    time.sleep(SESSION + HOMECOMING + 1)
+    frozen.signal(signal.SIGCONT)
+    fleet.forget_deaths()
+
+
+def twins(world):
+    """Two processes with one id, each with a disk of its own; one of them stays."""
+    fleet, number = world.fleet, world.any_worker()
+    state = fleet.directory / f"twin-{number}"
+    shutil.rmtree(state, ignore_errors=True)
+    twin = Worker(fleet, number, state, {})
+    stays = world.random.choice(["first", "second"])
+    note(f"  worker {number}; the {stays} stays")
+    try:
+        world.pause(2, 5)
+        if stays == "second":
+            fleet.adopt(twin)
+    finally:
+        twin.kill()
+    if fleet.workers[number].ended():
+        fleet.start(number)  # being fenced for good is an honest end
+    shutil.rmtree(state, ignore_errors=True)
+    fleet.forget_deaths()
+
+
+def wipe(world):
+    """A worker comes back with an empty disk."""
+    number = world.any_worker()
+    note(f"  worker {number}")
+    world.fleet.kill(number)
+    shutil.rmtree(world.fleet.state_of(number))
+    world.fleet.start(number)
+    world.fleet.forget_deaths()
+
+
+def broker_killed(world):
+    """kill -9 of the broker in the middle of transactions."""
+    _broker_away(world, signal.SIGKILL, world.random.uniform(0, 2))
+
+
+def broker_restarted(world):
+    """An orderly restart of the broker, which is every group's coordinator and every transaction's, too."""
+    _broker_away(world, signal.SIGTERM, world.random.uniform(2, 4))
+
+
+def broker_away(world):
+    """Kafka is away for longer than tasks wait for their worker; when it is back, nothing moves."""
+    _broker_away(world, signal.SIGKILL, SESSION + HOMECOMING + 2)
+
+
+def _broker_away(world, number, seconds):
+    before = dict(world.fleet.owners)
+    starts = world.fleet.starts
+    note(f"  for {seconds:.1f} s and a start")
+    world.broker.kill_and_restart(number, seconds)
+    _check_nothing_moved(world, before, starts)
+
+
+def broker_frozen(world):
+    """The broker stands still."""
+    seconds = 30 if world.long else world.random.uniform(4, 8)
+    before = dict(world.fleet.owners)
+    starts = world.fleet.starts
+    note(f"  for {seconds:.1f} s")
+    world.broker.freeze(seconds)
+    _check_nothing_moved(world, before, starts)
+
+
+def _check_nothing_moved(world, before, starts):
+    world.fleet.await_settled(120)
+    if world.fleet.starts != starts:
+        raise Failure("workers ended because Kafka was away")
+    # A move on false grounds would come one session after the return, at the latest.
+    time.sleep(SESSION)
+    world.fleet.await_settled()
+    world.fleet.check_same_owners(before, "Kafka was away, no worker was")
+
+
+def scale(world):
+    """To one worker, to three, to two; under load."""
+    fleet, job = world.fleet, world.job
+    for workers in (1, 3, 2):
+        note(f"  to {workers}")
+        job.write(workers)
+        fleet.stop(0)
+        fleet.start(0)
+        for number in range(workers):
+            if number not in fleet.workers:
+                fleet.start(number)
+        leaving = [n for n in fleet.workers if n >= workers]
+
+        def emptied():
+            fleet._restart_ended()
+            pages = [fleet.workers[n].page() for n in leaving]
+            return all(p is not None and not p["tasks"] for p in pages)
+
+        wait_until(90, f"workers {leaving} are emptied", emptied)
+        for number in leaving:
+            fleet.stop(number)
+        fleet.forget_deaths()
+        fleet.await_settled()
+
+
+def offsets_deleted(world):
+    """The job stops, its committed offsets expire, the job starts again."""
+    fleet = world.fleet
+    fleet.stop_all()
+    world.broker.delete_group(world.job.group)
+    fleet.start_all()
+
+
+# How often each is drawn, and in short runs at most once where it takes long.
+FAULTS = {
+    kill: 6,
+    kill_coordinator: 2,
+    kill_two: 3,
+    crash: 8,
+    freeze_briefly: 2,
+    freeze: 1,
+    freeze_in_rebalance: 1,
+    twins: 2,
+    wipe: 1,
+    broker_killed: 2,
+    broker_restarted: 1,
+    broker_away: 1,
+    broker_frozen: 1,
+    scale: 1,
+    offsets_deleted: 1,
+}
+SLOW = {freeze, freeze_in_rebalance, twins, broker_killed, broker_restarted, broker_away,
+        broker_frozen, scale, offsets_deleted, wipe}  # fmt: skip
+
+
+def draw(random, count):
+    """The faults of an episode: every slow kind at most once in a short one, the rest as often as they weigh."""
+    slow = sorted(SLOW, key=lambda f: f.__name__)
+    random.shuffle(slow)
+    chosen = slow[: max(1, count // 3)]
+    quick = [f for f in FAULTS if f not in SLOW]
+    chosen += random.choices(quick, [FAULTS[f] for f in quick], k=count - len(chosen))
+    random.shuffle(chosen)
+    return chosen

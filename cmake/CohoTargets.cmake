@@ -49,8 +49,10 @@ if(COHO_SANITIZE)
   endif()
 endif()
 
-# What runs with sanitizers, too.
+# What runs with sanitizers, too. coho_tests_TIER is what a tier runs; coho_configured is nothing, for who needs only the
+# configuration.
 add_custom_target(coho_sanitized_tests)
+add_custom_target(coho_configured)
 
 function(coho_library name)
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;DEPS;PRIVATE_DEPS")
@@ -119,6 +121,12 @@ function(coho_test name)
   if("unit" IN_LIST arg_LABELS OR "simulation" IN_LIST arg_LABELS)
     add_dependencies(coho_sanitized_tests ${name})
   endif()
+  foreach(tier IN LISTS arg_LABELS)
+    if(NOT TARGET coho_tests_${tier})
+      add_custom_target(coho_tests_${tier})
+    endif()
+    add_dependencies(coho_tests_${tier} ${name})
+  endforeach()
   add_test(NAME ${name} COMMAND ${name} ${arg_ARGS} WORKING_DIRECTORY "${PROJECT_SOURCE_DIR}")
   set_tests_properties(${name} PROPERTIES LABELS "${arg_LABELS}" TIMEOUT ${arg_TIMEOUT}
     ENVIRONMENT "TSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/cmake/tsan.supp:halt_on_error=1")

@@ -90,7 +90,7 @@ _elapsed_since() {
 # whose exit code is read plainly: a step that is a function stops at its first failing command, as one expects. For the
 # same reason a step cannot set variables of the caller.
 step() {
-  local name=$1 start=$EPOCHREALTIME depth=${COHO_STEP_DEPTH:-0} log pid now next_notice=30 code=0
+  local name=$1 start=$EPOCHREALTIME log pid now next_notice=30 code=0
   shift
   log=$COHO_RUN_DIR/logs/${0##*/}-$(printf '%s' "$name" | tr -cs 'A-Za-z0-9._-' '-').log
   mkdir -p "$COHO_RUN_DIR/logs"
@@ -99,7 +99,7 @@ step() {
   set -m
   (
     set +m -euo pipefail
-    COHO_STEP_DEPTH=$((depth + 1)) "$@"
+    COHO_STEP_DEPTH=$((${COHO_STEP_DEPTH:-0} + 1)) "$@"
   ) >"$log" 2>&1 </dev/null &
   pid=$!
   set +m
@@ -124,8 +124,13 @@ step() {
     exit "$code"
   fi
   printf '[%6ss] %s\n' "$(_elapsed_since "$start")" "$name"
+  note_step "$name" "$start"
+}
+
+# note_step NAME START (an EPOCHREALTIME): something that took its time and is no `step`, for the table
+note_step() {
   [[ -z ${COHO_STEP_TIMES:-} ]] ||
-    printf '%s %s %s %s\n' "$start" "$(_elapsed_since "$start")" "$depth" "$name" >>"$COHO_STEP_TIMES"
+    printf '%s %s %s %s\n' "$2" "$(_elapsed_since "$2")" "${COHO_STEP_DEPTH:-0}" "$1" >>"$COHO_STEP_TIMES"
 }
 
 # What the step says last; of ninja, and of what rewrites its line, the newest state. Beside it how much it has said, so that

@@ -47,36 +47,35 @@ TEST_CASE("Credentials: right ones work") {
 }
 
 TEST_CASE(
-    "Credentials: wrong ones are kUnauthenticated within 10 s, in every client, and no message "
-    "holds the password") {
+    "Credentials: wrong ones are kUnauthenticated long before the time-out, in every client, and "
+    "no message holds the password") {
   const kafka::ClientConfig config = SaslConfig("hunter2");
-  const auto start = std::chrono::steady_clock::now();
+  // Longer than this program may run.
+  constexpr std::chrono::hours kTimeout(1);
   Status status;
-  SUBCASE("admin") { status = NewAdmin(config)->Describe({"x"}, seconds(60)).status(); }
+  SUBCASE("admin") { status = NewAdmin(config)->Describe({"x"}, kTimeout).status(); }
   SUBCASE("producer") {
     const auto producer = kafka::Producer::Create(config, {.transactional_id = "x"});
     REQUIRE(producer.ok());
-    status = (*producer)->InitTransactions(seconds(60));
+    status = (*producer)->InitTransactions(kTimeout);
   }
   SUBCASE("committed offsets") {
     const auto consumer = kafka::Consumer::Create(config, {.group_id = "x"});
     REQUIRE(consumer.ok());
-    status = (*consumer)->Committed({{"x", 0}}, seconds(60)).status();
+    status = (*consumer)->Committed({{"x", 0}}, kTimeout).status();
   }
   SUBCASE("poll") {
     const auto consumer = kafka::Consumer::Create(config, {.group_id = "x"});
     REQUIRE(consumer.ok());
     REQUIRE_OK((*consumer)->Assign({{{"x", 0}, 0}}));
     kafka::RecordBatch batch(10);
-    for (int i = 0; i < 300 && status.ok(); ++i)
-      status = (*consumer)->Poll(milliseconds(100), &batch);
+    while (status.ok()) status = (*consumer)->Poll(milliseconds(100), &batch);
   }
-  SUBCASE("fencing") { status = kafka::FenceTransactionalId(config, "x", seconds(60)); }
+  SUBCASE("fencing") { status = kafka::FenceTransactionalId(config, "x", kTimeout); }
   CAPTURE(status.ToString());
   CHECK(status.code() == Code::kUnauthenticated);
   CHECK(status.message().find(SaslBootstrap()) != std::string::npos);
   CHECK(status.message().find("hunter2") == std::string::npos);
-  CHECK(std::chrono::steady_clock::now() - start < seconds(10));
 }
 
 TEST_CASE("Unreachable: kUnavailable, and the message names the servers") {

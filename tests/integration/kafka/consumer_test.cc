@@ -199,10 +199,9 @@ TEST_CASE("Consumer: a poll does not wait for a full batch") {
   const auto consumer = NewConsumer();
   REQUIRE_OK(consumer->Assign({{{topic, 0}, 0}}));
   kafka::RecordBatch batch(1000);
-  const auto start = std::chrono::steady_clock::now();
-  REQUIRE_OK(consumer->Poll(seconds(60), &batch));
+  // Longer than this program may run.
+  REQUIRE_OK(consumer->Poll(std::chrono::hours(1), &batch));
   CHECK(batch.size() >= 1);
-  CHECK(std::chrono::steady_clock::now() - start < seconds(30));
 }
 
 TEST_CASE("Producer: a key's partition is the one that Kafka's own clients choose") {

@@ -88,14 +88,14 @@ TEST_CASE("worker: a broker that nobody answers at, and a topic that does not ex
 TEST_CASE("worker: wrong credentials") {
   TestJob job;
   const TemporaryDirectory secrets;
-  WriteFile(secrets.path("sasl.password"), "wrong\n");
+  WriteFile(secrets.path("sasl.password"), "not-the-pass-word\n");
   WriteFile(secrets.path("sasl.username"), "coho\n");
   WriteFile(secrets.path("security.protocol"), "SASL_PLAINTEXT\n");
   WriteFile(secrets.path("sasl.mechanism"), "PLAIN\n");
   auto worker =
       job.Start(0, {"--bootstrap-servers", SaslBootstrap(), "--kafka-secret-dir", secrets.path()});
   CHECK(worker->AwaitExit() == kExitKafkaCredentials);
-  CHECK_FALSE(Says(*worker, "wrong\n"));
+  CHECK_FALSE(Says(*worker, "not-the-pass-word"));
 }
 
 TEST_CASE(

@@ -18,7 +18,7 @@ bool Says(WorkerProcess& worker, const std::string& text) {
 TEST_CASE(
     "worker: one that froze past its homecoming is fenced, loses its tasks, and gets its share "
     "back when it thaws") {
-  const uint32_t seed = Seed();
+  const uint32_t seed = SaidSeed();
   TestJob job({.run_loops = 1, .session_timeout = "1500ms", .homecoming_timeout = "2s"});
   job.Write(2);
   Traffic traffic(job.input(), 60000, 300, seed, milliseconds(8));
@@ -54,7 +54,7 @@ TEST_CASE(
 TEST_CASE(
     "worker: two processes with one id never double anything, and one of them gives up and says "
     "why") {
-  const uint32_t seed = Seed();
+  const uint32_t seed = SaidSeed();
   TestJob job({.run_loops = 1});
   Traffic traffic(job.input(), 40000, 300, seed, milliseconds(8));
   auto first = job.Start(0);
@@ -118,7 +118,7 @@ TEST_CASE(
 TEST_CASE(
     "worker: AtLeastOnce fences itself when no heartbeat got through for a session timeout, and "
     "loses nothing") {
-  const uint32_t seed = Seed();
+  const uint32_t seed = SaidSeed();
   TestJob job({.guarantee = "AtLeastOnce", .session_timeout = "1500ms"});
   Traffic traffic(job.input(), 20000, 300, seed, milliseconds(8));
   auto worker = job.Start(0);

@@ -15,16 +15,15 @@
 
 #include "tests/integration/broker.h"
 #include "tests/integration/worker/worker_process.h"
+#include "tests/support/seed.h"
 
 namespace coho::test {
 
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-// The same on each run with COHO_SEED set.
-inline uint32_t Seed() {
-  const uint32_t seed = static_cast<uint32_t>(
-      std::atoll(Environment("COHO_SEED", std::to_string(std::random_device{}()).c_str()).c_str()));
+inline uint32_t SaidSeed() {
+  const auto seed = static_cast<uint32_t>(Seed());
   MESSAGE("COHO_SEED=" << seed);
   return seed;
 }

@@ -127,7 +127,8 @@ void WorkerProcess::AwaitReady(Duration most) {
 double WorkerProcess::Metric(const std::string& name) {
   const std::string page = Get("/metrics").value_or("");
   const size_t at = page.find("\n" + name + " ");
-  return at == std::string::npos ? -1 : std::atof(page.c_str() + at + name.size() + 2);
+  REQUIRE_MESSAGE(at != std::string::npos, "no metric " << name << ":\n" << page << Log());
+  return std::atof(page.c_str() + at + name.size() + 2);
 }
 
 std::vector<int> WorkerProcess::RunningTasks() {

@@ -4,6 +4,8 @@
 
 #include <random>
 
+#include "tests/support/seed.h"
+
 namespace coho::kube {
 namespace {
 
@@ -131,7 +133,7 @@ TEST_CASE("Watch: what is forbidden or unknown is looked for again now and then"
 // A server with a history of changes, and a driver that loses watches and lists at random: whatever happens, after a list the
 // driver holds what the server holds, and it never holds an object for which a delete was missed.
 TEST_CASE("Watch: ends with the server's objects whatever is lost on the way") {
-  const unsigned seed = std::random_device{}();
+  const auto seed = static_cast<unsigned>(test::Seed());
   CAPTURE(seed);
   std::mt19937 random(seed);
   const auto chance = [&](int percent) { return static_cast<int>(random() % 100) < percent; };

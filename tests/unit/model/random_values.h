@@ -1,23 +1,16 @@
-// Random jobs, assignments and heartbeats for property tests. The seed comes from COHO_SEED or the
-// clock, and stands in every failure message.
+// Random jobs, assignments and heartbeats for property tests.
 #pragma once
 
 #include <doctest/doctest.h>
 
-#include <chrono>
-#include <cstdlib>
 #include <random>
 #include <string>
 
 #include "common/model/assignment.h"
 #include "common/model/job.h"
+#include "tests/support/seed.h"
 
 namespace coho::test {
-
-inline uint64_t Seed() {
-  if (const char* seed = std::getenv("COHO_SEED")) return std::strtoull(seed, nullptr, 10);
-  return static_cast<uint64_t>(std::chrono::system_clock::now().time_since_epoch().count());
-}
 
 class Random {
  public:

@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "tests/support/seed.h"
 #include "tests/unit/worker_store/temp_directory.h"
 
 namespace coho {
@@ -86,7 +87,7 @@ TEST_CASE("Restorer: may be asked for more, or told to cancel, from within done"
 }
 
 TEST_CASE("Restorer: done is called once, or never after Cancel has returned") {
-  const unsigned seed = std::random_device{}();
+  const auto seed = static_cast<unsigned>(test::Seed());
   CAPTURE(seed);
   World world;
   std::vector<std::thread> callers;

@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "tests/support/seed.h"
 #include "tests/unit/worker_store/temp_directory.h"
 
 namespace coho {
@@ -257,7 +258,7 @@ TEST_CASE("StoreRestore: a store without changelog is what lies on disk") {
 }
 
 TEST_CASE("StoreRestore: interrupted at random it always ends at the changelog's content") {
-  const unsigned seed = std::random_device{}();
+  const auto seed = static_cast<unsigned>(test::Seed());
   CAPTURE(seed);
   std::mt19937 random(seed);
   World world;

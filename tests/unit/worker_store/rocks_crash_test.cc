@@ -18,6 +18,7 @@
 #include <utility>
 #include <vector>
 
+#include "tests/support/seed.h"
 #include "tests/unit/worker_store/temp_directory.h"
 #include "worker/store/task_store.h"
 
@@ -130,7 +131,7 @@ void RunChildUntilKilled(const fs::path& directory, unsigned seed, size_t kill_a
 
 TEST_CASE(
     "RocksEngine: after kill -9 the store equals the replay of its changelog up to its marker") {
-  const unsigned seed = std::random_device{}();
+  const auto seed = static_cast<unsigned>(test::Seed());
   CAPTURE(seed);
   std::mt19937 random(seed);
   const test::TempDirectory directory;

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "tests/support/seed.h"
 #include "tests/unit/worker_store/memory_engine.h"
 #include "worker/store/task_store.h"
 
@@ -177,7 +178,7 @@ class World {
 };
 
 TEST_CASE("TaskStore: equals the model through commits, aborts and crashes") {
-  const unsigned first_seed = std::random_device{}();
+  const auto first_seed = static_cast<unsigned>(test::Seed());
   for (const int64_t budget : {int64_t{2} << 10, int64_t{1} << 20}) {
     for (unsigned i = 0; i < 8; ++i) {
       const unsigned seed = first_seed + i;

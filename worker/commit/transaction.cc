@@ -18,11 +18,25 @@ bool AnyChanges(std::span<const CommitPart> parts) {
   return false;
 }
 
+Positions PositionsOf(const TaskInputs& inputs) {
+  Positions positions;
+  for (const InputPosition& p : inputs.positions()) {
+    positions.push_back({.topic = p.partition.topic,
+                         .topic_id = {},
+                         .partition = p.partition.partition,
+                         .next = p.next});
+  }
+  SortPositions(&positions);
+  return positions;
+}
+
 void TellCommitted(std::span<const CommitPart> parts, WallTime now) {
   for (const CommitPart& part : parts) {
+    const Positions positions = PositionsOf(*part.inputs);
     for (CommitStore& s : *part.stores) {
       s.store->Committed(
-          s.slot.last_offset >= 0 ? std::optional(s.slot.last_offset + 1) : std::nullopt, now);
+          s.slot.last_offset >= 0 ? std::optional(s.slot.last_offset + 1) : std::nullopt, now,
+          positions);
     }
     part.inputs->MarkCommitted();
   }

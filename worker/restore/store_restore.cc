@@ -4,6 +4,8 @@
 #include <utility>
 
 #include "common/base/log.h"
+#include "worker/store/changelog_key.h"
+#include "worker/store/value_format.h"
 
 namespace coho {
 
@@ -21,7 +23,8 @@ StoreMarker StoreRestore::Marker(int64_t position, int64_t time_ms) const {
           .changelog_topic = options_.changelog_topic,
           .partition = options_.task.value(),
           .position = position,
-          .commit_time_ms = time_ms};
+          .commit_time_ms = time_ms,
+          .positions = positions_};
 }
 
 Status StoreRestore::Open() {
@@ -57,6 +60,7 @@ Status StoreRestore::Plan(const Changelog& changelog) {
     suspected_ = true;
     plan_ = {RestoreMode::kReplayFromMarker, marker_->position, changelog.end, plan_.reason};
   }
+  if (marker_) positions_ = marker_->positions;
   position_ = plan_.from;
   marker_time_ms_ = marker_ ? marker_->commit_time_ms : ToUnixMillis(changelog.asked_at);
   return Status::Ok();
@@ -67,6 +71,7 @@ Status StoreRestore::StartOver(std::string_view reason) {
   writes_.clear();
   writes_bytes_ = 0;
   suspected_ = false;
+  positions_.clear();
   engine_.reset();
   COHO_RETURN_IF_ERROR(options_.engines->Wipe(options_.spec.name, options_.task));
   COHO_ASSIGN_OR_RETURN(engine_, options_.engines->Open(options_.spec.name, options_.task));
@@ -84,11 +89,33 @@ Status StoreRestore::Add(int64_t offset, std::string_view key,
     Reached(offset);
     return Status::Ok();
   }
-  writes_.push_back({.key = key, .value = value.value_or(std::string_view()), .remove = !value});
   const auto size = static_cast<int64_t>(key.size() + (value ? value->size() : 0));
+  const ChangelogKey decoded = DecodeChangelogKey(key);
+  Status status;
+  switch (decoded.kind) {
+    case ChangelogKey::Kind::kUser:
+      if (StoredValue stored; value) status = DecodeValue(*value, &stored);
+      writes_.push_back(
+          {.key = decoded.user, .value = value.value_or(std::string_view()), .remove = !value});
+      ++records_;
+      break;
+    case ChangelogKey::Kind::kPositions: {
+      auto positions = DecodePositionsRecord(value.value_or(std::string_view()));
+      status = positions.status();
+      if (positions.ok()) positions_ = std::move(positions).value();
+      break;
+    }
+    case ChangelogKey::Kind::kUnknown:
+      status = InvalidRecord("a record of the task that this version of Coho does not know");
+      break;
+  }
+  if (!status.ok()) {
+    return InvalidRecord("changelog " + options_.changelog_topic + " partition " +
+                         ToString(options_.task) + " offset " + std::to_string(offset) + ": " +
+                         status.message());
+  }
   writes_bytes_ += size;
   bytes_ += size;
-  ++records_;
   position_ = offset + 1;
   if (writes_bytes_ < kWriteBytesMax && writes_.size() < kWriteRecordsMax) return Status::Ok();
   return Write();

@@ -54,7 +54,7 @@ class StoreRestore {
   [[nodiscard]] Status Plan(const Changelog& changelog);
 
   // Takes one record in offset order; the views live until the next Write. Those before position() or behind the end do nothing.
-  // kCorruption: call StartOver.
+  // kCorruption: call StartOver. kInvalidRecord: the record is not one of ours, and says where it lies.
   [[nodiscard]] Status Add(int64_t offset, std::string_view key,
                            std::optional<std::string_view> value);
   // Everything below `offset` was read.
@@ -91,6 +91,7 @@ class StoreRestore {
   RestorePlan plan_;
   int64_t position_ = 0;
   int64_t marker_time_ms_ = 0;  // of markers written during the replay
+  Positions positions_;         // as of position_
   std::vector<EngineWrite> writes_;
   int64_t writes_bytes_ = 0;
   int64_t records_ = 0;

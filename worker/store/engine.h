@@ -17,10 +17,12 @@
 
 namespace coho {
 
+// Values are in the value format (value_format.h); the engine does not look at them.
 struct EngineWrite {
   std::string_view key;
   std::string_view value;
   bool remove = false;
+  std::string_view head = {};  // what the value begins with: written before `value`
 };
 
 class Engine {

@@ -1,5 +1,5 @@
-// What a store remembers about itself, written in the same batch as its data: how far its changelog is in it, of which job and
-// topic, and when that was committed. Values.
+// What a store remembers about itself, written in the same batch as its data: how far its changelog is in it, of which job,
+// topic and Kafka cluster, when that was committed, and how far the task was in its inputs then. Values.
 #pragma once
 
 #include <cstdint>
@@ -9,6 +9,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/status.h"
+#include "worker/store/positions.h"
 
 namespace coho {
 
@@ -16,12 +17,16 @@ struct StoreMarker {
   std::string job_id;           // "<namespace>.<name>"
   std::string changelog_topic;  // empty for a store without changelog
   int32_t partition = 0;
-  int64_t position = 0;        // next changelog offset to apply
-  int64_t commit_time_ms = 0;  // Unix time of the commit that the marker belongs to
+  int64_t position = 0;                 // next changelog offset to apply
+  int64_t commit_time_ms = 0;           // Unix time of the commit that the marker belongs to
+  std::string changelog_topic_id = {};  // empty: unknown
+  std::string kafka_cluster_id = {};    // empty: unknown
+  Positions positions = {};             // as of `position`; empty: none known
   friend bool operator==(const StoreMarker&, const StoreMarker&) = default;
 };
 
 [[nodiscard]] std::string EncodeMarker(const StoreMarker& marker);
+// kCorruption: the bytes make no sense. kInvalidArgument: written by another version of Coho.
 [[nodiscard]] Result<StoreMarker> DecodeMarker(std::string_view bytes);
 
 }  // namespace coho

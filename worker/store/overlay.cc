@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "common/base/check.h"
+#include "common/base/mutant.h"
 
 namespace coho {
 
@@ -110,8 +111,8 @@ Overlay::Entry* Overlay::AddClean(std::string_view key, std::optional<std::strin
 }
 
 void Overlay::Set(std::string_view key, std::optional<std::string_view> value) {
+  bool is_new = false;
   if (last_ == nullptr || last_->key() != key) {
-    bool is_new = false;
     const auto it = table_.lazy_emplace(key, [&](const auto& construct) {
       is_new = true;
       construct(Allocate(key, value ? value->size() : 0));
@@ -120,11 +121,14 @@ void Overlay::Set(std::string_view key, std::optional<std::string_view> value) {
     last_->referenced_ = !is_new;
   }
   Entry* entry = last_;
-  Assign(entry, value);
   if (!entry->changed_) {
     entry->changed_ = true;
-    changed_.push_back(entry);
+    const auto before = is_new          ? Changes::Before::kAbsent
+                        : entry->dirty_ ? Changes::Before::kDirty
+                                        : Changes::Before::kClean;
+    open_.Add(entry, before, entry->present_, entry->value());
   }
+  Assign(entry, value);
   if (!entry->dirty_) {
     entry->dirty_ = true;
     dirty_.push_back(entry);
@@ -133,9 +137,39 @@ void Overlay::Set(std::string_view key, std::optional<std::string_view> value) {
   }
 }
 
-void Overlay::ForgetChanged(size_t count) {
-  for (size_t i = 0; i < count; ++i) changed_[i]->changed_ = false;
-  changed_.erase(changed_.begin(), changed_.begin() + static_cast<std::ptrdiff_t>(count));
+void Overlay::FreezeChanges() {
+  for (const Changes::Change& change : open_.changes()) change.entry->changed_ = false;
+  frozen_.Absorb(&open_);
+}
+
+void Overlay::Revert(const Changes& changes) {
+  for (auto change = changes.changes().rbegin(); change != changes.changes().rend(); ++change) {
+    Entry* entry = change->entry;
+    const bool clean = change->before != Changes::Before::kDirty;
+    entry->changed_ = false;
+    if (clean && COHO_MUTANT("undo-forgets-clean-entries")) continue;
+    Assign(entry, change->present ? std::optional(change->value_before()) : std::nullopt);
+    if (!clean) continue;
+    dirty_bytes_ -= Footprint(*entry);
+    entry->dirty_ = false;
+    entry->gone_ = change->before == Changes::Before::kAbsent;
+  }
+}
+
+// The newer changes first: a key may have one of each.
+void Overlay::Undo() {
+  Revert(open_);
+  Revert(frozen_);
+  open_.Clear();
+  frozen_.Clear();
+  std::vector<Entry*> gone;
+  std::erase_if(dirty_, [&](Entry* entry) {
+    if (entry->gone_) gone.push_back(entry);
+    return !entry->dirty_;
+  });
+  ordered_.clear();
+  ordered_kept_ = false;
+  for (Entry* entry : gone) Erase(entry);
 }
 
 std::vector<const Overlay::Entry*> Overlay::SortedDirty() const {
@@ -162,6 +196,9 @@ std::vector<const Overlay::Entry*> Overlay::SortedDirty() const {
 }
 
 void Overlay::MarkAllClean() {
+  COHO_CHECK(open_.empty() && frozen_.empty(), "changes that are not committed cannot be clean");
+  open_.Release();
+  frozen_.Release();
   for (Entry* entry : dirty_) entry->dirty_ = false;
   dirty_.clear();
   dirty_bytes_ = 0;
@@ -178,26 +215,26 @@ const Overlay::Entry* Overlay::SeekDirty(std::string_view key, bool exclusive) {
   return it == ordered_.end() ? nullptr : *it;
 }
 
+// The last entry takes the place.
+void Overlay::Erase(Entry* entry) {
+  entries_[entry->index_] = entries_.back();
+  entries_[entry->index_]->index_ = entry->index_;
+  entries_.pop_back();
+  table_.erase(entry);
+  if (last_ == entry) last_ = nullptr;
+  bytes_ -= Footprint(*entry);
+  Free(entry);
+}
+
 void Overlay::Evict(int64_t limit, size_t steps_max) {
-  for (size_t step = 0; bytes_ > limit && step < steps_max && !entries_.empty(); ++step) {
+  for (size_t step = 0; bytes() > limit && step < steps_max && !entries_.empty(); ++step) {
     if (hand_ >= entries_.size()) hand_ = 0;
     Entry* entry = entries_[hand_];
-    if (entry->dirty_) {
+    if (entry->dirty_ || std::exchange(entry->referenced_, false)) {
       ++hand_;
-      continue;
+    } else {
+      Erase(entry);  // the hand looks at the one that takes its place next
     }
-    if (std::exchange(entry->referenced_, false)) {
-      ++hand_;
-      continue;
-    }
-    // The last entry takes the place; the hand looks at it next.
-    entries_[hand_] = entries_.back();
-    entries_[hand_]->index_ = static_cast<uint32_t>(hand_);
-    entries_.pop_back();
-    table_.erase(entry);
-    if (last_ == entry) last_ = nullptr;
-    bytes_ -= Footprint(*entry);
-    Free(entry);
   }
 }
 

@@ -1,7 +1,10 @@
 // What a TaskStore holds in memory: values that the engine does not have yet (dirty), values it has as well (clean, a cache, with
-// "no such key" among them), and which keys changed since the last commit. An entry is one block of memory that stays where it
-// is, so writing a value that fits allocates nothing, and the lists can hold pointers. Only clean entries are ever evicted, by a
-// clock: who was read again since the hand last passed stays.
+// "no such key" among them), and what changed since the last commit, with the values before. An entry is one block of memory
+// that stays where it is, so writing a value that fits allocates nothing, and the lists can hold pointers. Only clean entries are
+// ever evicted, by a clock: who was read again since the hand last passed stays.
+//
+//   Set ──► open changes ──FreezeChanges──► frozen changes ──ForgetFrozen──► (committed, dirty) ──MarkAllClean──► clean
+//                └───────────────── Undo ────────┴──► as at the last ForgetFrozen
 //
 // Thread-compatible.
 #pragma once
@@ -14,6 +17,8 @@
 #include <optional>
 #include <string_view>
 #include <vector>
+
+#include "worker/store/change_set.h"
 
 namespace coho {
 
@@ -39,9 +44,10 @@ class Overlay {
     uint32_t value_capacity_ = 0;
     uint32_t index_ = 0;  // in entries_
     bool present_ = false;
-    bool changed_ = false;     // since the last commit
+    bool changed_ = false;     // in the open changes
     bool dirty_ = false;       // differs from the engine
     bool referenced_ = false;  // since the clock's hand passed
+    bool gone_ = false;        // an undo takes it out
   };
 
   Overlay() = default;
@@ -55,19 +61,28 @@ class Overlay {
   // nullopt removes. The entry is changed and dirty then.
   void Set(std::string_view key, std::optional<std::string_view> value);
 
-  // Changed entries in the order of their first change.
-  [[nodiscard]] const std::vector<Entry*>& changed() const { return changed_; }
-  // The first `count` of them are unchanged from now on.
-  void ForgetChanged(size_t count);
+  // The open changes, in the order of each key's first.
+  using Changes = ChangeSet<Entry>;
+  [[nodiscard]] const std::vector<Changes::Change>& changed() const { return open_.changes(); }
+  // They are under way from now on; another change of such a key is a new one.
+  void FreezeChanges();
+  [[nodiscard]] bool has_frozen() const { return !frozen_.empty(); }
+  // What is frozen is committed.
+  void ForgetFrozen() { frozen_.Clear(); }
+  // Takes back what is open and what is frozen: every key has the value, and the place in memory or none, that it had then.
+  void Undo();
 
   [[nodiscard]] bool has_dirty() const { return !dirty_.empty(); }
   [[nodiscard]] std::vector<const Entry*> SortedDirty() const;
+  // REQUIRES: no change is open or frozen.
   void MarkAllClean();
   // The first dirty entry at or after `key` (after it, when `exclusive`), in byte order; nullptr: none.
   [[nodiscard]] const Entry* SeekDirty(std::string_view key, bool exclusive);
 
-  [[nodiscard]] int64_t bytes() const { return bytes_; }  // memory, bookkeeping included
+  // Memory, bookkeeping and values before included.
+  [[nodiscard]] int64_t bytes() const { return bytes_ + undo_bytes(); }
   [[nodiscard]] int64_t dirty_bytes() const { return dirty_bytes_; }
+  [[nodiscard]] int64_t undo_bytes() const { return open_.bytes() + frozen_.bytes(); }
   // Evicts clean entries until `bytes() <= limit`, looking at no more than `steps_max` entries.
   void Evict(int64_t limit, size_t steps_max);
   [[nodiscard]] size_t size() const { return entries_.size(); }
@@ -99,6 +114,8 @@ class Overlay {
 
   Entry* Allocate(std::string_view key, size_t value_size);
   void Assign(Entry* entry, std::optional<std::string_view> value);
+  void Revert(const Changes& changes);
+  void Erase(Entry* entry);
   void Free(Entry* entry);
   [[nodiscard]] static int64_t Footprint(const Entry& entry);
 
@@ -106,7 +123,8 @@ class Overlay {
   std::vector<Entry*> entries_;  // in no order; the clock's dial
   size_t hand_ = 0;
   Entry* last_ = nullptr;  // of the latest Find or Set: the next Set is often of the same key
-  std::vector<Entry*> changed_;
+  Changes open_;
+  Changes frozen_;
   std::vector<Entry*> dirty_;
   // dirty_ in order; kept only from the first SeekDirty to the next MarkAllClean, so that stores without scans do not pay.
   absl::btree_set<const Entry*, Less> ordered_;

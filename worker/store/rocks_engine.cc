@@ -157,10 +157,10 @@ class RocksEngine final : public Engine {
     const rocksdb::Slice prefix(&kDataPrefix, 1);
     for (const EngineWrite& write : writes) {
       const rocksdb::Slice key[] = {prefix, ToSlice(write.key)};
-      const rocksdb::Slice value = ToSlice(write.value);
+      const rocksdb::Slice value[] = {ToSlice(write.head), ToSlice(write.value)};
       const rocksdb::Status added =
           write.remove ? batch.Delete(rocksdb::SliceParts(key, 2))
-                       : batch.Put(rocksdb::SliceParts(key, 2), rocksdb::SliceParts(&value, 1));
+                       : batch.Put(rocksdb::SliceParts(key, 2), rocksdb::SliceParts(value, 2));
       if (!added.ok()) return Noted(added);
     }
     const rocksdb::Status added = batch.Put(ToSlice(kMarkerKey), EncodeMarker(marker));

@@ -5,7 +5,10 @@
 #include <vector>
 
 #include "common/base/check.h"
+#include "common/base/mutant.h"
+#include "worker/store/changelog_key.h"
 #include "worker/store/overlay.h"
+#include "worker/store/value_format.h"
 
 namespace coho {
 
@@ -17,6 +20,11 @@ constexpr int64_t kBatchBytesMax = 8 << 20;
 constexpr size_t kEvictionSteps = 32;
 // A store that nobody writes to still writes its marker this often: how old the marker is decides whether it can be trusted.
 constexpr int64_t kMarkerRefreshMillis = 60 * 60 * 1000;
+
+// What lies in the engine was checked when it was written.
+Status NotReadable(const Status& decoded) {
+  return Corruption("in the engine: " + decoded.message());
+}
 
 // The engine's view at creation under the overlay as it is at each step. Holds its position as a key, so that writes to the
 // overlay do not break it.
@@ -49,7 +57,10 @@ class MergedIterator final : public StoreIterator {
       if (entry != nullptr && !to_.empty() && entry->key() >= to_) entry = nullptr;
       if (base_->Valid() && (entry == nullptr || base_->key() < entry->key())) {
         key_.assign(base_->key());
-        value_.assign(base_->value());
+        StoredValue stored;
+        const Status decoded = DecodeValue(base_->value(), &stored);
+        if (!decoded.ok() && store_status_->ok()) *store_status_ = NotReadable(decoded);
+        value_.assign(stored.value);
         valid_ = true;
         return;
       }
@@ -95,14 +106,19 @@ struct TaskStore::Impl {
   const Options options;
   std::unique_ptr<Engine> engine;
   std::unique_ptr<Overlay> overlay;
-  StoreMarker marker;           // of the last commit
-  StoreMarker engine_marker;    // of the last write-back
-  bool in_transaction = false;  // changes were taken and are not committed yet
+  StoreMarker marker;         // of the last commit
+  StoreMarker engine_marker;  // of the last write-back
   MonotonicTime now;
   MonotonicTime dirty_since;
   Status status;
   int open_iterators = 0;
   std::string scratch;
+  std::string key_scratch;
+
+  void Fail(const Status& error) {
+    if (status.ok()) status = error;
+  }
+  [[nodiscard]] Status WriteDirty();
 };
 
 TaskStore::TaskStore(Options options, std::unique_ptr<Engine> engine)
@@ -115,13 +131,19 @@ std::optional<std::string_view> TaskStore::Get(std::string_view key) {
   Overlay::Entry* entry = impl_->overlay->Find(key);
   if (entry == nullptr) {
     const Result<bool> found = impl_->engine->Get(key, &impl_->scratch);
+    StoredValue stored;
     if (!found.ok()) {
-      if (impl_->status.ok()) impl_->status = found.status();
+      impl_->Fail(found.status());
       return std::nullopt;
     }
+    if (*found) {
+      if (const Status decoded = DecodeValue(impl_->scratch, &stored); !decoded.ok()) {
+        impl_->Fail(NotReadable(decoded));
+        return std::nullopt;
+      }
+    }
     impl_->MakeRoom();
-    entry = impl_->overlay->AddClean(
-        key, *found ? std::optional<std::string_view>(impl_->scratch) : std::nullopt);
+    entry = impl_->overlay->AddClean(key, *found ? std::optional(stored.value) : std::nullopt);
   }
   if (!entry->present()) return std::nullopt;
   return entry->value();
@@ -141,34 +163,45 @@ std::unique_ptr<StoreIterator> TaskStore::Range(std::string_view from, std::stri
 Status TaskStore::status() const { return impl_->status; }
 
 Status TaskStore::TakeChanges(const SendChange& send) {
-  const auto& changed = impl_->overlay->changed();
-  size_t taken = changed.size();
-  Status status;
   if (impl_->options.spec.changelog) {
-    for (taken = 0; taken < changed.size(); ++taken) {
-      const Overlay::Entry& entry = *changed[taken];
-      status = send(entry.key(), entry.present() ? std::optional(entry.value()) : std::nullopt);
-      if (!status.ok()) break;
+    for (const Overlay::Changes::Change& change : impl_->overlay->changed()) {
+      const Overlay::Entry& entry = *change.entry;
+      const std::string_view key = EncodeChangelogKey(entry.key(), &impl_->key_scratch);
+      if (!entry.present()) {
+        COHO_RETURN_IF_ERROR(send(key, std::nullopt));
+        continue;
+      }
+      EncodeValue({.value = entry.value()}, &impl_->scratch);
+      COHO_RETURN_IF_ERROR(send(key, std::string_view(impl_->scratch)));
     }
   }
-  if (taken > 0) impl_->in_transaction = true;
-  impl_->overlay->ForgetChanged(taken);
-  return status;
+  impl_->overlay->FreezeChanges();
+  if (COHO_MUTANT("marker-ahead-of-changelog")) return impl_->WriteDirty();
+  return Status::Ok();
 }
 
 size_t TaskStore::changed_keys() const { return impl_->overlay->changed().size(); }
 
-void TaskStore::Committed(std::optional<int64_t> position, WallTime at) {
-  impl_->in_transaction = false;
+void TaskStore::Committed(std::optional<int64_t> position, WallTime at,
+                          const Positions& positions) {
+  impl_->overlay->ForgetFrozen();
   if (position) impl_->marker.position = *position;
   impl_->marker.commit_time_ms = ToUnixMillis(at);
+  if (!COHO_MUTANT("positions-not-in-marker")) impl_->marker.positions = positions;
+}
+
+void TaskStore::Undo() {
+  COHO_CHECK(impl_->open_iterators == 0, "undo while an iterator is open");
+  if (impl_->overlay->has_frozen()) COHO_SOMETIMES("undo of changes that were sent");
+  impl_->overlay->Undo();
 }
 
 int64_t TaskStore::dirty_bytes() const { return impl_->overlay->dirty_bytes(); }
 int64_t TaskStore::overlay_bytes() const { return impl_->overlay->bytes(); }
 // Not all of the budget: the rest keeps clean values that are in use.
 bool TaskStore::over_budget() const {
-  return impl_->overlay->dirty_bytes() >= impl_->options.overlay_bytes_max / 4 * 3;
+  return impl_->overlay->dirty_bytes() + impl_->overlay->undo_bytes() >=
+         impl_->options.overlay_bytes_max / 4 * 3;
 }
 
 std::optional<MonotonicTime> TaskStore::dirty_since() const {
@@ -179,30 +212,37 @@ void TaskStore::NoteTime(MonotonicTime now) { impl_->now = now; }
 
 // Every batch but the last carries the marker that the engine already has. If a crash leaves only some of them on disk, restore
 // begins at that older marker and applies the very changes again that the batches were made of, so that the end is the same.
-Status TaskStore::WriteBack() {
-  COHO_CHECK(changed_keys() == 0 && !impl_->in_transaction,
-             "write-back of values that are not committed");
-  COHO_CHECK(impl_->open_iterators == 0,
-             "write-back while an iterator is open; iterators end with Process, Window and Init");
-  const std::vector<const Overlay::Entry*> dirty = impl_->overlay->SortedDirty();
-  const bool marker_due =
-      impl_->marker.position != impl_->engine_marker.position ||
-      impl_->marker.commit_time_ms - impl_->engine_marker.commit_time_ms >= kMarkerRefreshMillis;
-  if (dirty.empty() && !marker_due) return Status::Ok();
-
+Status TaskStore::Impl::WriteDirty() {
   std::vector<EngineWrite> writes;
   int64_t bytes = 0;
-  for (const Overlay::Entry* entry : dirty) {
+  for (const Overlay::Entry* entry : overlay->SortedDirty()) {
     if (bytes >= kBatchBytesMax) {
-      COHO_RETURN_IF_ERROR(impl_->engine->Write(writes, impl_->engine_marker));
+      COHO_RETURN_IF_ERROR(engine->Write(writes, engine_marker));
       writes.clear();
       bytes = 0;
     }
-    writes.push_back({.key = entry->key(), .value = entry->value(), .remove = !entry->present()});
+    writes.push_back({.key = entry->key(),
+                      .value = entry->value(),
+                      .remove = !entry->present(),
+                      .head = kPlainValueHeader});
     bytes += static_cast<int64_t>(entry->key().size() + entry->value().size());
   }
-  COHO_RETURN_IF_ERROR(impl_->engine->Write(writes, impl_->marker));
-  impl_->engine_marker = impl_->marker;
+  COHO_RETURN_IF_ERROR(engine->Write(writes, marker));
+  engine_marker = marker;
+  return Status::Ok();
+}
+
+Status TaskStore::WriteBack() {
+  COHO_CHECK(changed_keys() == 0 && !impl_->overlay->has_frozen(),
+             "write-back of values that are not committed");
+  COHO_CHECK(impl_->open_iterators == 0,
+             "write-back while an iterator is open; iterators end with Process, Window and Init");
+  const bool marker_due =
+      impl_->marker.position != impl_->engine_marker.position ||
+      impl_->marker.positions != impl_->engine_marker.positions ||
+      impl_->marker.commit_time_ms - impl_->engine_marker.commit_time_ms >= kMarkerRefreshMillis;
+  if (!impl_->overlay->has_dirty() && !marker_due) return Status::Ok();
+  COHO_RETURN_IF_ERROR(impl_->WriteDirty());
   impl_->overlay->MarkAllClean();
   // Twice round the clock finds every clean entry.
   impl_->overlay->Evict(impl_->options.overlay_bytes_max, 2 * impl_->overlay->size());

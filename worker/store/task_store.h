@@ -3,9 +3,12 @@
 // values with the marker into the engine as one sorted batch. Values that are clean stay as a cache.
 //
 //   Put ──► overlay (changed) ──TakeChanges──► changelog, in the transaction
-//                │ Committed(position)
+//                │ Committed(position)       └──Undo──► as at the last Committed
 //                ▼
 //           overlay (dirty, committed) ──WriteBack──► engine + marker        engine is never ahead of the changelog
+//
+// What a transaction has to do with it: changes collect in the open part of a commit set, TakeChanges freezes them, Committed lets
+// go of them, Undo takes back both parts. The values before are kept, so no undo closes or replays anything.
 //
 // Thread rule: the run loop's thread.
 #pragma once
@@ -44,14 +47,18 @@ class TaskStore final : public StoreBackend {
   // First engine error; OK if there was none. It stays: the loop asks before each commit, and drops the store when there is one.
   [[nodiscard]] Status status() const;
 
-  // Calls send(key, value or nullopt for a removal) for each key changed since the last call, the last value of each. They count as
-  // sent from then on. A store without changelog has nothing to send, its changes count as committed at Committed.
+  // Calls send(key, value or nullopt for a removal) for each key changed since the last call, the last value of each; both as they
+  // lie in a changelog (changelog_key.h, value_format.h), valid during the call. They are under way from then on. After an error
+  // none of them is: Undo, or take them again. A store without changelog has nothing to send.
   using SendChange =
       std::function<Status(std::string_view key, std::optional<std::string_view> value)>;
   [[nodiscard]] Status TakeChanges(const SendChange& send);
   [[nodiscard]] size_t changed_keys() const;
-  // The transaction with the taken changes is committed; `position`: next changelog offset after them (nullopt: nothing was sent).
-  void Committed(std::optional<int64_t> position, WallTime at);
+  // The transaction with the taken changes is committed; `position`: next changelog offset after them (nullopt: nothing was sent);
+  // `positions`: the task's, in the same transaction.
+  void Committed(std::optional<int64_t> position, WallTime at, const Positions& positions);
+  // Takes back every change since the last Committed, taken or not. REQUIRES: no iterator is open.
+  void Undo();
 
   [[nodiscard]] int64_t dirty_bytes() const;    // committed or not, not yet in the engine
   [[nodiscard]] int64_t overlay_bytes() const;  // all of the overlay
@@ -68,7 +75,7 @@ class TaskStore final : public StoreBackend {
 
   [[nodiscard]] const StoreMarker& marker() const;  // of the last commit (not of the engine)
   [[nodiscard]] int64_t SizeBytes() const;
-  // Gives the engine back, for a restore after an aborted transaction; the overlay is dropped.
+  // Gives the engine back; the overlay is dropped.
   [[nodiscard]] std::unique_ptr<Engine> ReleaseEngine();
 
  private:

@@ -112,7 +112,7 @@ int Run(const Flags& flags) {
         ++sent;
         return Status::Ok();
       });
-      store->Committed(store->marker().position + sent, FromUnixMillis(1));
+      store->Committed(store->marker().position + sent, FromUnixMillis(1), {});
       cost.changed += sent;
     }
     cost.changes += ThreadCpuNanos() - start;

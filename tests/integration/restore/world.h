@@ -15,8 +15,9 @@
 #include "common/kafka/producer.h"
 #include "tests/integration/broker.h"
 #include "tests/integration/kafka/clients.h"
-#include "tests/unit/worker_store/temp_directory.h"
+#include "tests/support/temp_directory.h"
 #include "worker/restore/restorer.h"
+#include "worker/store/value_format.h"
 
 namespace coho::test {
 
@@ -53,6 +54,7 @@ class RestoreWorld {
   // Sends without waiting; nullopt is a tombstone.
   void Send(kafka::Producer& producer, int32_t partition, const std::string& key,
             std::optional<std::string> value) {
+    if (value) value->insert(0, kPlainValueHeader);
     REQUIRE_OK(producer.Send(Open(producer, topic), partition,
                              {.key = key,
                               .value = value.value_or(""),

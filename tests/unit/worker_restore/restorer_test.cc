@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "tests/support/seed.h"
-#include "tests/unit/worker_store/temp_directory.h"
+#include "tests/support/temp_directory.h"
 
 namespace coho {
 namespace {

@@ -15,7 +15,8 @@
 #include <vector>
 
 #include "tests/support/seed.h"
-#include "tests/unit/worker_store/temp_directory.h"
+#include "tests/support/temp_directory.h"
+#include "worker/store/value_format.h"
 
 namespace coho {
 namespace {
@@ -29,13 +30,14 @@ struct Changelog {
   int64_t end = 0;
 
   void Append(const std::string& key, std::optional<std::string> value) {
+    if (value) value->insert(0, kPlainValueHeader);
     records[end++] = {key, std::move(value)};
   }
   [[nodiscard]] Values Replay() const {
     Values values;
     for (const auto& [offset, record] : records) {
       if (record.second) {
-        values[record.first] = *record.second;
+        values[record.first] = record.second->substr(kPlainValueHeader.size());
       } else {
         values.erase(record.first);
       }
@@ -245,7 +247,7 @@ TEST_CASE("StoreRestore: a store without changelog is what lies on disk") {
     auto store = restore.Finish(1 << 20).value();
     store->Put("a", "1");
     REQUIRE(store->TakeChanges([](auto, auto) { return Internal("nothing is to be sent"); }).ok());
-    store->Committed(std::nullopt, FromUnixMillis(2));
+    store->Committed(std::nullopt, FromUnixMillis(2), {});
     REQUIRE(store->WriteBack().ok());
     REQUIRE(store->Flush().ok());
   }

@@ -19,8 +19,9 @@
 #include <vector>
 
 #include "tests/support/seed.h"
-#include "tests/unit/worker_store/temp_directory.h"
+#include "tests/support/temp_directory.h"
 #include "worker/store/task_store.h"
+#include "worker/store/value_format.h"
 
 namespace coho {
 namespace {
@@ -92,13 +93,16 @@ TEST_CASE("child" * doctest::skip()) {
     std::string transaction;
     REQUIRE(store
                 .TakeChanges([&](std::string_view key, std::optional<std::string_view> value) {
-                  transaction += std::string(key) + (value ? " " + std::string(*value) : "") + "\n";
+                  StoredValue stored;
+                  if (value) REQUIRE(DecodeValue(*value, &stored).ok());
+                  transaction +=
+                      std::string(key) + (value ? " " : "") + std::string(stored.value) + "\n";
                   ++position;
                   return Status::Ok();
                 })
                 .ok());
     changelog << transaction << ".\n" << std::flush;
-    store.Committed(position++, FromUnixMillis(1));
+    store.Committed(position++, FromUnixMillis(1), {});
     if (random() % 4 == 0 || store.over_budget()) REQUIRE(store.WriteBack().ok());
     if (random() % 20 == 0) REQUIRE(store.Flush().ok());
   }
@@ -150,7 +154,7 @@ TEST_CASE(
     REQUIRE(position <= static_cast<int64_t>(lines.size()));
     std::map<std::string, std::string> found;
     for (const auto it = engine->Range({}, {}); it->Valid(); it->Next())
-      found.emplace(it->key(), it->value());
+      found.emplace(it->key(), it->value().substr(kPlainValueHeader.size()));
     // Compared as a whole: a failure of thousands of entries would print nothing readable.
     const bool equal = found == Replay(lines, position);
     REQUIRE(equal);
@@ -161,7 +165,8 @@ TEST_CASE(
     for (const auto& [key, value] : found) {
       if (!all.contains(key)) writes.push_back({.key = key, .remove = true});
     }
-    for (const auto& [key, value] : all) writes.push_back({.key = key, .value = value});
+    for (const auto& [key, value] : all)
+      writes.push_back({.key = key, .value = value, .head = kPlainValueHeader});
     last_position = static_cast<int64_t>(lines.size());
     REQUIRE(engine->Write(writes, {"ns.job", "topic", 0, last_position, 1}).ok());
     REQUIRE(engine->Flush().ok());

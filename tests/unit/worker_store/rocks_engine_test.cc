@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "tests/unit/worker_store/temp_directory.h"
+#include "tests/support/temp_directory.h"
 #include "worker/store/engine.h"
 
 namespace coho {

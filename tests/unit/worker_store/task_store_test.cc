@@ -8,7 +8,9 @@
 #include <utility>
 #include <vector>
 
-#include "tests/unit/worker_store/memory_engine.h"
+#include "tests/support/memory_engine.h"
+#include "worker/store/changelog_key.h"
+#include "worker/store/value_format.h"
 
 namespace coho {
 namespace {
@@ -28,17 +30,19 @@ struct Fixture {
   }
   Changes Take() {
     Changes changes;
-    const Status status =
-        store->TakeChanges([&](std::string_view key, std::optional<std::string_view> value) {
-          changes.emplace_back(key, value ? std::optional<std::string>(*value) : std::nullopt);
-          return Status::Ok();
-        });
+    const Status status = store->TakeChanges([&](std::string_view key,
+                                                 std::optional<std::string_view> value) {
+      StoredValue stored;
+      if (value) CHECK(DecodeValue(*value, &stored).ok());
+      changes.emplace_back(key, value ? std::optional<std::string>(stored.value) : std::nullopt);
+      return Status::Ok();
+    });
     CHECK(status.ok());
     return changes;
   }
   void Commit(std::optional<int64_t> position) {
     Take();
-    store->Committed(position, FromUnixMillis(2000));
+    store->Committed(position, FromUnixMillis(2000), positions);
   }
   std::string All() {
     std::string all;
@@ -48,6 +52,7 @@ struct Fixture {
     return all;
   }
 
+  Positions positions;
   MemoryEngine::Disk disk;
   MemoryEngine* engine = nullptr;
   std::unique_ptr<TaskStore> store;
@@ -64,7 +69,7 @@ TEST_CASE("TaskStore: a task reads its own writes at once, the engine does not h
   CHECK_FALSE(f.store->Get("a").has_value());
   f.store->Put("a", "");
   CHECK(f.store->Get("a") == "");
-  CHECK(f.engine->content().values.empty());
+  CHECK(f.engine->content().Plain().empty());
 }
 
 TEST_CASE(
@@ -78,7 +83,7 @@ TEST_CASE(
   CHECK(f.Take() == Changes{{"b", "2"}, {"a", "1"}, {"c", std::nullopt}});
   CHECK(f.store->changed_keys() == 0);
   CHECK(f.Take().empty());
-  f.store->Committed(103, FromUnixMillis(2000));
+  f.store->Committed(103, FromUnixMillis(2000), {});
   f.store->Put("a", "2");
   CHECK(f.Take() == Changes{{"a", "2"}});
 }
@@ -90,7 +95,7 @@ TEST_CASE("TaskStore: removing what is known to be absent is no change") {
   CHECK(f.store->changed_keys() == 0);
 }
 
-TEST_CASE("TaskStore: a change that could not be sent is still a change") {
+TEST_CASE("TaskStore: when a change cannot be sent, none of them counts as sent") {
   Fixture f;
   f.store->Put("a", "1");
   f.store->Put("b", "1");
@@ -100,7 +105,7 @@ TEST_CASE("TaskStore: a change that could not be sent is still a change") {
         return ++sent == 2 ? Unavailable("no broker") : Status::Ok();
       });
   CHECK(status.code() == Code::kUnavailable);
-  CHECK(f.Take() == Changes{{"b", "1"}});
+  CHECK(f.Take() == Changes{{"a", "1"}, {"b", "1"}});
 }
 
 TEST_CASE("TaskStore: a change after TakeChanges belongs to the next commit") {
@@ -108,13 +113,90 @@ TEST_CASE("TaskStore: a change after TakeChanges belongs to the next commit") {
   f.store->Put("a", "1");
   CHECK(f.Take() == Changes{{"a", "1"}});
   f.store->Put("a", "2");
-  f.store->Committed(101, FromUnixMillis(2000));
+  f.store->Committed(101, FromUnixMillis(2000), {});
   CHECK(f.store->changed_keys() == 1);
   CHECK(f.Take() == Changes{{"a", "2"}});
-  f.store->Committed(102, FromUnixMillis(2000));
+  f.store->Committed(102, FromUnixMillis(2000), {});
   REQUIRE(f.store->WriteBack().ok());
-  CHECK(f.engine->content().values.at("a") == "2");
+  CHECK(f.engine->content().Plain().at("a") == "2");
   CHECK(f.engine->content().marker->position == 102);
+}
+
+TEST_CASE("TaskStore: undo brings every key back to the last commit, with open and sent changes") {
+  for (const bool changelog : {true, false}) {
+    CAPTURE(changelog);
+    Fixture f(1 << 20, changelog);
+    f.store->Put("clean", "1");
+    f.store->Put("clean and removed", "1");
+    f.Commit(102);
+    REQUIRE(f.store->WriteBack().ok());
+    f.store->Put("dirty", "1");
+    f.store->Remove("dirty and removed");
+    f.Commit(104);
+    const int64_t dirty = f.store->dirty_bytes();
+    const int64_t bytes = f.store->overlay_bytes();
+
+    f.store->Put("clean", "2");
+    f.store->Remove("clean and removed");
+    f.store->Put("dirty", "a value that is longer than the memory the first one got, by far");
+    f.store->Put("dirty and removed", "2");
+    f.store->Put("new", "2");
+    f.Take();
+    f.store->Remove("clean");
+    f.store->Put("new", "3");
+    f.store->Put("newer", "3");
+    f.store->Undo();
+
+    CHECK(f.store->changed_keys() == 0);
+    CHECK(f.All() == "clean=1 clean and removed=1 dirty=1 ");
+    CHECK(f.store->Get("dirty") == "1");
+    CHECK(f.store->overlay_bytes() < bytes + 512);  // a longer value's memory may stay
+    CHECK(f.store->dirty_bytes() < dirty + 512);
+    // What was committed before is still to be written back; what was undone is not.
+    REQUIRE(f.store->WriteBack().ok());
+    CHECK(f.engine->content().Plain() ==
+          decltype(f.engine->content().values){
+              {"clean", "1"}, {"clean and removed", "1"}, {"dirty", "1"}});
+    CHECK(f.engine->content().marker->position == 104);
+    CHECK_FALSE(f.store->Get("new").has_value());
+  }
+}
+
+TEST_CASE("TaskStore: the marker has the positions of the last commit") {
+  Fixture f;
+  f.positions = {{"in", "id", 3, 7}};
+  f.store->Put("a", "1");
+  f.Commit(101);
+  REQUIRE(f.store->WriteBack().ok());
+  CHECK(f.engine->content().marker->positions == f.positions);
+  // Alone they are worth a marker, too.
+  f.positions = {{"in", "id", 3, 8}};
+  f.Commit(std::nullopt);
+  REQUIRE(f.store->WriteBack().ok());
+  CHECK(f.engine->content().marker->positions == f.positions);
+}
+
+TEST_CASE("TaskStore: keys of users never meet the task's own records in the changelog") {
+  Fixture f;
+  const std::string keys[] = {std::string(kPositionsKey), "\xC1", "\xC1\xC1p", "", "usual"};
+  for (const std::string& key : keys) f.store->Put(key, "1");
+  const Changes changes = f.Take();
+  REQUIRE(changes.size() == std::size(keys));
+  for (size_t i = 0; i < std::size(keys); ++i) {
+    CHECK(changes[i].first != kPositionsKey);
+    const ChangelogKey decoded = DecodeChangelogKey(changes[i].first);
+    CHECK((decoded.kind == ChangelogKey::Kind::kUser));
+    CHECK(decoded.user == keys[i]);
+  }
+  CHECK(changes.back().first == "usual");
+}
+
+TEST_CASE("TaskStore: a value in a format that is not known is an error, never a value") {
+  Fixture f;
+  const EngineWrite write{.key = "a", .value = "\x07raw"};
+  REQUIRE(f.engine->Write(std::span(&write, 1), {}).ok());
+  CHECK_FALSE(f.store->Get("a").has_value());
+  CHECK(f.store->status().code() == Code::kCorruption);
 }
 
 TEST_CASE("TaskStore: a write-back brings values and marker in one batch, once per hot key") {
@@ -128,7 +210,7 @@ TEST_CASE("TaskStore: a write-back brings values and marker in one batch, once p
   CHECK(f.engine->batches == 0);
   REQUIRE(f.store->WriteBack().ok());
   CHECK(f.engine->batches == 1);
-  CHECK(f.engine->content().values == decltype(f.engine->content().values){{"hot", "100"}});
+  CHECK(f.engine->content().Plain() == decltype(f.engine->content().values){{"hot", "100"}});
   CHECK(f.engine->content().marker == StoreMarker{"ns.job", "topic", 3, 201, 2000});
   CHECK(f.store->dirty_bytes() == 0);
   REQUIRE(f.store->WriteBack().ok());
@@ -146,16 +228,16 @@ TEST_CASE("TaskStore: a large write-back comes in several batches, the marker on
   f.Commit(120);
   REQUIRE(f.store->WriteBack().ok());
   CHECK(f.engine->batches == 3);
-  CHECK(f.engine->content().values.size() == 20);
+  CHECK(f.engine->content().Plain().size() == 20);
   CHECK(f.engine->content().marker->position == 120);
 }
 
 TEST_CASE("TaskStore: an idle store writes its marker now and then") {
   Fixture f;
-  f.store->Committed(std::nullopt, FromUnixMillis(1000 + 59 * 60 * 1000));
+  f.store->Committed(std::nullopt, FromUnixMillis(1000 + 59 * 60 * 1000), {});
   REQUIRE(f.store->WriteBack().ok());
   CHECK(f.engine->batches == 0);
-  f.store->Committed(std::nullopt, FromUnixMillis(1000 + 60 * 60 * 1000));
+  f.store->Committed(std::nullopt, FromUnixMillis(1000 + 60 * 60 * 1000), {});
   REQUIRE(f.store->WriteBack().ok());
   CHECK(f.engine->content().marker ==
         StoreMarker{"ns.job", "topic", 3, 100, 1000 + 60 * 60 * 1000});
@@ -167,9 +249,9 @@ TEST_CASE(
   f.store->Put("a", "1");
   CHECK(f.store->changed_keys() == 1);
   CHECK(f.Take().empty());
-  f.store->Committed(std::nullopt, FromUnixMillis(2000));
+  f.store->Committed(std::nullopt, FromUnixMillis(2000), {});
   REQUIRE(f.store->WriteBack().ok());
-  CHECK(f.engine->content().values.at("a") == "1");
+  CHECK(f.engine->content().Plain().at("a") == "1");
 }
 
 TEST_CASE("TaskStore: knows since when it is dirty") {
@@ -206,7 +288,7 @@ TEST_CASE("TaskStore: a failed write-back keeps what is dirty") {
   CHECK(f.store->Get("a") == "1");
   f.engine->failure = Status::Ok();
   REQUIRE(f.store->WriteBack().ok());
-  CHECK(f.engine->content().values.at("a") == "1");
+  CHECK(f.engine->content().Plain().at("a") == "1");
 }
 
 TEST_CASE("TaskStore: iteration merges memory over engine and hides what is removed") {

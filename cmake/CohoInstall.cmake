@@ -15,7 +15,7 @@ install(TARGETS ${libraries} EXPORT CohoExports
 install(EXPORT CohoExports NAMESPACE Coho:: DESTINATION "${package_dir}" COMPONENT sdk)
 
 # The public headers include one another as they do here, "worker/sdk/task.h", so their tree is kept.
-foreach(room IN ITEMS worker/sdk common/base common/kafka common/model)
+foreach(room IN ITEMS worker/sdk common/base common/contract common/kafka common/model)
   install(DIRECTORY ${room}/ DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}/coho/${room}" COMPONENT sdk
     FILES_MATCHING PATTERN "*.h")
 endforeach()

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "common/base/log.h"
+#include "common/contract/worker_command.h"
 #include "common/http/metrics.h"
 #include "operator/apply/perform.h"
 
@@ -103,12 +104,12 @@ Result<std::unique_ptr<Operator>> Operator::Start(const OperatorOptions& options
 }
 
 Status Operator::Serve() {
-  server_.Route("/metrics", http::MetricsHandler(
-                                {registry_, queue_, std::make_shared<http::ProcessMetrics>()}));
-  for (const char* path : {"/livez", "/healthz"}) {
+  server_.Route(kPathMetrics, http::MetricsHandler(
+                                  {registry_, queue_, std::make_shared<http::ProcessMetrics>()}));
+  for (const char* path : {kPathLive, "/healthz"}) {
     server_.Route(path, [this](const http::Request&) { return Livez(); });
   }
-  server_.Route("/readyz", [this](const http::Request&) { return Readyz(); });
+  server_.Route(kPathReady, [this](const http::Request&) { return Readyz(); });
   return server_.Start();
 }
 
@@ -133,7 +134,7 @@ void Operator::OnJobEvent(const JobId& id, const EmitEvent& event) {
   if (job == nullptr) return;
   events_.Record({.about = SubjectOf(id, kube::TextAt(*job, {"metadata", "uid"})),
                   .warning = event.warning,
-                  .reason = event.reason,
+                  .reason = std::string(NameOf(event.reason)),
                   .action = "Coordinate",
                   .note = event.message});
 }

@@ -25,7 +25,8 @@ void Sooner(Duration when, std::optional<Duration>* requeue) {
 }
 
 JobProblem ConnectionProblem(const Status& status) {
-  return {.reason = status.code() == Code::kNotFound ? "SecretMissing" : "SecretUnreadable",
+  return {.reason = status.code() == Code::kNotFound ? ProblemReason::kSecretMissing
+                                                     : ProblemReason::kSecretUnreadable,
           .message = status.message()};
 }
 
@@ -156,7 +157,7 @@ Result<std::optional<Duration>> Reconciler::Reconcile(const kube::ObjectKey& key
   if (error_changed && !outcome.write_error.empty()) {
     parts_.events.Record({.about = SubjectOf(observed.job.id, observed.job.uid),
                           .warning = true,
-                          .reason = "WriteRefused",
+                          .reason = std::string(NameOf(ProblemReason::kWriteRefused)),
                           .action = "Reconcile",
                           .note = outcome.write_error});
   }

@@ -6,18 +6,12 @@
 #include <cstdlib>
 #include <map>
 
-#include "worker/exit_codes.h"
+#include "common/contract/exit_codes.h"
+#include "common/contract/worker_command.h"
 #include "worker/sdk/task.h"
 
 namespace coho {
 namespace {
-
-constexpr const char* kFooter = R"(Exit codes:
-  0 stopped by SIGTERM or SIGINT, everything committed     1 a defect of Coho
-  64 wrong flags    65 broken job file or unknown task     69 Kafka unreachable or topic missing
-  70 user code failed    73 state directory not writable   74 its disk fails    75 it is in use
-  77 Kafka refuses the credentials
-A second signal ends the process at once.)";
 
 std::string FromEnvironment(const char* name) {
   const char* value = std::getenv(name);
@@ -48,32 +42,32 @@ std::variant<WorkerFlags, int> ParseFlags(int argc, char** argv) {
   WorkerFlags flags;
   int worker = 0;
   bool list_tasks = false;
-  std::string coordinator = "in-process";
+  std::string coordinator = kCoordinatorInProcess;
   std::string address = "127.0.0.1:8080";
   std::string level = "info";
   std::string format = "auto";
   CLI::App app("Runs tasks of a Coho job.", "coho-worker");
-  app.footer(kFooter);
+  app.footer("Exit codes:\n" + ExitCodesHelp() + "A second signal ends the process at once (143).");
   app.set_version_flag("--version", WorkerVersion());
   app.add_flag("--list-tasks", list_tasks, "Print the names that spec.task.name may have, and end");
-  app.add_option("--job", flags.job_file, "Job file, YAML or JSON")->type_name("FILE");
-  app.add_option("--worker-id", worker, "Number of this worker, 0 to spec.workers.count - 1")
-      ->envname("COHO_WORKER_ID")
+  app.add_option(kFlagJob, flags.job_file, "Job file, YAML or JSON")->type_name("FILE");
+  app.add_option(kFlagWorkerId, worker, "Number of this worker, 0 to spec.workers.count - 1")
+      ->envname(kEnvWorkerId)
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
-  app.add_option("--coordinator", coordinator,
+  app.add_option(kFlagCoordinator, coordinator,
                  "in-process: decide here which worker runs what; elsewhere: another worker's process "
                  "or the operator does")
-      ->check(CLI::IsMember({"in-process", "elsewhere"}))
+      ->check(CLI::IsMember({kCoordinatorInProcess, kCoordinatorElsewhere}))
       ->capture_default_str();
-  app.add_option("--state-dir", flags.state_dir,
+  app.add_option(kFlagStateDir, flags.state_dir,
                  "Where stores live (default ./coho-state/<job>/worker-<id>)")
       ->type_name("DIR");
-  app.add_option("--http-address", address, "Metrics, health and /v1/tasks; :8080 is all addresses")
+  app.add_option(kFlagHttpAddress, address, "Metrics, health and /v1/tasks; :8080 is all addresses")
       ->type_name("HOST:PORT")
       ->check([&flags](const std::string& text) { return ParseAddress(text, &flags); })
       ->capture_default_str();
-  app.add_option("--kafka-secret-dir", flags.kafka_secret_dir,
+  app.add_option(kFlagKafkaSecretDir, flags.kafka_secret_dir,
                  "Directory with a file per secret Kafka property")
       ->type_name("DIR");
   app.add_option("--bootstrap-servers", flags.bootstrap_servers,
@@ -101,15 +95,15 @@ std::variant<WorkerFlags, int> ParseFlags(int argc, char** argv) {
     return kExitUsage;
   }
   flags.worker = WorkerId(worker);
-  flags.in_process_coordinator = coordinator == "in-process";
+  flags.in_process_coordinator = coordinator == kCoordinatorInProcess;
   flags.log_level = ParseLogLevel(level).value();
   flags.log_format = format == "json"   ? LogFormat::kJson
                      : format == "text" ? LogFormat::kText
                                         : LogFormat::kAuto;
-  flags.node = FromEnvironment("COHO_NODE_NAME");
-  flags.zone = FromEnvironment("COHO_ZONE");
-  flags.pod = FromEnvironment("COHO_POD_NAME");
-  flags.volume = FromEnvironment("COHO_VOLUME");
+  flags.node = FromEnvironment(kEnvNode);
+  flags.zone = FromEnvironment(kEnvZone);
+  flags.pod = FromEnvironment(kEnvPod);
+  flags.volume = FromEnvironment(kEnvVolume);
   return flags;
 }
 

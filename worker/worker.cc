@@ -14,12 +14,6 @@ namespace {
 // How long the coordinator in the process may be unable to start the job; what is wrong may be about to be put right.
 constexpr Duration kProblemGrace = std::chrono::seconds(10);
 
-int ExitCodeOfProblem(const std::string& reason) {
-  if (reason == "KafkaAuthenticationFailed") return kExitKafkaCredentials;
-  if (reason == "TooManyWorkers" || reason == "PartitionCountsDiffer") return kExitJobFile;
-  return kExitKafkaUnavailable;
-}
-
 std::string HostName() {
   char name[256] = {};
   return ::gethostname(name, sizeof name - 1) == 0 ? name : "localhost";
@@ -221,7 +215,8 @@ void Worker::CheckCoordinator() {
   const JobProblem& problem = *view->problem;
   if (problem.message != problem_logged_) {
     problem_logged_ = problem.message;
-    LogWarn("the job has a problem", {{"reason", problem.reason}, {"message", problem.message}});
+    LogWarn("the job has a problem",
+            {{"reason", NameOf(problem.reason)}, {"message", problem.message}});
   }
   {
     const std::lock_guard lock(mutex_);
@@ -230,7 +225,8 @@ void Worker::CheckCoordinator() {
   const MonotonicTime now = Clock::Real().Now();
   if (!problem_since_) problem_since_ = now;
   if (now - *problem_since_ < kProblemGrace) return;
-  Fail({ExitCodeOfProblem(problem.reason), problem.reason + ": " + problem.message});
+  Fail({MeaningOf(problem.reason).exit_code,
+        std::string(NameOf(problem.reason)) + ": " + problem.message});
 }
 
 WorkerStatus Worker::Snapshot() const {

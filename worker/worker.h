@@ -14,12 +14,12 @@
 #include <vector>
 
 #include "common/base/status.h"
+#include "common/contract/exit_codes.h"
 #include "common/coordinating/service.h"
 #include "common/http/server.h"
 #include "common/kafka/config.h"
 #include "common/model/job.h"
 #include "worker/admin/health.h"
-#include "worker/exit_codes.h"
 #include "worker/flags.h"
 #include "worker/lifecycle.h"
 #include "worker/loop/memory_budget.h"

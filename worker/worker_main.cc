@@ -15,7 +15,8 @@
 #include <variant>
 
 #include "common/base/log.h"
-#include "worker/exit_codes.h"
+#include "common/contract/exit_codes.h"
+#include "common/contract/worker_command.h"
 #include "worker/flags.h"
 #include "worker/sdk/task.h"
 #include "worker/tasks/builtin.h"
@@ -32,7 +33,7 @@ constexpr Duration kDrainMostAfterFailure = std::chrono::seconds(5);
 int Die(const Failure& failure) {
   LogError("worker ends", {{"reason", failure.message}, {"exit_code", failure.exit_code}});
   // Only where it exists: nothing is created outside of a pod.
-  const int fd = ::open("/dev/termination-log", O_WRONLY | O_TRUNC | O_CLOEXEC);
+  const int fd = ::open(kTerminationLog, O_WRONLY | O_TRUNC | O_CLOEXEC);
   if (fd >= 0) {
     const std::string line = failure.message + "\n";
     [[maybe_unused]] const ssize_t written = ::write(fd, line.data(), line.size());

@@ -53,11 +53,12 @@ CoordinatorOptions JobRunner::OptionsFor(const JobModel& model) const {
 void JobRunner::SetProblem(std::optional<JobProblem> problem) {
   if (problem != problem_) changed_ = true;
   if (problem && problem != problem_) {
-    LogWarn(
-        "job has a problem",
-        {{"job", job_.id.ToString()}, {"reason", problem->reason}, {"message", problem->message}});
+    LogWarn("job has a problem", {{"job", job_.id.ToString()},
+                                  {"reason", NameOf(problem->reason)},
+                                  {"message", problem->message}});
   } else if (!problem && problem_) {
-    LogInfo("job's problem is over", {{"job", job_.id.ToString()}, {"reason", problem_->reason}});
+    LogInfo("job's problem is over",
+            {{"job", job_.id.ToString()}, {"reason", NameOf(problem_->reason)}});
   }
   problem_ = std::move(problem);
 }
@@ -223,9 +224,9 @@ Status JobRunner::Perform() {
     const CoordinatorAction action = std::move(to_do_.front());
     to_do_.pop_front();
     if (const auto* event = std::get_if<EmitEvent>(&action)) {
-      LogInfo(
-          "coordination",
-          {{"job", job_.id.ToString()}, {"reason", event->reason}, {"message", event->message}});
+      LogInfo("coordination", {{"job", job_.id.ToString()},
+                               {"reason", NameOf(event->reason)},
+                               {"message", event->message}});
       on_event_(job_.id, *event);
     } else if (const auto* write = std::get_if<WriteRecords>(&action)) {
       COHO_RETURN_IF_ERROR(Write(*write));

@@ -35,13 +35,13 @@ class Planner {
   }
 
   // False, so that a check can end with it.
-  bool Refuse(std::string reason, std::string message) {
-    plan_.problem = JobProblem{std::move(reason), std::move(message), true};
+  bool Refuse(ProblemReason reason, std::string message) {
+    plan_.problem = JobProblem{reason, std::move(message), true};
     return false;
   }
   // The job goes on; the first such problem is shown.
-  void Warn(std::string reason, std::string message) {
-    if (!plan_.problem) plan_.problem = JobProblem{std::move(reason), std::move(message), false};
+  void Warn(ProblemReason reason, std::string message) {
+    if (!plan_.problem) plan_.problem = JobProblem{reason, std::move(message), false};
   }
 
   bool CountInputs() {
@@ -49,9 +49,9 @@ class Planner {
       const std::string& topic = job_.inputs[i].topic;
       const kafka::TopicInfo* found = Find(topic);
       if (found == nullptr) {
-        return Refuse("TopicMissing", Path("inputs", i) + ": topic " + Quoted(topic) +
-                                          " does not exist on " + job_.kafka.bootstrap_servers +
-                                          "; create it, or correct the name");
+        return Refuse(ProblemReason::kTopicMissing,
+                      Path("inputs", i) + ": topic " + Quoted(topic) + " does not exist on " +
+                          job_.kafka.bootstrap_servers + "; create it, or correct the name");
       }
       counts_[topic] = found->partitions;
       if (!facts_.stored.model) continue;
@@ -63,14 +63,15 @@ class Planner {
                                  Partitions(pinned->second) + " when the job was started and has " +
                                  std::to_string(found->partitions) + " now; ";
       if (found->partitions < pinned->second) {
-        return Refuse("PartitionCountChanged", change +
-                                                   "it was made anew, and the job's state does not "
-                                                   "belong to it: restore the topic, or "
-                                                   "start a new job under another name");
+        return Refuse(ProblemReason::kPartitionCountChanged,
+                      change +
+                          "it was made anew, and the job's state does not "
+                          "belong to it: restore the topic, or "
+                          "start a new job under another name");
       }
-      Warn("PartitionCountChanged", change + "the job goes on with the first " +
-                                        std::to_string(pinned->second) +
-                                        ": records in the others are not read");
+      Warn(ProblemReason::kPartitionCountChanged, change + "the job goes on with the first " +
+                                                      std::to_string(pinned->second) +
+                                                      ": records in the others are not read");
     }
     return true;
   }
@@ -80,7 +81,7 @@ class Planner {
     const std::optional<JobModel>& pinned = facts_.stored.model;
     if (pinned && pinned->tasks != plan_.model.tasks) {
       return Refuse(
-          "PartitionCountChanged",
+          ProblemReason::kPartitionCountChanged,
           "spec.inputs: the job was started with " + std::to_string(pinned->tasks) +
               " tasks, these inputs give " + std::to_string(plan_.model.tasks) +
               "; the number of tasks cannot change: correct the inputs, or start a new job");
@@ -92,7 +93,7 @@ class Planner {
       for (const auto& [topic, count] : counts_) {
         counts += (counts.empty() ? "" : ", ") + Quoted(topic) + " has " + std::to_string(count);
       }
-      return Refuse("PartitionCountsDiffer",
+      return Refuse(ProblemReason::kPartitionCountsDiffer,
                     "spec.inputs: the inputs of a job with stores need equal partition counts, so "
                     "that equal keys meet in "
                     "one task; " +
@@ -110,8 +111,8 @@ class Planner {
                                 ", and so the job has " + std::to_string(tasks) +
                                 " tasks; ask for " + std::to_string(tasks) + " at most";
     if (facts_.stored.assignment.generation == Generation(0))
-      return Refuse("TooManyWorkers", message);
-    Warn("TooManyWorkers", message + "; the others stay idle");
+      return Refuse(ProblemReason::kTooManyWorkers, message);
+    Warn(ProblemReason::kTooManyWorkers, message + "; the others stay idle");
     return true;
   }
 
@@ -125,10 +126,11 @@ class Planner {
     for (size_t i = 0; i < job_.outputs.size(); ++i) {
       const OutputSpec& output = job_.outputs[i];
       if (Find(output.topic) == nullptr && output.partitions <= 0) {
-        return Refuse("TopicMissing", Path("outputs", i) + ": topic " + Quoted(output.topic) +
-                                          " does not exist on " + job_.kafka.bootstrap_servers +
-                                          "; create it, or set spec.outputs[" + std::to_string(i) +
-                                          "].partitions and Coho will");
+        return Refuse(ProblemReason::kTopicMissing,
+                      Path("outputs", i) + ": topic " + Quoted(output.topic) +
+                          " does not exist on " + job_.kafka.bootstrap_servers +
+                          "; create it, or set spec.outputs[" + std::to_string(i) +
+                          "].partitions and Coho will");
       }
       Create(output.topic, output.partitions);
     }
@@ -142,7 +144,7 @@ class Planner {
     const kafka::TopicInfo* found = Find(topic);
     if (found == nullptr) return true;
     if (found->partitions != partitions) {
-      return Refuse("ChangelogUnusable",
+      return Refuse(ProblemReason::kChangelogUnusable,
                     what + " " + Quoted(topic) + " has " + Partitions(found->partitions) +
                         ", the job needs " + std::to_string(partitions) +
                         "; it was not made by this job: delete it if nobody needs it, or set "
@@ -152,7 +154,7 @@ class Planner {
     if (config == facts_.configs.end()) return true;
     const auto policy = config->second.find("cleanup.policy");
     if (policy == config->second.end() || policy->second == "compact") return true;
-    return Refuse("ChangelogUnusable",
+    return Refuse(ProblemReason::kChangelogUnusable,
                   what + " " + Quoted(topic) + " has cleanup.policy=" + policy->second +
                       ", need compact: Kafka would delete state that is still needed; set "
                       "cleanup.policy=compact on the topic");
@@ -205,16 +207,16 @@ TopicPlan PlanTopics(const Job& job, const TopicFacts& facts) { return Planner(j
 JobProblem ProblemOf(const Status& status, bool blocks_start) {
   switch (status.code()) {
     case Code::kUnauthenticated:
-      return {"KafkaAuthenticationFailed",
+      return {ProblemReason::kKafkaAuthenticationFailed,
               status.message() + "; correct the credentials or the rights that spec.kafka names",
               blocks_start};
     case Code::kUnavailable:
     case Code::kDeadlineExceeded:
-      return {"KafkaUnreachable",
+      return {ProblemReason::kKafkaUnreachable,
               status.message() + "; is spec.kafka.bootstrapServers right, and is Kafka up?",
               blocks_start};
     default:
-      return {"KafkaError", status.message(), blocks_start};
+      return {ProblemReason::kKafkaError, status.message(), blocks_start};
   }
 }
 

@@ -108,11 +108,11 @@ CoordinatorActions Coordinator::OnHeartbeat(const Heartbeat& beat, bool historic
     if (beat.phase == WorkerPhase::kGone) {
       if (worker.standing == WorkerStanding::kAlive ||
           worker.standing == WorkerStanding::kUnknown) {
-        FallSilent(beat.worker, false, "WorkerStopped", "said goodbye", now, &actions);
+        FallSilent(beat.worker, false, EventReason::kWorkerStopped, "said goodbye", now, &actions);
       }
     } else if (worker.standing != WorkerStanding::kAlive) {
       if (worker.standing == WorkerStanding::kSilent || worker.standing == WorkerStanding::kLost) {
-        actions.push_back(EmitEvent{false, "WorkerReturned",
+        actions.push_back(EmitEvent{false, EventReason::kWorkerReturned,
                                     Name(beat.worker) + " is back after " +
                                         SayDuration(now - memory.silent_since) + " with " +
                                         SayCount(TasksOn(beat.worker), "task")});
@@ -174,7 +174,7 @@ CoordinatorActions Coordinator::OnPodFacts(const std::map<WorkerId, PodFact>& fa
       const char* why = fact.node_lost
                             ? "lost its node"
                             : (fact.exists ? "has no running container" : "lost its pod");
-      FallSilent(id, true, "WorkerSilent", why, now, &actions);
+      FallSilent(id, true, EventReason::kWorkerSilent, why, now, &actions);
     }
   }
   UpdateStandings(now, &actions);
@@ -216,7 +216,7 @@ CoordinatorActions Coordinator::OnFenced(WorkerId worker, bool ok, MonotonicTime
   if (fence == fences_.end()) return actions;
   if (ok) {
     ledger_.Prove(worker, fence->second.ids, fence->second.through);
-    actions.push_back(EmitEvent{false, "WorkerFenced",
+    actions.push_back(EmitEvent{false, EventReason::kWorkerFenced,
                                 Name(worker) + " was fenced (" +
                                     SayCount(fence->second.ids.size(), "transactional id") +
                                     "): it can write nothing of what it lost"});
@@ -229,7 +229,7 @@ CoordinatorActions Coordinator::OnFenced(WorkerId worker, bool ok, MonotonicTime
   return actions;
 }
 
-void Coordinator::FallSilent(WorkerId id, bool warning, std::string reason, const std::string& why,
+void Coordinator::FallSilent(WorkerId id, bool warning, EventReason reason, const std::string& why,
                              MonotonicTime now, CoordinatorActions* actions) {
   workers_[id].standing = WorkerStanding::kSilent;
   memory_[id].silent_since = now;
@@ -240,7 +240,7 @@ void Coordinator::FallSilent(WorkerId id, bool warning, std::string reason, cons
                (tasks == 1 ? "waits" : "wait") + " up to " +
                SayDuration(options_.homecoming_timeout) + " for it";
   }
-  actions->push_back(EmitEvent{warning && TasksOn(id) > 0, std::move(reason), std::move(message)});
+  actions->push_back(EmitEvent{warning && TasksOn(id) > 0, reason, std::move(message)});
 }
 
 void Coordinator::UpdateStandings(MonotonicTime now, CoordinatorActions* actions) {
@@ -248,7 +248,7 @@ void Coordinator::UpdateStandings(MonotonicTime now, CoordinatorActions* actions
     const bool heard_once =
         worker.standing == WorkerStanding::kAlive || worker.standing == WorkerStanding::kUnknown;
     if (heard_once && now - worker.last_heard > options_.session_timeout) {
-      FallSilent(id, true, "WorkerSilent",
+      FallSilent(id, true, EventReason::kWorkerSilent,
                  "has not been heard for " + SayDuration(now - worker.last_heard), now, actions);
     }
     const Duration silent = now - memory_[id].silent_since;
@@ -256,7 +256,7 @@ void Coordinator::UpdateStandings(MonotonicTime now, CoordinatorActions* actions
       worker.standing = WorkerStanding::kLost;
       replan_ = true;
       if (const size_t tasks = TasksOn(id); tasks > 0) {
-        actions->push_back(EmitEvent{true, "WorkerLost",
+        actions->push_back(EmitEvent{true, EventReason::kWorkerLost,
                                      Name(id) + " did not come home within " + SayDuration(silent) +
                                          "; its " + SayCount(tasks, "task") +
                                          " go to other workers, which restore " +

@@ -93,7 +93,7 @@ class Coordinator {
   [[nodiscard]] size_t TasksOn(WorkerId id) const;
   [[nodiscard]] bool Released(WorkerId id, const WorkerAssignment& record) const;
   [[nodiscard]] bool MayPlan(MonotonicTime now) const;
-  void FallSilent(WorkerId id, bool warning, std::string reason, const std::string& why,
+  void FallSilent(WorkerId id, bool warning, EventReason reason, const std::string& why,
                   MonotonicTime now, CoordinatorActions* actions);
   void TakeIncarnation(const Heartbeat& beat);
   void ObserveLocality(WorkerId id, const WorkerReport& report, WallTime wall);

@@ -257,7 +257,7 @@ void Coordinator::Describe(Draft* draft) const {
   if (granted > 0) counts += (counts.empty() ? "" : ", ") + SayCount(granted, "task") + " granted";
   if (!counts.empty()) reason += ": " + counts;
   draft->events.push_back(
-      EmitEvent{false, "AssignmentChanged",
+      EmitEvent{false, EventReason::kAssignmentChanged,
                 "generation " + ToString(draft->after.generation) + ": " + reason});
 
   std::vector<TaskId> moved;
@@ -269,13 +269,14 @@ void Coordinator::Describe(Draft* draft) const {
     bytes += move.bytes;
   }
   if (moved.size() > kMovesToldOneByOne) {
-    draft->events.push_back(EmitEvent{
-        false, "TaskMoved", SayTasks(moved) + " moved, " + SayBytes(bytes) + " to restore"});
+    draft->events.push_back(
+        EmitEvent{false, EventReason::kTaskMoved,
+                  SayTasks(moved) + " moved, " + SayBytes(bytes) + " to restore"});
     return;
   }
   for (const TaskId task : moved) {
     const Move& move = moving_.at(task);
-    draft->events.push_back(EmitEvent{false, "TaskMoved",
+    draft->events.push_back(EmitEvent{false, EventReason::kTaskMoved,
                                       "task " + ToString(task) + " moved from " + Name(*move.from) +
                                           " to " + Name(move.to) + " (" + move.cause + "), " +
                                           SayBytes(move.bytes) + " to restore"});
@@ -295,7 +296,7 @@ bool Coordinator::Finish(Draft* draft, WallTime wall, CoordinatorActions* action
       hold_ = true;
       if (std::exchange(violation_, violations.front()) != violations.front()) {
         actions->push_back(
-            EmitEvent{true, "InvariantBroken",
+            EmitEvent{true, EventReason::kInvariantBroken,
                       "generation " + ToString(draft->after.generation) +
                           " was not written, the job goes on with the last one: " + violation_});
       }

@@ -9,6 +9,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/ids.h"
+#include "common/contract/event_reason.h"
 #include "common/model/assignment.h"
 
 namespace coho {
@@ -44,9 +45,7 @@ struct FenceWorker {
 };
 struct EmitEvent {
   bool warning = false;
-  // CamelCase: AssignmentChanged, TaskMoved, WorkerSilent, WorkerStopped, WorkerReturned, WorkerLost, WorkerFenced,
-  // InvariantBroken
-  std::string reason;
+  EventReason reason = EventReason::kAssignmentChanged;
   std::string message;
 };
 using CoordinatorAction = std::variant<WriteRecords, FenceWorker, EmitEvent>;

@@ -7,15 +7,15 @@
 #include <string>
 
 #include "common/base/ids.h"
+#include "common/contract/problem_reason.h"
 #include "common/coordination/coordinator_values.h"
 #include "common/model/assignment.h"
 
 namespace coho {
 
-// Why a job cannot run (yet). Reasons: TopicMissing, PartitionCountsDiffer, PartitionCountChanged, ChangelogUnusable, TooManyWorkers,
-// KafkaUnreachable, KafkaAuthenticationFailed, KafkaError.
+// Why a job cannot run (yet), or goes on with less than it should.
 struct JobProblem {
-  std::string reason;
+  ProblemReason reason = ProblemReason::kInternalError;
   std::string message;       // names the field, what was found and what to do
   bool blocks_start = true;  // false: the job goes on with what it knows, and says so (R7)
   friend bool operator==(const JobProblem&, const JobProblem&) = default;

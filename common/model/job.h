@@ -14,14 +14,37 @@
 #include "common/base/clock.h"
 #include "common/base/ids.h"
 #include "common/base/status.h"
+#include "common/contract/enum_names.h"
 
 namespace coho {
 
-enum class SerdeType { kBytes, kString, kInt64, kJson };  // wire: bytes, string, int64, json
-enum class StartFrom { kEarliest, kLatest };              // wire: Earliest, Latest
-enum class Guarantee { kExactlyOnce, kAtLeastOnce };      // wire: ExactlyOnce, AtLeastOnce
-enum class OnError { kFail, kSkip, kDeadLetter };         // wire: Fail, Skip, DeadLetter
-enum class LostNodePolicy { kWait, kReplace };            // wire: Wait, Replace
+enum class SerdeType { kBytes, kString, kInt64, kJson };
+constexpr auto NamesOf(SerdeType) {
+  return EnumNames<SerdeType, 4>{{{"bytes", SerdeType::kBytes},
+                                  {"string", SerdeType::kString},
+                                  {"int64", SerdeType::kInt64},
+                                  {"json", SerdeType::kJson}}};
+}
+enum class StartFrom { kEarliest, kLatest };
+constexpr auto NamesOf(StartFrom) {
+  return EnumNames<StartFrom, 2>{
+      {{"Earliest", StartFrom::kEarliest}, {"Latest", StartFrom::kLatest}}};
+}
+enum class Guarantee { kExactlyOnce, kAtLeastOnce };
+constexpr auto NamesOf(Guarantee) {
+  return EnumNames<Guarantee, 2>{
+      {{"ExactlyOnce", Guarantee::kExactlyOnce}, {"AtLeastOnce", Guarantee::kAtLeastOnce}}};
+}
+enum class OnError { kFail, kSkip, kDeadLetter };
+constexpr auto NamesOf(OnError) {
+  return EnumNames<OnError, 3>{
+      {{"Fail", OnError::kFail}, {"Skip", OnError::kSkip}, {"DeadLetter", OnError::kDeadLetter}}};
+}
+enum class LostNodePolicy { kWait, kReplace };
+constexpr auto NamesOf(LostNodePolicy) {
+  return EnumNames<LostNodePolicy, 2>{
+      {{"Wait", LostNodePolicy::kWait}, {"Replace", LostNodePolicy::kReplace}}};
+}
 
 struct InputSpec {
   std::string topic;

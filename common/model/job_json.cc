@@ -8,12 +8,7 @@ namespace {
 
 void ReadSerdes(ObjectReader& in, SerdeType* key, SerdeType* value) {
   for (const auto& [name, out] : {std::pair("key", key), std::pair("value", value)}) {
-    in.OneOf<SerdeType>(name,
-                        {{"bytes", SerdeType::kBytes},
-                         {"string", SerdeType::kString},
-                         {"int64", SerdeType::kInt64},
-                         {"json", SerdeType::kJson}},
-                        out);
+    in.OneOf(name, out);
   }
 }
 
@@ -39,9 +34,7 @@ void ReadInput(ObjectReader& in, InputSpec* out) {
   in.Require("topic", "the name of a topic");
   in.Text("topic", &out->topic);
   ReadSerdes(in, &out->key, &out->value);
-  in.OneOf<StartFrom>("startFrom",
-                      {{"Earliest", StartFrom::kEarliest}, {"Latest", StartFrom::kLatest}},
-                      &out->start_from);
+  in.OneOf("startFrom", &out->start_from);
 }
 
 void ReadOutput(ObjectReader& in, OutputSpec* out) {
@@ -67,16 +60,10 @@ void ReadWorkers(ObjectReader& in, WorkersSpec* out) {
 }
 
 void ReadProcessing(ObjectReader& in, ProcessingSpec* out) {
-  in.OneOf<Guarantee>(
-      "guarantee",
-      {{"ExactlyOnce", Guarantee::kExactlyOnce}, {"AtLeastOnce", Guarantee::kAtLeastOnce}},
-      &out->guarantee);
+  in.OneOf("guarantee", &out->guarantee);
   in.Time("commitInterval", &out->commit_interval);
   in.Time("windowInterval", &out->window_interval);
-  in.OneOf<OnError>(
-      "onError",
-      {{"Fail", OnError::kFail}, {"Skip", OnError::kSkip}, {"DeadLetter", OnError::kDeadLetter}},
-      &out->on_error);
+  in.OneOf("onError", &out->on_error);
   in.Text("deadLetterTopic", &out->dead_letter_topic);
 }
 
@@ -97,9 +84,7 @@ void ReadFailover(ObjectReader& in, FailoverSpec* out) {
   in.Time("sessionTimeout", &out->session_timeout);
   in.Time("homecomingTimeout", &out->homecoming_timeout);
   in.Object("lostNode", [&](ObjectReader& node) {
-    node.OneOf<LostNodePolicy>(
-        "policy", {{"Wait", LostNodePolicy::kWait}, {"Replace", LostNodePolicy::kReplace}},
-        &out->lost_node_policy);
+    node.OneOf("policy", &out->lost_node_policy);
     node.Time("timeout", &out->lost_node_timeout);
   });
 }

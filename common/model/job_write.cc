@@ -11,11 +11,10 @@ std::string_view RetentionName(bool deleted) { return deleted ? "Delete" : "Reta
 Json WriteStreams(const Job& job) {
   Json inputs = Json::array();
   for (const InputSpec& input : job.inputs) {
-    inputs.push_back(
-        {{"topic", input.topic},
-         {"key", SerdeName(input.key)},
-         {"value", SerdeName(input.value)},
-         {"startFrom", input.start_from == StartFrom::kEarliest ? "Earliest" : "Latest"}});
+    inputs.push_back({{"topic", input.topic},
+                      {"key", SerdeName(input.key)},
+                      {"value", SerdeName(input.value)},
+                      {"startFrom", NameOf(input.start_from)}});
   }
   Json outputs = Json::array();
   for (const OutputSpec& output : job.outputs) {
@@ -43,24 +42,11 @@ Json WriteKafka(const KafkaSpec& kafka) {
   return json;
 }
 
-std::string_view OnErrorName(OnError policy) {
-  switch (policy) {
-    case OnError::kFail:
-      return "Fail";
-    case OnError::kSkip:
-      return "Skip";
-    case OnError::kDeadLetter:
-      return "DeadLetter";
-  }
-  return "Fail";
-}
-
 Json WriteProcessing(const ProcessingSpec& processing) {
-  return {{"guarantee",
-           processing.guarantee == Guarantee::kExactlyOnce ? "ExactlyOnce" : "AtLeastOnce"},
+  return {{"guarantee", NameOf(processing.guarantee)},
           {"commitInterval", FormatDuration(processing.commit_interval)},
           {"windowInterval", FormatDuration(processing.window_interval)},
-          {"onError", OnErrorName(processing.on_error)},
+          {"onError", NameOf(processing.on_error)},
           {"deadLetterTopic", processing.dead_letter_topic}};
 }
 
@@ -79,25 +65,13 @@ Json WriteFailover(const FailoverSpec& failover) {
           {"sessionTimeout", FormatDuration(failover.session_timeout)},
           {"homecomingTimeout", FormatDuration(failover.homecoming_timeout)},
           {"lostNode",
-           {{"policy", failover.lost_node_policy == LostNodePolicy::kWait ? "Wait" : "Replace"},
+           {{"policy", NameOf(failover.lost_node_policy)},
             {"timeout", FormatDuration(failover.lost_node_timeout)}}}};
 }
 
 }  // namespace
 
-std::string_view SerdeName(SerdeType type) {
-  switch (type) {
-    case SerdeType::kBytes:
-      return "bytes";
-    case SerdeType::kString:
-      return "string";
-    case SerdeType::kInt64:
-      return "int64";
-    case SerdeType::kJson:
-      return "json";
-  }
-  return "bytes";
-}
+std::string_view SerdeName(SerdeType type) { return NameOf(type); }
 
 std::string JobToJson(const Job& job) {
   Json spec = WriteStreams(job);

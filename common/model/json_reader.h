@@ -18,6 +18,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/status.h"
+#include "common/contract/enum_names.h"
 
 namespace coho {
 
@@ -79,6 +80,23 @@ class ObjectReader {
       }
       need.append(need == "one of" ? " " : ", ").append(word);
     }
+    Refuse(name, need);
+  }
+
+  // The same, with the names that stand beside the enum.
+  template <NamedEnum E>
+  void OneOf(std::string_view name, E* out) {
+    const Json* value = Find(name);
+    if (value == nullptr) return;
+    if (value->is_string()) {
+      if (const auto found = FromName<E>(value->get_ref<const std::string&>())) {
+        *out = *found;
+        return;
+      }
+    }
+    std::string need = "one of";
+    for (const auto& [word, meaning] : NamesOf(E{}))
+      need.append(need == "one of" ? " " : ", ").append(word);
     Refuse(name, need);
   }
 

@@ -2,6 +2,8 @@
 
 #include <string>
 
+#include "common/contract/worker_command.h"
+
 namespace coho {
 namespace {
 
@@ -39,7 +41,7 @@ Status CheckEnv(const json& value, const std::string& path) {
   for (size_t i = 0; i < value.size(); ++i) {
     const std::string item = path + "[" + std::to_string(i) + "]";
     const auto& name = value[i]["name"].get_ref<const std::string&>();
-    if (name.starts_with("COHO_")) {
+    if (name.starts_with(kEnvPrefix)) {
       return InvalidArgument(item + ".name: found \"" + name +
                              "\"; names that begin with COHO_ belong to Coho; choose another");
     }

@@ -46,7 +46,7 @@ void DeleteEmptiedWorkers(const Observed& observed, const std::set<WorkerId>& le
       }
     }
     plan->deletes.push_back(Delete(kStatefulSetType, set->second.name, set->second.object.uid));
-    plan->events.push_back({.reason = "WorkerRemoved",
+    plan->events.push_back({.reason = std::string(NameOf(EventReason::kWorkerRemoved)),
                             .action = "DeleteStatefulSet",
                             .note = "worker " + ToString(id) +
                                     " owns no task any more and is removed; its volume is " +
@@ -65,7 +65,7 @@ void ReplaceLostWorkers(const Observed& observed, const std::map<WorkerId, std::
       plan->deletes.push_back(Delete(kClaimType, volume->second.claim, volume->second.claim_uid));
       plan->events.push_back(
           {.warning = true,
-           .reason = "StateVolumeAbandoned",
+           .reason = std::string(NameOf(EventReason::kStateVolumeAbandoned)),
            .action = "DeletePersistentVolumeClaim",
            .note = "worker " + ToString(id) + ": claim " + volume->second.claim + " on lost node " +
                    node + " is deleted; the state is restored from the changelog on another node"});
@@ -85,7 +85,7 @@ void ReplaceOutdatedPods(const Observed& observed, const std::vector<WorkerId>& 
   for (const WorkerId id : workers) {
     const PodFacts& pod = observed.pods.at(id);
     plan->deletes.push_back(Delete(kPodType, pod.name, pod.uid));
-    plan->events.push_back({.reason = "WorkerReplaced",
+    plan->events.push_back({.reason = std::string(NameOf(EventReason::kWorkerReplaced)),
                             .action = "DeletePod",
                             .note = "worker " + ToString(id) + ": pod " + pod.name +
                                     " is deleted so that it comes back with the current template"});

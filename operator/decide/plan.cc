@@ -48,7 +48,7 @@ const ObjectFacts* FindObject(const Observed& observed, const std::string& kind,
 // name that is still being cleaned up.
 std::optional<JobProblem> FindForeignObject(const Observed& observed) {
   const auto problem = [&](const std::string& kind, const std::string& name) {
-    return JobProblem{.reason = kNameTaken,
+    return JobProblem{.reason = ProblemReason::kNameTaken,
                       .message = kind + " " + name +
                                  " exists and does not belong to this StreamJob; it is left alone; "
                                  "delete it, or give the StreamJob another name"};
@@ -65,14 +65,15 @@ std::optional<JobProblem> FindForeignObject(const Observed& observed) {
 // The gravest first.
 std::optional<JobProblem> FindProblem(const Observed& observed) {
   if (!observed.job.job)
-    return JobProblem{.reason = kInvalidSpec, .message = observed.job.error.message()};
+    return JobProblem{.reason = ProblemReason::kInvalidSpec,
+                      .message = observed.job.error.message()};
   if (observed.connection_problem) return observed.connection_problem;
   if (observed.coordination && observed.coordination->problem)
     return observed.coordination->problem;
   if (auto foreign = FindForeignObject(observed)) return foreign;
   if (!observed.write_error.empty()) {
     // Not blocking: the write has to be tried again.
-    return JobProblem{.reason = kWriteRefused,
+    return JobProblem{.reason = ProblemReason::kWriteRefused,
                       .message = "the API server refused a write: " + observed.write_error,
                       .blocks_start = false};
   }
@@ -151,7 +152,7 @@ void AnnounceNewWorkers(const Situation& situation, ReconcilePlan* plan) {
   if (situation.missing.empty()) return;
   std::string ids;
   for (const WorkerId id : situation.missing) ids += (ids.empty() ? "" : ", ") + ToString(id);
-  plan->events.push_back({.reason = "WorkersCreated",
+  plan->events.push_back({.reason = std::string(NameOf(EventReason::kWorkersCreated)),
                           .action = "CreateStatefulSet",
                           .note = "creating worker " + Shortened(ids, 200)});
 }

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "common/contract/worker_command.h"
 #include "operator/api/names.h"
 #include "operator/manifests/object.h"
 
@@ -20,7 +21,7 @@ json TaskNumbers(const std::vector<TaskId>& tasks) {
 
 json MakeJobConfigMap(const StreamJob& job) {
   json object = MakeObject(job, kConfigMapType, JobConfigMapName(job.id.name));
-  object["data"] = {{std::string(kJobFileKey), JobToJson(*job.job)}};
+  object["data"] = {{kJobFileKey, JobToJson(*job.job)}};
   return Sealed(std::move(object));
 }
 

@@ -11,7 +11,6 @@
 
 namespace coho {
 
-inline constexpr std::string_view kJobFileKey = "job.json";
 inline constexpr std::string_view kAssignmentKey = "assignment.json";
 
 // REQUIRES: job.job.

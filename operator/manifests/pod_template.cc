@@ -4,6 +4,7 @@
 #include <string_view>
 #include <utility>
 
+#include "common/contract/worker_command.h"
 #include "operator/api/names.h"
 #include "operator/manifests/config_map.h"
 #include "operator/manifests/object.h"
@@ -15,10 +16,6 @@ namespace {
 using nlohmann::json;
 
 constexpr int kUser = 65532;  // "nonroot", as in the worker's image
-constexpr const char* kJobMount = "/etc/coho/job";
-// Beside the job's mount, not inside it: a mount point cannot be made in a read-only mount.
-constexpr const char* kKafkaMount = "/etc/coho/kafka";
-constexpr const char* kStateMount = "/var/lib/coho";
 
 json FromField(const char* name, const char* path) {
   return {{"name", name},
@@ -27,10 +24,9 @@ json FromField(const char* name, const char* path) {
 
 // Ours, then the user's; of two entries with one name the last counts, since the API server refuses both.
 json Environment(const StreamJob& job, WorkerId worker) {
-  json env =
-      json::array({FromField("COHO_NODE_NAME", "spec.nodeName"),
-                   FromField("COHO_POD_NAME", "metadata.name"),
-                   {{"name", "COHO_VOLUME"}, {"value", WorkerClaimName(job.id.name, worker)}}});
+  json env = json::array({FromField(kEnvNode, "spec.nodeName"),
+                          FromField(kEnvPod, "metadata.name"),
+                          {{"name", kEnvVolume}, {"value", WorkerClaimName(job.id.name, worker)}}});
   const json user = job.template_spec.value("env", json::array());
   std::set<std::string> seen;
   json extra = json::array();
@@ -44,13 +40,18 @@ json Environment(const StreamJob& job, WorkerId worker) {
   return env;
 }
 
+std::string Flag(const char* flag, const std::string& value) {
+  return std::string(flag) + "=" + value;
+}
+
 json Arguments(const StreamJob& job, WorkerId worker) {
-  json args = json::array({std::string("--job=") + kJobMount + "/" + std::string(kJobFileKey),
-                           "--worker-id=" + ToString(worker), "--coordinator=elsewhere",
-                           std::string("--state-dir=") + kStateMount,
-                           "--http-address=:" + std::to_string(kWorkerHttpPort)});
+  json args =
+      json::array({Flag(kFlagJob, std::string(kJobMount) + "/" + kJobFileKey),
+                   Flag(kFlagWorkerId, ToString(worker)),
+                   Flag(kFlagCoordinator, kCoordinatorElsewhere), Flag(kFlagStateDir, kStateMount),
+                   Flag(kFlagHttpAddress, ":" + std::to_string(kWorkerHttpPort))});
   if (!job.job->kafka.secret_name.empty())
-    args.push_back(std::string("--kafka-secret-dir=") + kKafkaMount);
+    args.push_back(Flag(kFlagKafkaSecretDir, kKafkaSecretMount));
   return args;
 }
 
@@ -71,7 +72,8 @@ json Container(const StreamJob& job, const WorkerPodOptions& options) {
   json mounts = json::array({Mount("job", kJobMount, true),
                              Mount(std::string(kStateVolume).c_str(), kStateMount, false),
                              Mount("tmp", "/tmp", false)});
-  if (!job.job->kafka.secret_name.empty()) mounts.push_back(Mount("kafka", kKafkaMount, true));
+  if (!job.job->kafka.secret_name.empty())
+    mounts.push_back(Mount("kafka", kKafkaSecretMount, true));
   json container = {
       {"name", std::string(kWorkerContainer)},
       {"image", job.job->image},
@@ -82,10 +84,10 @@ json Container(const StreamJob& job, const WorkerPodOptions& options) {
        json::array({{{"name", "http"}, {"containerPort", kWorkerHttpPort}, {"protocol", "TCP"}}})},
       {"volumeMounts", std::move(mounts)},
       // /startz holds as long as a restore makes progress; ten minutes without any are too long.
-      {"startupProbe", Probe("/startz", 1, 600)},
-      {"readinessProbe", Probe("/readyz", 1, 3)},
-      {"livenessProbe", Probe("/livez", 10, 6)},
-      {"terminationMessagePath", "/dev/termination-log"},
+      {"startupProbe", Probe(kPathStarted, 1, 600)},
+      {"readinessProbe", Probe(kPathReady, 1, 3)},
+      {"livenessProbe", Probe(kPathLive, 10, 6)},
+      {"terminationMessagePath", kTerminationLog},
       {"terminationMessagePolicy", "FallbackToLogsOnError"},
       {"securityContext",
        {{"allowPrivilegeEscalation", false},

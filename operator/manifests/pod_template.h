@@ -11,8 +11,6 @@
 
 namespace coho {
 
-inline constexpr int32_t kWorkerHttpPort = 8080;
-
 // Where a worker's state is: a preference, never a requirement, because the volume's own node affinity is the only pin that
 // cannot be wrong. Empty: no state anywhere yet; then the job's workers spread over nodes and zones.
 struct WorkerHome {

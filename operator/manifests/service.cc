@@ -1,5 +1,6 @@
 #include "operator/manifests/service.h"
 
+#include "common/contract/worker_command.h"
 #include "operator/api/names.h"
 #include "operator/manifests/object.h"
 #include "operator/manifests/pod_template.h"

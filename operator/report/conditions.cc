@@ -22,14 +22,10 @@ std::string WorkerNumbers(const std::set<WorkerId>& workers) {
   return (workers.size() == 1 ? "worker " : "workers ") + Shortened(text, 60);
 }
 
+std::string NameText(ProblemReason reason) { return std::string(NameOf(reason)); }
+
 bool IsPrepared(const Observed& observed) {
   return observed.coordination && observed.coordination->prepared;
-}
-
-// A blocking problem about which nothing in the spec needs to be wrong.
-bool MayPass(const JobProblem& problem) {
-  return problem.reason == "KafkaUnreachable" || problem.reason == "KafkaError" ||
-         problem.reason == kNameTaken;
 }
 
 // Everything the conditions are made from, computed once.
@@ -63,22 +59,23 @@ const WorkerTrouble* FirstFailing(const Facts& facts) {
 }
 
 const WorkerTrouble* RefusedJob(const Facts& facts) {
-  const auto found = std::find_if(facts.troubles.begin(), facts.troubles.end(),
-                                  [](const WorkerTrouble& t) { return t.exit_code == 65; });
+  const auto found =
+      std::find_if(facts.troubles.begin(), facts.troubles.end(),
+                   [](const WorkerTrouble& t) { return t.exit_code == kExitJobFile; });
   return found == facts.troubles.end() ? nullptr : &*found;
 }
 
 Condition ConfigValid(const Facts& facts) {
   const std::optional<JobProblem>& problem = facts.situation.problem;
-  if (problem && problem->blocks_start && !MayPass(*problem)) {
-    return {"ConfigValid", Truth::kFalse, problem->reason, problem->message};
+  if (problem && problem->blocks_start && !MeaningOf(problem->reason).may_pass) {
+    return {"ConfigValid", Truth::kFalse, NameText(problem->reason), problem->message};
   }
   if (const WorkerTrouble* refused = RefusedJob(facts)) {
     return {"ConfigValid", Truth::kFalse, "RefusedByWorker", refused->message};
   }
   if (IsPrepared(facts.observed))
     return {"ConfigValid", Truth::kTrue, "Valid", "the spec can be used"};
-  if (problem) return {"ConfigValid", Truth::kUnknown, problem->reason, problem->message};
+  if (problem) return {"ConfigValid", Truth::kUnknown, NameText(problem->reason), problem->message};
   return {"ConfigValid", Truth::kUnknown, "Checking", "the topics of the job are being checked"};
 }
 
@@ -211,7 +208,7 @@ Condition Progressing(const Facts& facts) {
 
 Condition Degraded(const Facts& facts) {
   if (const auto& problem = facts.situation.problem) {
-    return {"Degraded", Truth::kTrue, problem->reason, problem->message};
+    return {"Degraded", Truth::kTrue, NameText(problem->reason), problem->message};
   }
   if (const WorkerTrouble* failing = FirstFailing(facts)) {
     return {"Degraded", Truth::kTrue, failing->reason, TroublesText(facts.troubles, true)};
@@ -225,8 +222,9 @@ Condition Ready(const Facts& facts, const std::vector<Condition>& others) {
   if (const auto& problem = facts.situation.problem;
       problem && (problem->blocks_start || facts.situation.kafka_is_away())) {
     // Workers go on without the operator's way to Kafka; how they are cannot be known.
-    const bool unknown = MayPass(*problem) && workers.ready > 0;
-    return {"Ready", unknown ? Truth::kUnknown : Truth::kFalse, problem->reason, problem->message};
+    const bool unknown = MeaningOf(problem->reason).may_pass && workers.ready > 0;
+    return {"Ready", unknown ? Truth::kUnknown : Truth::kFalse, NameText(problem->reason),
+            problem->message};
   }
   if (const WorkerTrouble* failing = FirstFailing(facts)) {
     return {"Ready", Truth::kFalse, failing->reason, TroublesText(facts.troubles, true)};

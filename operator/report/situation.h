@@ -24,12 +24,8 @@ struct Situation {
 
   // Then no heartbeat says anything, and no state could be restored.
   [[nodiscard]] bool kafka_is_away() const {
-    return problem && problem->reason.starts_with("Kafka");
+    return problem && MeaningOf(problem->reason).kafka_away;
   }
 };
-
-inline constexpr const char* kInvalidSpec = "InvalidSpec";
-inline constexpr const char* kNameTaken = "NameTaken";
-inline constexpr const char* kWriteRefused = "WriteRefused";
 
 }  // namespace coho

@@ -5,6 +5,8 @@
 #include <ctime>
 #include <utility>
 
+#include "common/contract/event_reason.h"
+#include "common/contract/problem_reason.h"
 #include "operator/api/names.h"
 #include "operator/report/assignment_lines.h"
 #include "operator/report/conditions.h"
@@ -60,6 +62,14 @@ json ConditionsJson(const Observed& observed, const std::vector<Condition>& cond
                     {"lastTransitionTime", since}});
   }
   return list;
+}
+
+// A stored condition has the name only.
+bool IsKafkaAway(std::string_view reason) {
+  for (const ProblemMeaning& meaning : ProblemMeanings()) {
+    if (meaning.name == reason) return meaning.kafka_away;
+  }
+  return false;
 }
 
 std::string Ratio(int32_t some, int32_t all) {
@@ -130,22 +140,25 @@ std::vector<PlannedEvent> EventsOfChange(const json& before, const json& after) 
   if (TextOf(degraded, "status") == "True") {
     const std::string reason = TextOf(degraded, "reason");
     // What Kafka's client says of one and the same outage differs from try to try.
-    const bool same = was && TextOf(was_degraded, "reason") == reason &&
-                      (reason.starts_with("Kafka") ||
-                       TextOf(was_degraded, "message") == TextOf(degraded, "message"));
+    const bool same =
+        was && TextOf(was_degraded, "reason") == reason &&
+        (IsKafkaAway(reason) || TextOf(was_degraded, "message") == TextOf(degraded, "message"));
     // The reconcile loop announces a refused write itself, since a plan's events are left out when a write fails.
-    if (!same && reason != kWriteRefused) {
+    if (!same && reason != NameOf(ProblemReason::kWriteRefused)) {
       events.push_back(
           {.warning = true, .reason = reason, .action = "Reconcile", .note = note(degraded)});
     }
   } else if (was) {
-    events.push_back(
-        {.reason = "Recovered", .action = "Reconcile", .note = "over: " + note(was_degraded)});
+    events.push_back({.reason = std::string(NameOf(EventReason::kRecovered)),
+                      .action = "Reconcile",
+                      .note = "over: " + note(was_degraded)});
   }
   const json ready = StoredCondition(after, "Ready");
   if (TextOf(ready, "status") == "True" &&
       TextOf(StoredCondition(before, "Ready"), "status") != "True") {
-    events.push_back({.reason = "Ready", .action = "Reconcile", .note = note(ready)});
+    events.push_back({.reason = std::string(NameOf(EventReason::kReady)),
+                      .action = "Reconcile",
+                      .note = note(ready)});
   }
   return events;
 }

@@ -1,8 +1,8 @@
 #include "operator/report/worker_state.h"
 
-#include <array>
 #include <string_view>
 
+#include "common/contract/exit_codes.h"
 #include "operator/api/names.h"
 
 namespace coho {
@@ -10,23 +10,6 @@ namespace {
 
 constexpr size_t kLongestCause = 300;
 constexpr int32_t kKilled = 137;  // SIGKILL
-
-struct ExitMeaning {
-  int32_t code;
-  const char* text;
-};
-// As documented in worker/exit_codes.h.
-constexpr std::array<ExitMeaning, 9> kMeanings = {{
-    {1, "stopped because of a defect in Coho"},
-    {64, "was started with wrong flags; operator and worker image may be of different versions"},
-    {65, "refused its job"},
-    {69, "could not reach Kafka"},
-    {70, "stopped because its task failed"},
-    {73, "cannot write its state directory"},
-    {74, "cannot read or write its disk"},
-    {75, "found its state directory in use by another process"},
-    {77, "was refused by Kafka: check the credentials in spec.kafka.secretRef"},
-}};
 
 bool IsOneOf(std::string_view text, std::initializer_list<std::string_view> values) {
   for (const std::string_view value : values) {
@@ -98,9 +81,8 @@ std::string ExitText(int32_t exit_code, const std::string& reason) {
            "allows";
   }
   const std::string number = " (exit code " + std::to_string(exit_code) + ")";
-  for (const ExitMeaning& meaning : kMeanings) {
-    if (meaning.code == exit_code) return meaning.text + number;
-  }
+  if (const ExitMeaning* meaning = FindExitMeaning(exit_code))
+    return std::string(meaning->sentence) + number;
   if (exit_code == kKilled) return "was killed" + number;
   if (exit_code > 128 && exit_code < 160)
     return "was ended by signal " + std::to_string(exit_code - 128) + number;

@@ -3,6 +3,7 @@
 #include <memory>
 #include <utility>
 
+#include "common/contract/worker_command.h"
 #include "common/http/metrics.h"
 #include "common/http/process_metrics.h"
 #include "worker/admin/tasks_page.h"
@@ -26,15 +27,15 @@ Result<std::unique_ptr<http::Server>> StartAdminServer(const AdminOptions& optio
   const auto live = [options](const http::Request&) {
     return Answer(Liveness(options.progress(), options.clock->Now(), kLivenessBound));
   };
-  server->Route("/livez", live);
-  server->Route("/startz", live);
-  server->Route("/readyz",
+  server->Route(kPathLive, live);
+  server->Route(kPathStarted, live);
+  server->Route(kPathReady,
                 [options](const http::Request&) { return Answer(Readiness(options.status())); });
   server->Route("/v1/tasks", [options](const http::Request&) {
     return http::Response{.content_type = "application/json",
                           .body = TasksPage(options.worker, options.status())};
   });
-  server->Route("/metrics",
+  server->Route(kPathMetrics,
                 http::MetricsHandler({std::make_shared<WorkerMetrics>(WorkerMetrics::Options{
                                           .version = options.version,
                                           .status = options.status,

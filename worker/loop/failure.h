@@ -2,7 +2,7 @@
 #pragma once
 
 #include "common/base/status.h"
-#include "worker/exit_codes.h"
+#include "common/contract/exit_codes.h"
 
 namespace coho {
 

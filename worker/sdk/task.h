@@ -69,7 +69,7 @@ bool RegisterTask(std::string name, TaskFactory factory);
 [[nodiscard]] const TaskFactory* FindTask(std::string_view name);
 [[nodiscard]] std::vector<std::string> RegisteredTasks();  // sorted
 
-// main() of a worker binary: parses flags, runs until SIGTERM, returns the exit code (worker/exit_codes.h).
+// main() of a worker binary: parses flags, runs until SIGTERM, returns the exit code (common/contract/exit_codes.h).
 int WorkerMain(int argc, char** argv);
 
 }  // namespace coho

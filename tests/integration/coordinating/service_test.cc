@@ -180,7 +180,7 @@ TEST_CASE(
   service->SetJob(other.job);
   const JobView view =
       bench.Await(*service, [](const JobView& v) { return v.problem.has_value(); });
-  CHECK(view.problem->reason == "TopicMissing");
+  CHECK(view.problem->reason == ProblemReason::kTopicMissing);
   CHECK(view.problem->message == "spec.inputs[0].topic: topic \"" + bench.job.inputs[0].topic +
                                      "\" does not exist on " + test::Bootstrap() +
                                      "; create it, or correct the name");
@@ -223,7 +223,7 @@ TEST_CASE("service: says whether Kafka is unreachable or refuses the credentials
     service->SetJob(bench.job);
     const JobView view =
         bench.Await(*service, [](const JobView& v) { return v.problem.has_value(); });
-    CHECK(view.problem->reason == "KafkaUnreachable");
+    CHECK(view.problem->reason == ProblemReason::kKafkaUnreachable);
     CHECK(view.problem->blocks_start);
     CHECK_MESSAGE(view.problem->message.find("127.0.0.1:1") != std::string::npos,
                   view.problem->message);
@@ -233,7 +233,7 @@ TEST_CASE("service: says whether Kafka is unreachable or refuses the credentials
     service->SetJob(bench.job);
     const JobView view =
         bench.Await(*service, [](const JobView& v) { return v.problem.has_value(); });
-    CHECK(view.problem->reason == "KafkaAuthenticationFailed");
+    CHECK(view.problem->reason == ProblemReason::kKafkaAuthenticationFailed);
     CHECK(view.problem->message.find("wrong") == std::string::npos);
   }
 }

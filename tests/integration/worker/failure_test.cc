@@ -6,8 +6,8 @@
 #include <filesystem>
 #include <fstream>
 
+#include "common/contract/exit_codes.h"
 #include "tests/integration/worker/test_job.h"
-#include "worker/exit_codes.h"
 
 namespace coho::test {
 namespace {

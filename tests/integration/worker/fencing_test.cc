@@ -4,9 +4,9 @@
 
 #include <set>
 
+#include "common/contract/exit_codes.h"
 #include "tests/integration/worker/test_job.h"
 #include "tests/integration/worker/traffic.h"
-#include "worker/exit_codes.h"
 
 namespace coho::test {
 namespace {

@@ -27,7 +27,7 @@ Driver::Driver(World* world) : options_(world->options) {
 void Driver::Take(World* world, CoordinatorActions actions) {
   for (CoordinatorAction& action : actions) {
     if (const auto* event = std::get_if<EmitEvent>(&action))
-      world->Trace(event->reason + ": " + event->message);
+      world->Trace(std::string(NameOf(event->reason)) + ": " + event->message);
     if (std::holds_alternative<WriteRecords>(action)) {
       decided_for_ = options_.workers;
       decided_without_.clear();
@@ -37,7 +37,7 @@ void Driver::Take(World* world, CoordinatorActions actions) {
     }
     if (!std::holds_alternative<EmitEvent>(action)) {
       to_do_.push_back(std::move(action));
-    } else if (std::get<EmitEvent>(action).reason == "InvariantBroken") {
+    } else if (std::get<EmitEvent>(action).reason == EventReason::kInvariantBroken) {
       to_do_.push_back(std::move(action));
     }
   }

@@ -107,7 +107,7 @@ TEST_CASE("topics: says what is wrong, and whether the job can go on") {
     row.spoil(bench);
     const TopicPlan plan = PlanTopics(bench.job, bench.facts);
     REQUIRE(plan.problem);
-    CHECK(plan.problem->reason == row.reason);
+    CHECK(NameOf(plan.problem->reason) == row.reason);
     CHECK(plan.problem->blocks_start == row.blocks);
     CHECK_MESSAGE(plan.problem->message.find(row.says) != std::string::npos, plan.problem->message);
     if (row.blocks) CHECK(plan.create.empty());

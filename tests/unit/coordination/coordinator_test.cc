@@ -94,7 +94,7 @@ class Bench {
   }
   [[nodiscard]] bool Told(const std::string& reason) const {
     return std::any_of(events.begin(), events.end(),
-                       [&](const EmitEvent& event) { return event.reason == reason; });
+                       [&](const EmitEvent& event) { return NameOf(event.reason) == reason; });
   }
 
   JobModel model;

@@ -96,7 +96,8 @@ TEST_CASE("lost node: who cannot read nodes calls none lost") {
 TEST_CASE("lost node: nothing is deleted while Kafka, where the state would come from, is away") {
   ToyCluster cluster = Running("Replace");
   cluster.observed.nodes.erase("node2");
-  cluster.observed.coordination->problem = JobProblem{"KafkaUnreachable", "no broker answers"};
+  cluster.observed.coordination->problem =
+      JobProblem{ProblemReason::kKafkaUnreachable, "no broker answers"};
   CHECK(cluster.Plan().deletes.empty());
 }
 

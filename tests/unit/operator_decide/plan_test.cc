@@ -42,8 +42,8 @@ TEST_CASE("plan: a job that the coordinator has not prepared gets no objects") {
   SUBCASE("the service does not have it") { cluster.observed.coordination.reset(); }
   SUBCASE("its topics are being checked") { cluster.observed.coordination->prepared = false; }
   SUBCASE("a topic is missing") {
-    cluster.observed.coordination =
-        JobView{.problem = JobProblem{"TopicMissing", "spec.inputs[0].topic: requests"}};
+    cluster.observed.coordination = JobView{
+        .problem = JobProblem{ProblemReason::kTopicMissing, "spec.inputs[0].topic: requests"}};
   }
   const ReconcilePlan plan = cluster.Plan();
   CHECK(plan.apply.empty());
@@ -194,7 +194,7 @@ TEST_CASE("plan: a problem that blocks the job takes nothing down") {
   cluster.Settle();
   SUBCASE("from the coordinator") {
     cluster.observed.coordination->problem =
-        JobProblem{"TooManyWorkers", "spec.workers.count: found 9, need at most 8"};
+        JobProblem{ProblemReason::kTooManyWorkers, "spec.workers.count: found 9, need at most 8"};
     cluster.Edit(Spec({{"workers", {{"count", 9}}}}));
     const ReconcilePlan plan = cluster.Plan();
     CHECK(Names(plan.apply) == Texts{"ConfigMap/visits-job"});  // no new workers
@@ -210,7 +210,7 @@ TEST_CASE("plan: a problem that blocks the job takes nothing down") {
     for (const bool blocks_start :
          {true, false}) {  // at the operator's start; while the job's coordinator runs
       cluster.observed.coordination->problem =
-          JobProblem{"KafkaUnreachable", "no broker answers", blocks_start};
+          JobProblem{ProblemReason::kKafkaUnreachable, "no broker answers", blocks_start};
       for (auto& [id, worker] : cluster.observed.coordination->workers)
         worker.standing = WorkerStanding::kSilent;
       CHECK(cluster.Plan().deletes.empty());
@@ -220,7 +220,7 @@ TEST_CASE("plan: a problem that blocks the job takes nothing down") {
     }
   }
   SUBCASE("with a new image") {
-    cluster.observed.coordination->problem = JobProblem{"TopicMissing", "requests"};
+    cluster.observed.coordination->problem = JobProblem{ProblemReason::kTopicMissing, "requests"};
     cluster.Edit(Spec({{"image", "coho-worker:2"}}));
     const ReconcilePlan plan = cluster.Plan();
     CHECK(plan.apply.size() == 4);  // a mended spec reaches the workers that exist
@@ -228,7 +228,7 @@ TEST_CASE("plan: a problem that blocks the job takes nothing down") {
   }
   SUBCASE("a problem that does not block leaves the job at work") {
     cluster.observed.coordination->problem =
-        JobProblem{"PartitionCountChanged", "requests has grown", false};
+        JobProblem{ProblemReason::kPartitionCountChanged, "requests has grown", false};
     cluster.Edit(Spec({{"image", "coho-worker:2"}}));
     cluster.Perform(cluster.Plan());
     CHECK(cluster.Plan().deletes.size() == 1);

@@ -108,7 +108,8 @@ void Disturb(Dice& dice, Observed* observed) {
       break;
     case 5:
       observed->coordination->problem = JobProblem{
-          dice.Pick<std::string>({"TopicMissing", "KafkaUnreachable", "PartitionCountChanged"}),
+          dice.Pick<ProblemReason>({ProblemReason::kTopicMissing, ProblemReason::kKafkaUnreachable,
+                                    ProblemReason::kPartitionCountChanged}),
           "text", dice.OneIn(2)};
       break;
     case 6:
@@ -144,11 +145,11 @@ void CheckSafety(const Observed& observed, const ReconcilePlan& plan) {
     uids.insert("PersistentVolumeClaim/" + volume.claim + volume.claim_uid);
   for (const DeleteAction& action : plan.deletes)
     CHECK(uids.contains(action.kind + "/" + action.name + action.uid));
-  const bool blocked = !observed.job.job || !observed.coordination ||
-                       !observed.coordination->prepared ||
-                       (observed.coordination->problem &&
-                        (observed.coordination->problem->blocks_start ||
-                         observed.coordination->problem->reason == "KafkaUnreachable"));
+  const bool blocked =
+      !observed.job.job || !observed.coordination || !observed.coordination->prepared ||
+      (observed.coordination->problem &&
+       (observed.coordination->problem->blocks_start ||
+        observed.coordination->problem->reason == ProblemReason::kKafkaUnreachable));
   if (blocked) CHECK(plan.deletes.empty());
   for (const json& object : plan.apply) {
     CHECK(object["metadata"]["ownerReferences"][0]["uid"] == observed.job.uid);

@@ -1,12 +1,12 @@
 #include <doctest/doctest.h>
 
+#include "common/contract/exit_codes.h"
 #include "operator/report/assignment_lines.h"
 #include "operator/report/conditions.h"
 #include "operator/report/status.h"
 #include "operator/report/tasks.h"
 #include "operator/report/worker_state.h"
 #include "toy_cluster.h"
-#include "worker/exit_codes.h"
 
 namespace coho {
 namespace {
@@ -299,7 +299,7 @@ TEST_CASE("events: what Kafka's client says of one outage is told once") {
   ToyCluster cluster(1, 2);
   cluster.Settle();
   cluster.observed.coordination->problem =
-      JobProblem{"KafkaUnreachable", "connection refused after 3 ms"};
+      JobProblem{ProblemReason::kKafkaUnreachable, "connection refused after 3 ms"};
   cluster.Perform(cluster.Plan());
   cluster.observed.coordination->problem->message = "connection refused after 4 ms";
   CHECK(cluster.Plan().events.empty());

@@ -14,6 +14,7 @@ fail() {
   printf 'FAIL: %s\n' "$*" >&2
   kubectl get streamjobs,pods -o wide >&2 || true
   kubectl get streamjob visits -o jsonpath='{range .status.conditions[*]}{.type}={.status} {.reason}: {.message}{"\n"}{end}' >&2 || true
+  "$COHO_ROOT/hack/lib/collect_artifacts" "$COHO_ROOT/build/artifacts/$(basename "$0" .sh)" >&2 || true
   exit 1
 }
 note() { printf '  %s\n' "$*"; }

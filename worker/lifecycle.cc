@@ -22,8 +22,8 @@ void Lifecycle::BeforeStart() {
 
 void Lifecycle::Step(const LifecycleStep& step) {
   const double seconds = std::chrono::duration<double>(step.took).count();
-  if (step.task) {
-    LogInfo("start step done", {{"step", step.name}, {"task", *step.task}, {"seconds", seconds}});
+  if (step.task) {  // of tasks there may be thousands, and each says when it runs
+    LogDebug("start step done", {{"step", step.name}, {"task", *step.task}, {"seconds", seconds}});
   } else {
     LogInfo("start step done", {{"step", step.name}, {"seconds", seconds}});
   }

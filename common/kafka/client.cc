@@ -4,6 +4,7 @@
 
 #include "common/base/log.h"
 #include "common/kafka/errors.h"
+#include "common/kafka/log_filter.h"
 #include "common/kafka/owned.h"
 
 namespace coho::kafka {
@@ -134,8 +135,9 @@ void Client::OnLog(const rd_kafka_t* client, int level, const char* facility, co
   } else if (level == 5) {
     ours = LogLevel::kInfo;
   }
-  // Properties of producers are given to consumers, too, and the other way round.
-  if (from == "CONFWARN") ours = LogLevel::kDebug;
+  static LogFilter filter;
+  if (ours != LogLevel::kDebug && !filter.Says(from, text, Clock::Real().Now()))
+    ours = LogLevel::kDebug;
   if (!LogEnabled(ours)) return;
   Log(ours, "librdkafka",
       {{"client", client == nullptr ? "" : rd_kafka_name(client)},

@@ -67,7 +67,7 @@ void RunLoop::TakeRestored(RestoredMessage message) {
   status_.restores_planned += static_cast<uint64_t>(task.progress->records_total.load());
   const Duration took = clock_.Now() - task.asked_at;
   options_.on_step({.name = "restore-stores", .task = message.task, .took = took});
-  LogInfo("stores restored", {{"task", message.task},
+  LogDebug("stores restored", {{"task", message.task},
                               {"source", RestoreSourceName(task.source)},
                               {"records", task.replayed},
                               {"of", task.progress->records_total.load()},

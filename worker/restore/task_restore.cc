@@ -111,10 +111,15 @@ bool TaskRestore::caught_up() const {
 void TaskRestore::LogRestored(const StoreRestore& store) const {
   const RestorePlan& plan = store.plan();
   const std::chrono::duration<double> took = options_.clock->Now() - began_at_;
+  // After a clean stop nothing but the end of its last transaction lies behind the marker.
+  const bool only_control_records =
+      plan.mode == RestoreMode::kReplayFromMarker && store.records() == 0;
+  const std::string_view reason =
+      only_control_records ? "the store is at the changelog's end" : plan.reason;
   LogInfo("store restored", {{"task", id()},
                              {"store", store.options().spec.name},
                              {"mode", RestoreModeName(plan.mode)},
-                             {"reason", plan.reason},
+                             {"reason", reason},
                              {"records", store.records()},
                              {"of", plan.to - plan.from},
                              {"changelog", store.changelog().end - store.changelog().begin},

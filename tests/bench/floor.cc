@@ -1,151 +1,214 @@
-// The smallest program that does the same input and output as a job of ours with exactly-once, and nothing else: the floor that
-// the engine is measured against. Per thread one consumer by assignment and one transactional producer. `count` keeps an unbounded
-// hash map, sends one changelog record per changed key and commit, and writes the changed values to RocksDB as one sorted batch every
-// 10 seconds. It restores nothing, checks nothing and survives nothing.
+// The smallest program that does the same input and output as a job of ours with exactly-once, and nothing else, on librdkafka and
+// RocksDB as they are: the floor that the engine is measured against. Per thread one consumer by assignment and one transactional
+// producer. `count` keeps an unbounded hash map, sends one changelog record per changed key and commit, and writes the changed values
+// to RocksDB as one sorted batch every flush interval. It restores nothing, checks nothing and survives nothing.
 #include <absl/container/flat_hash_map.h>
 #include <rocksdb/db.h>
-#include <sys/resource.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <atomic>
-#include <cstdio>
-#include <cstring>
+#include <chrono>
+#include <memory>
 #include <string>
 #include <thread>
 #include <vector>
 
-#include "common/base/check.h"
-#include "common/kafka/admin.h"
-#include "common/kafka/consumer.h"
-#include "common/kafka/producer.h"
+#include "tests/bench/plain_kafka.h"
 
+namespace coho::bench {
 namespace {
 
+using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
 struct Options {
   std::string brokers = "127.0.0.1:19092", input, output, changelog, work = "pass-through",
               directory;
   int64_t records = 5'000'000;
-  int commit_ms = 100, threads = 2, partitions = 8;
+  int commit_ms = 100, flush_ms = 10'000, threads = 2, partitions = 8;
 };
 
 struct Count {
   uint64_t value = 0;
+  int32_t partition = 0;
   bool changed = false, dirty = false;
 };
 
-void Must(const coho::Status& status) { COHO_CHECK(status.ok(), status.ToString().c_str()); }
-
-void Run(const Options& options, int thread, std::atomic<int64_t>* processed) {
-  const coho::kafka::ClientConfig config{.bootstrap_servers = options.brokers,
-                                         .client_id = "bench-floor"};
-  const std::string group = options.output + "-floor";
-  auto consumer = coho::kafka::Consumer::Create(config, {.group_id = group}).value();
-  auto producer = coho::kafka::Producer::Create(
-                      config, {.transactional_id = group + "-" + std::to_string(thread)})
-                      .value();
-  Must(producer->InitTransactions(std::chrono::seconds(30)));
-  const auto out = producer->OpenTopic(options.output).value();
-  const bool counting = options.work == "count";
-  coho::kafka::Producer::Topic changelog;
-  rocksdb::DB* db = nullptr;
-  if (counting) {
-    changelog = producer->OpenTopic(options.changelog).value();
-    rocksdb::Options db_options;
-    db_options.create_if_missing = true;
-    COHO_CHECK(
-        rocksdb::DB::Open(db_options, options.directory + "/" + std::to_string(thread), &db).ok(),
-        "open");
+class Thread {
+ public:
+  Thread(const Options& options, int number, std::atomic<int64_t>* processed)
+      : options_(options),
+        counting_(options.work == "count"),
+        processed_(*processed),
+        consumer_(MakeReader(options.brokers,
+                             {{"queued.min.messages", "200000"}, {"fetch.wait.max.ms", "100"}})),
+        producer_(MakeClient(RD_KAFKA_PRODUCER, {{"bootstrap.servers", options.brokers},
+                                                 {"transactional.id", options.output + "-floor-" +
+                                                                          std::to_string(number)},
+                                                 {"linger.ms", "5"},
+                                                 {"compression.codec", "lz4"},
+                                                 {"partitioner", "murmur2_random"},
+                                                 {"queue.buffering.max.messages", "1000000"}})) {
+    Must(rd_kafka_init_transactions(producer_.get(), 30'000), "init transactions");
+    output_ = OpenTopic(options.output);
+    if (counting_) {
+      changelog_ = OpenTopic(options.changelog);
+      OpenStore(options.directory + "/" + std::to_string(number));
+    }
+    std::vector<int> mine;
+    for (int p = number; p < options.partitions; p += options.threads) mine.push_back(p);
+    next_.resize(static_cast<size_t>(options.partitions), -1);
+    Assign(consumer_.get(), options.input, mine, RD_KAFKA_OFFSET_BEGINNING);
+    queue_ = rd_kafka_queue_get_consumer(consumer_.get());
   }
-  std::map<coho::TopicPartition, int64_t> positions;
-  for (int p = thread; p < options.partitions; p += options.threads)
-    positions[{options.input, p}] = coho::kafka::Consumer::kBegin;
-  Must(consumer->Assign(positions));
-  positions.clear();
 
-  // One map per thread: a key's partition, and so its changelog partition, is always the same.
-  absl::flat_hash_map<std::string, std::pair<Count, int32_t>> counts;
-  std::vector<std::string> changed;
-  coho::kafka::RecordBatch batch(1000);
-  coho::kafka::DeliverySlot slot;
-  std::vector<int64_t> next(static_cast<size_t>(options.partitions), -1);
-  auto committed_at = steady_clock::now(), written_at = committed_at;
-  bool open = false;
-  std::vector<std::string> dirty_keys;
-  while (processed->load(std::memory_order_relaxed) < options.records || open) {
-    Must(consumer->Poll(std::chrono::milliseconds(10), &batch));
-    int64_t in_batch = 0;
-    for (size_t i = 0; i < batch.size(); ++i) {
-      const auto record = batch[i];
-      if (record.is_end_of_partition()) continue;
-      if (!open) Must(producer->BeginTransaction());
-      open = true;
-      ++in_batch;
-      next[static_cast<size_t>(record.partition())] = record.offset() + 1;
-      if (!counting) {
-        Must(producer->Send(out, coho::kafka::Producer::kByKey,
-                            {.key = record.key(), .value = record.value()}));
-        continue;
+  ~Thread() {
+    rd_kafka_queue_destroy(queue_);
+    rd_kafka_topic_destroy(output_);
+    if (changelog_ != nullptr) rd_kafka_topic_destroy(changelog_);
+    rd_kafka_consumer_close(consumer_.get());
+  }
+  Thread(const Thread&) = delete;
+  Thread& operator=(const Thread&) = delete;
+
+  void Run() {
+    auto committed_at = steady_clock::now();
+    auto written_at = committed_at;
+    std::vector<rd_kafka_message_t*> batch(1000);
+    while (processed_.load(std::memory_order_relaxed) < options_.records || open_) {
+      const ssize_t n = rd_kafka_consume_batch_queue(queue_, 10, batch.data(), batch.size());
+      if (n < 0) Die("consume");
+      int64_t taken = 0;
+      for (size_t i = 0; i < static_cast<size_t>(n); ++i) {
+        if (batch[i]->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
+          Process(*batch[i]);
+          ++taken;
+        }
+        rd_kafka_message_destroy(batch[i]);
       }
-      // Debian's absl has a string_view of its own.
-      auto it = counts.find(absl::string_view(record.key().data(), record.key().size()));
-      if (it == counts.end()) it = counts.try_emplace(std::string(record.key())).first;
-      Count& count = it->second.first;
-      it->second.second = record.partition();
-      ++count.value;
-      if (!count.changed) changed.push_back(it->first);
-      if (!count.dirty) dirty_keys.push_back(it->first);
-      count.changed = count.dirty = true;
-      const uint64_t big = __builtin_bswap64(count.value);
-      Must(producer->Send(
-          out, coho::kafka::Producer::kByKey,
-          {.key = record.key(), .value = {reinterpret_cast<const char*>(&big), sizeof big}}));
-    }
-    processed->fetch_add(in_batch, std::memory_order_relaxed);
-    const auto now = steady_clock::now();
-    if (open && (now - committed_at >= std::chrono::milliseconds(options.commit_ms) ||
-                 processed->load() >= options.records)) {
-      for (const std::string& key : changed) {
-        auto& [count, partition] = counts.find(key)->second;
-        count.changed = false;
-        const uint64_t big = __builtin_bswap64(count.value);
-        Must(producer->Send(
-            changelog, partition,
-            {.key = key, .value = {reinterpret_cast<const char*>(&big), sizeof big}}, &slot));
+      processed_.fetch_add(taken, std::memory_order_relaxed);
+      rd_kafka_poll(producer_.get(), 0);
+      const auto now = steady_clock::now();
+      if (open_ && (now - committed_at >= milliseconds(options_.commit_ms) ||
+                    processed_.load() >= options_.records)) {
+        Commit();
+        committed_at = now;
       }
-      changed.clear();
-      for (size_t p = 0; p < next.size(); ++p) {
-        if (next[p] >= 0) positions[{options.input, static_cast<int32_t>(p)}] = next[p];
+      if (!open_ && !dirty_keys_.empty() && now - written_at >= milliseconds(options_.flush_ms)) {
+        WriteBack();
+        written_at = now;
       }
-      Must(producer->SendOffsets(group, positions, std::chrono::seconds(30)));
-      Must(producer->CommitTransaction(std::chrono::seconds(30)));
-      open = false;
-      committed_at = now;
-    }
-    if (counting && !open && !dirty_keys.empty() && now - written_at >= std::chrono::seconds(10)) {
-      std::sort(dirty_keys.begin(), dirty_keys.end());
-      rocksdb::WriteBatch writes;
-      for (const std::string& key : dirty_keys) {
-        Count& count = counts.find(key)->second.first;
-        count.dirty = false;
-        writes.Put(key, {reinterpret_cast<const char*>(&count.value), sizeof count.value});
-      }
-      dirty_keys.clear();
-      rocksdb::WriteOptions no_log;
-      no_log.disableWAL = true;
-      COHO_CHECK(db->Write(no_log, &writes).ok(), "write");
-      written_at = now;
     }
   }
-  delete db;
-}
+
+ private:
+  rd_kafka_topic_t* OpenTopic(const std::string& name) {
+    return rd_kafka_topic_new(producer_.get(), name.c_str(), nullptr);
+  }
+
+  void OpenStore(const std::string& path) {
+    rocksdb::Options options;
+    options.create_if_missing = true;
+    rocksdb::DB* db = nullptr;
+    if (!rocksdb::DB::Open(options, path, &db).ok()) Die("cannot open " + path);
+    db_.reset(db);
+  }
+
+  void Send(rd_kafka_topic_t* topic, int32_t partition, std::string_view key,
+            std::string_view value) {
+    // The library copies; full queues drain.
+    while (rd_kafka_produce(topic, partition, RD_KAFKA_MSG_F_COPY, const_cast<char*>(value.data()),
+                            value.size(), key.data(), key.size(), nullptr) != 0) {
+      Must(rd_kafka_last_error() == RD_KAFKA_RESP_ERR__QUEUE_FULL ? RD_KAFKA_RESP_ERR_NO_ERROR
+                                                                  : rd_kafka_last_error(),
+           "produce");
+      rd_kafka_poll(producer_.get(), 10);
+    }
+  }
+
+  void Process(const rd_kafka_message_t& record) {
+    if (!open_) Must(rd_kafka_begin_transaction(producer_.get()), "begin");
+    open_ = true;
+    next_[static_cast<size_t>(record.partition)] = record.offset + 1;
+    const std::string_view key = KeyOf(record);
+    if (!counting_) return Send(output_, RD_KAFKA_PARTITION_UA, key, ValueOf(record));
+    // Debian's absl has a string_view of its own.
+    auto it = counts_.find(absl::string_view(key.data(), key.size()));
+    if (it == counts_.end()) it = counts_.try_emplace(std::string(key)).first;
+    Count& count = it->second;
+    count.partition = record.partition;
+    ++count.value;
+    if (!count.changed) changed_.push_back(it->first);
+    if (!count.dirty) dirty_keys_.push_back(it->first);
+    count.changed = count.dirty = true;
+    SendCount(output_, RD_KAFKA_PARTITION_UA, key, count.value);
+  }
+
+  void SendCount(rd_kafka_topic_t* topic, int32_t partition, std::string_view key, uint64_t value) {
+    const uint64_t big = __builtin_bswap64(value);
+    Send(topic, partition, key, {reinterpret_cast<const char*>(&big), sizeof big});
+  }
+
+  void Commit() {
+    for (const std::string& key : changed_) {
+      Count& count = counts_.find(key)->second;
+      count.changed = false;
+      SendCount(changelog_, count.partition, key, count.value);
+    }
+    changed_.clear();
+    const PartitionList positions(rd_kafka_topic_partition_list_new(8));
+    for (size_t p = 0; p < next_.size(); ++p) {
+      if (next_[p] >= 0)
+        rd_kafka_topic_partition_list_add(positions.get(), options_.input.c_str(),
+                                          static_cast<int32_t>(p))
+            ->offset = next_[p];
+    }
+    rd_kafka_consumer_group_metadata_t* group = rd_kafka_consumer_group_metadata(consumer_.get());
+    Must(rd_kafka_send_offsets_to_transaction(producer_.get(), positions.get(), group, 30'000),
+         "send offsets");
+    rd_kafka_consumer_group_metadata_destroy(group);
+    Must(rd_kafka_commit_transaction(producer_.get(), 30'000), "commit");
+    open_ = false;
+  }
+
+  void WriteBack() {
+    std::sort(dirty_keys_.begin(), dirty_keys_.end());
+    rocksdb::WriteBatch writes;
+    for (const std::string& key : dirty_keys_) {
+      Count& count = counts_.find(key)->second;
+      count.dirty = false;
+      writes.Put(key, {reinterpret_cast<const char*>(&count.value), sizeof count.value});
+    }
+    dirty_keys_.clear();
+    rocksdb::WriteOptions no_log;
+    no_log.disableWAL = true;
+    if (!db_->Write(no_log, &writes).ok()) Die("write");
+  }
+
+  const Options& options_;
+  const bool counting_;
+  std::atomic<int64_t>& processed_;
+  const Client consumer_;
+  const Client producer_;
+  rd_kafka_queue_t* queue_ = nullptr;
+  rd_kafka_topic_t* output_ = nullptr;
+  rd_kafka_topic_t* changelog_ = nullptr;
+  std::unique_ptr<rocksdb::DB> db_;
+  // A key's partition, and so its changelog partition, is always the same.
+  absl::flat_hash_map<std::string, Count> counts_;
+  std::vector<std::string> changed_;
+  std::vector<std::string> dirty_keys_;
+  std::vector<int64_t> next_;
+  bool open_ = false;
+};
 
 }  // namespace
+}  // namespace coho::bench
 
 int main(int argc, char** argv) {
-  Options options;
+  using coho::bench::Thread;
+  coho::bench::Options options;
   CLI::App app("The floor: the same input and output without an engine");
   app.add_option("--brokers", options.brokers);
   app.add_option("--input", options.input)->required();
@@ -155,20 +218,14 @@ int main(int argc, char** argv) {
   app.add_option("--directory", options.directory);
   app.add_option("--records", options.records);
   app.add_option("--commit-ms", options.commit_ms);
+  app.add_option("--flush-ms", options.flush_ms);
+  app.add_option("--partitions", options.partitions);
   CLI11_PARSE(app, argc, argv);
 
-  const auto start = steady_clock::now();
   std::atomic<int64_t> processed{0};
   std::vector<std::thread> threads;
   for (int t = 0; t < options.threads; ++t)
-    threads.emplace_back([&, t] { Run(options, t, &processed); });
+    threads.emplace_back([&, t] { Thread(options, t, &processed).Run(); });
   for (auto& thread : threads) thread.join();
-  const double seconds = std::chrono::duration<double>(steady_clock::now() - start).count();
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  const double cpu = static_cast<double>(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
-                     static_cast<double>(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
-  const double millions = static_cast<double>(processed.load()) / 1e6;
-  std::printf("%.0f %.2f %ld\n", millions * 1e6 / seconds, cpu / millions, usage.ru_maxrss / 1024);
   return 0;
 }

@@ -38,7 +38,7 @@ int Fail(const coho::Status& status) {
 int main(int argc, char** argv) {
   std::string brokers = "127.0.0.1:19092", topic, distribution = "uniform";
   int64_t records = 5'000'000;
-  size_t keys = 1'000'000, value_bytes = 84;
+  size_t keys = 1'000'000, value_bytes = 84, key_bytes = 16;
   int32_t partitions = 8;
   uint64_t seed = 1;
   CLI::App app("Fills a topic with keyed records");
@@ -47,6 +47,7 @@ int main(int argc, char** argv) {
   app.add_option("--records", records);
   app.add_option("--keys", keys);
   app.add_option("--value-bytes", value_bytes);
+  app.add_option("--key-bytes", key_bytes)->check(CLI::Range(16, 10'000));
   app.add_option("--partitions", partitions);
   app.add_option("--distribution", distribution)->check(CLI::IsMember({"uniform", "zipf"}));
   app.add_option("--seed", seed);
@@ -67,19 +68,21 @@ int main(int argc, char** argv) {
   std::mt19937_64 random(seed);
   const Zipf zipf(distribution == "zipf" ? keys : 1);
   std::string value(value_bytes, ' ');
-  char key[32];
+  std::string key(key_bytes, 'k');
   for (int64_t i = 0; i < records; ++i) {
     const size_t rank = distribution == "zipf" ? zipf(random) : random() % keys;
     // A rank's key is spread by a multiplication, so that busy keys do not lie side by side.
-    std::snprintf(key, sizeof key, "k%015llu",
+    char number[17];
+    std::snprintf(number, sizeof number, "k%015llu",
                   static_cast<unsigned long long>((rank * 2654435761ULL) % 1'000'000'007ULL));
+    key.replace(0, 16, number, 16);
     for (size_t at = 0; at < value.size(); at += 16) {
       const uint64_t bits = random();
       for (size_t j = 0; j < 16 && at + j < value.size(); ++j)
         value[at + j] = "0123456789abcdef"[(bits >> (4 * j)) & 15];
     }
-    if (auto s = (*producer)->Send(*handle, coho::kafka::Producer::kByKey,
-                                   {.key = std::string_view(key, 16), .value = value});
+    if (auto s =
+            (*producer)->Send(*handle, coho::kafka::Producer::kByKey, {.key = key, .value = value});
         !s.ok()) {
       return Fail(s);
     }

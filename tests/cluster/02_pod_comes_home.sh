@@ -24,18 +24,22 @@ kubectl get statefulset "$set_of_pod" -o json |
   jq -e '.spec.template.spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution == null' >/dev/null ||
   fail "a required affinity was written"
 
-# A second round of the log flows while the pod is away.
-send_web_access 0.5 &
-loader=$!
+# Records flow while the pod is away, and it stays away until the other worker has shown that it goes on.
+start_feed 0.5
 uid=$(pod_field "$pod" '{.metadata.uid}')
 other_before=$(pods_fingerprint visits | grep "^$other ")
 starts_before=$(task_starts "$other")
+kubectl cordon "$node"
+trap 'kubectl uncordon "$node"; touch "$feed_enough"' EXIT
 kubectl delete pod "$pod" --wait=false
 is_away() { [[ $(pod_field "$pod" '{.metadata.uid}' 2>/dev/null) != "$uid" ]]; }
-wait_until 90 "$pod is away" is_away
+wait_until 90 "$pod is away" is_away || fail "$pod does not go"
 processed_when_away=$(metric "$other" coho_processed_records_total)
-other_goes_on() { (($(metric "$other" coho_processed_records_total) > processed_when_away)); }
-wait_until 30 "tasks of $other process records" other_goes_on || fail "tasks of $other stand still while $pod is away"
+other_goes_on() { (($(metric "$other" coho_processed_records_total) >= processed_when_away + 1000)); }
+wait_until 60 "tasks of $other process a thousand records" other_goes_on || fail "tasks of $other stand still while $pod is away"
+is_running() { [[ $(pod_field "$pod" '{.status.phase}' 2>/dev/null) == Running ]]; }
+if is_running; then fail "$pod runs on a node that takes no pods"; fi
+kubectl uncordon "$node"
 
 is_back() {
   [[ $(pod_field "$pod" '{.metadata.uid}') != "$uid" && $(pod_field "$pod" '{.status.conditions[?(@.type=="Ready")].status}') == True ]]
@@ -43,14 +47,14 @@ is_back() {
 wait_until 120 "$pod is back" is_back || fail "$pod did not come back"
 [[ $(pod_field "$pod" '{.spec.nodeName}') == "$node" ]] || fail "$pod came back on $(pod_field "$pod" '{.spec.nodeName}'), its state is on $node"
 [[ $(kubectl get pvc "$claim" -o jsonpath='{.spec.volumeName}') == "$volume" ]] || fail "$claim has another volume"
-wait "$loader"
+end_feed
 check_counts
 
 [[ $(pods_fingerprint visits | grep "^$other ") == "$other_before" ]] || fail "$other was restarted, too"
 [[ $(task_starts "$other") == "$starts_before" ]] || fail "tasks of $other were started again"
 [[ $(metric "$pod" coho_store_wipes_total) == 0 ]] || fail "$pod wiped a store"
 replayed=$(metric "$pod" coho_restore_records_total)
-all=$(count_committed "coho-default-visits-visits-changelog")
+all=$(count_committed "$(job_topic visits visits-changelog)")
 note "$pod replayed $replayed records; its changelogs and those of $other hold $all"
 # It drained before it went, so nothing was behind its marker.
 ((replayed == 0)) || fail "$pod replayed $replayed records after a clean stop"

@@ -4,7 +4,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 # The coordinator topic folded generation by generation: prints violations.
 owners_violations() {
-  read_committed coho-default-visits-coordinator '%k\t%s\n' | awk -F'\t' '
+  read_committed "$coordinator_topic" '%k\t%s\n' | awk -F'\t' '
     { print $1 "\t" $2 }' | jq -Rrn '
     reduce (inputs | split("\t")) as [$key, $value] ({workers: {}, before: {}, out: [], generations: 0};
       if ($key | startswith("worker/")) then
@@ -19,13 +19,20 @@ owners_violations() {
                    | "generation \($g): task \(.key) passed from \($before[.key]) to \(.value) without being released"]
         | .before = $owners
       else . end)
-    | .out[], "generations checked: \(.generations)"'
+    | .out[], "\(.generations) generations checked; tasks with an owner: \(.before | length)"'
 }
+# Generations must have come since the last look, and every task must have its owner now: a check of nothing is none.
+generations=0
 check_owners() {
-  local report
+  local report last now
   report=$(owners_violations)
-  grep -q '^generation ' <<<"$report" && fail "$report"
-  note "$(tail -1 <<<"$report")"
+  if grep '^generation ' <<<"$report"; then fail "$report"; fi
+  last=${report##*$'\n'}
+  note "$last"
+  now=${last%% *}
+  ((now > generations)) || fail "no new generation among $now"
+  generations=$now
+  [[ $last == *"with an owner: 8" ]] || fail "$last, expected 8"
 }
 all_tasks_on() {
   # All eight tasks active, on as many workers as given.
@@ -33,9 +40,11 @@ all_tasks_on() {
 }
 pods_are() { [[ $(kubectl get pods -l coho.dev/job=visits --no-headers | wc -l) -eq $1 ]]; }
 
-send_web_access 1 &
-loader=$!
+coordinator_topic=$(job_topic visits coordinator)
+check_owners
+start_feed 1
 for workers in 3 1; do
+  check_feed
   kubectl scale streamjob/visits --replicas=$workers
   wait_until 180 "tasks on $workers workers" all_tasks_on $workers || fail "tasks are not on $workers workers"
   wait_until 120 "job is ready" job_is_ready visits || fail "job is not ready with $workers workers"
@@ -43,7 +52,7 @@ for workers in 3 1; do
 done
 wait_until 120 "emptied workers are gone" pods_are 1 || fail "emptied workers are still there"
 [[ $(kubectl get statefulsets -l coho.dev/job=visits --no-headers | wc -l) -eq 1 ]] || fail "emptied workers' sets are still there"
-wait "$loader"
+end_feed
 check_counts
 
 kubectl scale streamjob/visits --replicas=2

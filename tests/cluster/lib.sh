@@ -54,6 +54,47 @@ check_counts() {
   check_visits_exact "$rounds" || fail "counts differ after $rounds rounds of the log"
 }
 
+# A topic of a job's own by the end of its name: `job_topic visits coordinator`.
+job_topic() {
+  local topic
+  topic=$(kcat -b "$KAFKA" -L -J -m 20 | jq -r --arg end "$1-$2" '.topics[].topic | select(test("^coho-default[.-]" + $end + "$"))')
+  [[ -n $topic ]] || fail "job $1 has no topic $2"
+  echo "$topic"
+}
+
+# How many offsets partitions of a topic have got since a time in milliseconds.
+offsets_since() {
+  local topic=$1 since=$2 partition begins=() ends=()
+  shift 2
+  for partition in "$@"; do
+    begins+=(-t "$topic:$partition:$since")
+    ends+=(-t "$topic:$partition:-1")
+  done
+  { kcat -Q -b "$KAFKA" "${ends[@]}"; echo; kcat -Q -b "$KAFKA" "${begins[@]}"; } | awk '
+    NF == 0 { begins = 1 }
+    NF == 4 && !begins { end[$2] = $4 }
+    NF == 4 && begins && $4 >= 0 { sum += end[$2] - $4 }
+    END { print sum + 0 }'
+}
+
+# Whole rounds of the log, one after the other, until end_feed: nothing is tested on an idle job.
+start_feed() {
+  feed_enough=$(mktemp -u)
+  (until [[ -e $feed_enough ]]; do send_web_access "${1:-1}"; done) &
+  feed=$!
+  feed_rounds=$(web_access_rounds)
+  trap 'touch "$feed_enough"; wait "$feed" || true; rm -f "$feed_enough"' EXIT
+}
+check_feed() { kill -0 "$feed" 2>/dev/null || fail "the feeder died"; }
+end_feed() {
+  check_feed
+  touch "$feed_enough"
+  wait "$feed" || fail "the feeder failed"
+  rm -f "$feed_enough"
+  trap - EXIT
+  (($(web_access_rounds) > feed_rounds)) || fail "nothing was fed"
+}
+
 # Host pid of the worker container of a pod: nodes are namespaces of this machine.
 worker_pid() {
   local pod=$1 pid

@@ -1,6 +1,5 @@
 #!/usr/bin/env bash
-# A worker of this release gets its job file from the next operator: fields that it does not know are named in a warning, and the job
-# runs. The file is the one that today's operator wrote for a running job, with more in it than today.
+# A worker of this release gets its job file from the next operator: fields that it does not know are passed over, and the job runs. The file is the one that today's operator wrote for a running job, with more in it than today.
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 dir=$(mktemp -d)
@@ -24,11 +23,10 @@ jq --arg run "$run" --arg kafka "$KAFKA" '
 create_topic "$run-in" 8
 for key in salmon trout salmon; do printf '%s:{}\n' "$key"; done | kcat -P -b "$KAFKA" -t "$run-in" -K : -X topic.partitioner=murmur2_random
 
-worker=$COHO_ROOT/build/release/worker/coho-worker
+worker=${COHO_WORKER:-$COHO_ROOT/build/release/worker/coho-worker}
 start_process "$dir/pid" "$dir/log" "$worker" --job "$dir/job.json" --worker-id 0 --state-dir "$dir/state" --http-address 127.0.0.1:0 --log-format json
 counted() { process_runs "$dir/pid" && [[ $(read_committed "$run-out" '%k %s\n' | sort) == $'salmon 1\nsalmon 2\ntrout 1' ]]; }
 wait_until 60 "three records are counted" counted || fail "a worker does not run with the next operator's job file: $(tail -n 3 "$dir/log")"
-grep -q '"level":"warning".*ofTomorrow' "$dir/log" || fail "no warning names the field that the worker does not know"
 stop_process "$dir/pid" 20
 
 # What a person writes stays strict: a slip of the pen is no field of the future.

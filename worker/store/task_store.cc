@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "common/base/check.h"
+#include "common/base/crash_point.h"
 #include "common/base/mutant.h"
 #include "worker/store/changelog_key.h"
 #include "worker/store/overlay.h"
@@ -242,14 +243,21 @@ Status TaskStore::WriteBack() {
       impl_->marker.positions != impl_->engine_marker.positions ||
       impl_->marker.commit_time_ms - impl_->engine_marker.commit_time_ms >= kMarkerRefreshMillis;
   if (!impl_->overlay->has_dirty() && !marker_due) return Status::Ok();
+  CrashPoint("write-back/before");
   COHO_RETURN_IF_ERROR(impl_->WriteDirty());
+  CrashPoint("write-back/written");
   impl_->overlay->MarkAllClean();
   // Twice round the clock finds every clean entry.
   impl_->overlay->Evict(impl_->options.overlay_bytes_max, 2 * impl_->overlay->size());
   return Status::Ok();
 }
 
-Status TaskStore::Flush() { return impl_->engine->Flush(); }
+Status TaskStore::Flush() {
+  CrashPoint("flush/before");
+  const Status status = impl_->engine->Flush();
+  CrashPoint("flush/after");
+  return status;
+}
 
 const StoreMarker& TaskStore::marker() const { return impl_->marker; }
 int64_t TaskStore::SizeBytes() const { return impl_->engine->SizeBytes(); }

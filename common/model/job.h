@@ -45,6 +45,10 @@ constexpr auto NamesOf(LostNodePolicy) {
   return EnumNames<LostNodePolicy, 2>{
       {{"Wait", LostNodePolicy::kWait}, {"Replace", LostNodePolicy::kReplace}}};
 }
+enum class OnLeftover { kRefuse, kAdopt };
+constexpr auto NamesOf(OnLeftover) {
+  return EnumNames<OnLeftover, 2>{{{"Refuse", OnLeftover::kRefuse}, {"Adopt", OnLeftover::kAdopt}}};
+}
 
 struct InputSpec {
   std::string topic;
@@ -80,7 +84,7 @@ struct KafkaSpec {
   std::string bootstrap_servers;
   std::map<std::string, std::string> properties;  // librdkafka names; never secrets
   std::string secret_name;                        // secretRef.name; empty: none
-  std::string topic_prefix;                       // default coho-<namespace>-<name>
+  std::string topic_prefix;                       // see DefaultTopicPrefix
   int16_t replication_factor = -1;  // of topics that Coho creates; -1: the broker's default
   friend bool operator==(const KafkaSpec&, const KafkaSpec&) = default;
 };
@@ -120,6 +124,12 @@ struct FailoverSpec {
   friend bool operator==(const FailoverSpec&, const FailoverSpec&) = default;
 };
 
+struct StateSpec {
+  // What becomes of topics that an earlier job of this name, or another owner, left behind (R0).
+  OnLeftover on_leftover = OnLeftover::kRefuse;
+  friend bool operator==(const StateSpec&, const StateSpec&) = default;
+};
+
 struct Job {
   JobId id;
   std::string image;
@@ -132,6 +142,7 @@ struct Job {
   ProcessingSpec processing;
   StorageSpec storage;
   FailoverSpec failover;
+  StateSpec state;
   friend bool operator==(const Job&, const Job&) = default;
 
   // Topic and transactional-id names; one prefix, so that one prefixed ACL covers a job.
@@ -147,16 +158,28 @@ struct Job {
   [[nodiscard]] std::string ConsumerGroup() const { return id.ToString(); }
 };
 
+// "coho-<namespace>.<name>": a namespace has no dot, so no two jobs share one.
+[[nodiscard]] std::string DefaultTopicPrefix(const JobId& id);
+// "<prefix>-dead-letter"
+[[nodiscard]] std::string DefaultDeadLetterTopic(const std::string& topic_prefix);
+
+// A file with `formatVersion` was written by a program, which may be newer than its reader: fields that the reader does not know
+// are passed over. The number grows only when an older reader must not go on; it then refuses the file.
+inline constexpr int32_t kJobFormatVersion = 1;
+
 // Parses {apiVersion, kind, metadata, spec} (unknown fields under metadata and status are ignored; unknown fields of spec are
-// errors, except the parts that only Kubernetes reads: workers.resources, workers.template, kubernetes-only storage fields),
+// errors, except in a file with `formatVersion`, and the parts that only Kubernetes reads: workers.resources, workers.template),
 // fills in defaults and validates what one object can show. Every error names the field's path, what was found and what
 // is allowed: "spec.processing.commitInterval: found \"100\", need a duration such as 100ms, 5s or 1m30s". The first error
 // is returned. `json` may come from anyone: depth and size are capped (depth 64, 1 MiB).
 [[nodiscard]] Result<Job> ParseJobJson(std::string_view json);
 // The same from YAML (JSON is YAML, too); duplicate keys are errors.
 [[nodiscard]] Result<Job> ParseJobYaml(std::string_view yaml);
-// Canonical JSON; ParseJobJson(JobToJson(j)) == j.
+// Canonical JSON with `formatVersion`; ParseJobJson(JobToJson(j)) == j. Holds what differs from the defaults, and the names that
+// all have to spell alike whatever their version: so a field that a later version adds changes nothing for a job without it.
 [[nodiscard]] std::string JobToJson(const Job& job);
+// The same with every field.
+[[nodiscard]] std::string JobToFullJson(const Job& job);
 
 // Kubernetes/Go duration: "100ms", "5s", "1m30s", "2h"; nonnegative. Error message names only the found text.
 [[nodiscard]] Result<Duration> ParseDuration(std::string_view text);

@@ -89,6 +89,8 @@ void ReadFailover(ObjectReader& in, FailoverSpec* out) {
   });
 }
 
+void ReadState(ObjectReader& in, StateSpec* out) { in.OneOf("onLeftover", &out->on_leftover); }
+
 void ReadSpec(ObjectReader& spec, Job* job) {
   spec.Text("image", &job->image);
   spec.Require("task", "the task to run, such as {name: count}");
@@ -103,6 +105,19 @@ void ReadSpec(ObjectReader& spec, Job* job) {
   spec.Object("processing", [&](ObjectReader& in) { ReadProcessing(in, &job->processing); });
   spec.Object("storage", [&](ObjectReader& in) { ReadStorage(in, &job->storage); });
   spec.Object("failover", [&](ObjectReader& in) { ReadFailover(in, &job->failover); });
+  spec.Object("state", [&](ObjectReader& in) { ReadState(in, &job->state); });
+}
+
+void ReadFormatVersion(ObjectReader& root) {
+  if (root.Find("formatVersion") == nullptr) return;
+  int32_t version = 0;
+  root.Number("formatVersion", 1, INT32_MAX, &version);
+  if (version > kJobFormatVersion) {
+    root.Refuse("formatVersion", "at most " + std::to_string(kJobFormatVersion) +
+                                     ": the file was written by a newer version of Coho; use an "
+                                     "image of that version or a later one");
+  }
+  root.AcceptUnknownEverywhere();
 }
 
 void ReadConstant(ObjectReader& root, std::string_view name, std::string_view only) {
@@ -114,6 +129,12 @@ void ReadConstant(ObjectReader& root, std::string_view name, std::string_view on
 
 }  // namespace
 
+std::string DefaultTopicPrefix(const JobId& id) { return "coho-" + id.ToString(); }
+
+std::string DefaultDeadLetterTopic(const std::string& topic_prefix) {
+  return topic_prefix + "-dead-letter";
+}
+
 Result<Job> ParseJobJson(std::string_view json) {
   Result<Json> parsed = ParseJson(json, "the job");
   if (!parsed.ok()) return parsed.status();
@@ -123,6 +144,7 @@ Result<Job> ParseJobJson(std::string_view json) {
   if (!parsed->is_object())
     return InvalidArgument("the job: found " + ShowJson(*parsed) + ", need an object");
   ObjectReader root(*parsed, "", &error);
+  ReadFormatVersion(root);
   ReadConstant(root, "apiVersion", kJobApiVersion);
   ReadConstant(root, "kind", kJobKind);
   root.Require("metadata", "an object with the job's name");
@@ -139,10 +161,9 @@ Result<Job> ParseJobJson(std::string_view json) {
   root.RefuseUnknown();
   if (!error.ok()) return error;
 
-  if (job.kafka.topic_prefix.empty())
-    job.kafka.topic_prefix = "coho-" + job.id.ns + "-" + job.id.name;
+  if (job.kafka.topic_prefix.empty()) job.kafka.topic_prefix = DefaultTopicPrefix(job.id);
   if (job.processing.dead_letter_topic.empty()) {
-    job.processing.dead_letter_topic = job.kafka.topic_prefix + "-dead-letter";
+    job.processing.dead_letter_topic = DefaultDeadLetterTopic(job.kafka.topic_prefix);
   }
   COHO_RETURN_IF_ERROR(ValidateJob(job));
   return job;

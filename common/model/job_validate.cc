@@ -11,6 +11,8 @@ namespace {
 
 using std::chrono::hours;
 using std::chrono::milliseconds;
+using std::chrono::minutes;
+using std::chrono::seconds;
 
 bool IsLower(char c) { return c >= 'a' && c <= 'z'; }
 bool IsUpper(char c) { return c >= 'A' && c <= 'Z'; }
@@ -197,9 +199,31 @@ struct TimeLimit {
   bool or_zero = false;
 };
 
+// Where no patience at all would take something away from who is merely late.
+Status CheckPatience(const Job& job) {
+  const FailoverSpec& failover = job.failover;
+  if (job.processing.guarantee == Guarantee::kAtLeastOnce &&
+      failover.homecoming_timeout < failover.session_timeout) {
+    return Wrong("spec.failover.homecomingTimeout", FormatDuration(failover.homecoming_timeout),
+                 "at least spec.failover.sessionTimeout (" +
+                     FormatDuration(failover.session_timeout) +
+                     ") with AtLeastOnce: a worker that cannot be fenced has to be waited out");
+  }
+  constexpr Duration kLeastForReplace = seconds(10);
+  if (failover.lost_node_policy == LostNodePolicy::kReplace &&
+      failover.lost_node_timeout < kLeastForReplace) {
+    return Wrong("spec.failover.lostNode.timeout", FormatDuration(failover.lost_node_timeout),
+                 "at least " + FormatDuration(kLeastForReplace) +
+                     " with policy Replace: the volume of a node that is away for a moment would "
+                     "be given up");
+  }
+  return Status::Ok();
+}
+
 Status CheckTimes(const Job& job) {
   const TimeLimit limits[] = {
-      {"spec.processing.commitInterval", job.processing.commit_interval, milliseconds(1), hours(1)},
+      {"spec.processing.commitInterval", job.processing.commit_interval, milliseconds(1),
+       minutes(5)},
       {"spec.processing.windowInterval", job.processing.window_interval, milliseconds(1), hours(24),
        true},
       {"spec.storage.flushInterval", job.storage.flush_interval, milliseconds(1), hours(24)},
@@ -225,7 +249,7 @@ Status CheckTimes(const Job& job) {
     return Wrong("spec.failover.sessionTimeout", FormatDuration(job.failover.session_timeout),
                  "at least three times spec.failover.heartbeatInterval: " + FormatDuration(least));
   }
-  return Status::Ok();
+  return CheckPatience(job);
 }
 
 Status CheckDeadLetter(const Job& job) {

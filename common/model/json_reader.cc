@@ -190,7 +190,7 @@ const Json* ObjectReader::FindList(std::string_view name) {
 }
 
 void ObjectReader::RefuseUnknown() {
-  if (!ok() || accept_unknown_) return;
+  if (!ok() || accept_unknown_ || tolerant_) return;
   for (const auto& [key, value] : value_.items()) {
     if (known_.count(key) > 0) continue;
     std::string names;

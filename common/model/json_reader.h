@@ -107,6 +107,7 @@ class ObjectReader {
     if (value == nullptr) return;
     ObjectReader inner(*value, PathOf(name), error_);
     if (!ok()) return;
+    inner.tolerant_ = tolerant_;
     read(inner);
     inner.RefuseUnknown();
   }
@@ -119,6 +120,7 @@ class ObjectReader {
     for (size_t i = 0; i < list->size() && ok(); ++i) {
       ObjectReader inner((*list)[i], PathOf(name) + "[" + std::to_string(i) + "]", error_);
       if (!ok()) return;
+      inner.tolerant_ = tolerant_;
       read(inner);
       inner.RefuseUnknown();
     }
@@ -127,6 +129,8 @@ class ObjectReader {
   // Also refuses a value that is there but no list.
   [[nodiscard]] const Json* FindList(std::string_view name);
   void AcceptUnknown() { accept_unknown_ = true; }
+  // In all objects that are read through this one, too.
+  void AcceptUnknownEverywhere() { tolerant_ = true; }
   void RefuseUnknown();
 
  private:
@@ -137,6 +141,7 @@ class ObjectReader {
   Status* error_;
   std::set<std::string, std::less<>> known_;
   bool accept_unknown_ = false;
+  bool tolerant_ = false;
 };
 
 }  // namespace coho

@@ -32,9 +32,9 @@ TEST_CASE("Job: four fields are enough, the rest has defaults") {
   expected.id = {"default", "visits"};
   expected.task.name = "count";
   expected.kafka.bootstrap_servers = "kafka:9092";
-  expected.kafka.topic_prefix = "coho-default-visits";
+  expected.kafka.topic_prefix = "coho-default.visits";
   expected.inputs = {{.topic = "requests"}};
-  expected.processing.dead_letter_topic = "coho-default-visits-dead-letter";
+  expected.processing.dead_letter_topic = "coho-default.visits-dead-letter";
   CHECK(*job == expected);
 }
 
@@ -67,6 +67,7 @@ spec:
   processing: {guarantee: AtLeastOnce, commitInterval: 1s, windowInterval: 1m30s, onError: DeadLetter, deadLetterTopic: dead}
   storage:  {flushInterval: 5s, size: 10Gi, storageClassName: local, retention: {whenScaled: Retain, whenDeleted: Delete}}
   failover: {heartbeatInterval: 500ms, sessionTimeout: 3s, homecomingTimeout: 1m, lostNode: {policy: Replace, timeout: 10s}}
+  state: {onLeftover: Adopt}
 )");
   REQUIRE_MESSAGE(job.ok(), job.status().ToString());
   CHECK(job->id.ToString() == "web.visits");
@@ -93,6 +94,7 @@ spec:
   CHECK_FALSE(job->storage.delete_when_scaled);
   CHECK(job->storage.delete_when_deleted);
   CHECK(job->failover.lost_node_policy == LostNodePolicy::kReplace);
+  CHECK(job->state.on_leftover == OnLeftover::kAdopt);
   CHECK(job->TransactionalId(WorkerId(1), 0) == "web-visits-worker-1-loop-0");
 }
 
@@ -106,7 +108,7 @@ TEST_CASE("Job: what cannot work is refused, naming field, found value and what 
   const BadJob rows[] = {
       {"unknown field", "worker: {count: 3}",
        "spec.worker: unknown field, known are failover, image, inputs, kafka, outputs, processing, "
-       "storage, stores, task, workers"},
+       "state, storage, stores, task, workers"},
       {"unknown inner field", "workers: {counts: 3}",
        "spec.workers.counts: unknown field, known are count, resources, runLoops, template"},
       {"no task name", "task: {}",
@@ -185,9 +187,9 @@ TEST_CASE("Job: what cannot work is refused, naming field, found value and what 
       {"duration as number", "processing: {commitInterval: 100}",
        "spec.processing.commitInterval: found 100, need a duration such as 100ms, 5s or 1m30s"},
       {"commit too often", "processing: {commitInterval: 0s}",
-       "spec.processing.commitInterval: found \"0s\", need a duration from 1ms to 1h"},
-      {"commit too rarely", "processing: {commitInterval: 2h}",
-       "spec.processing.commitInterval: found \"2h\", need a duration from 1ms to 1h"},
+       "spec.processing.commitInterval: found \"0s\", need a duration from 1ms to 5m"},
+      {"commit too rarely", "processing: {commitInterval: 6m}",
+       "spec.processing.commitInterval: found \"6m\", need a duration from 1ms to 5m"},
       {"window", "processing: {windowInterval: 25h}",
        "spec.processing.windowInterval: found \"25h\", need 0s (never) or a duration from 1ms to "
        "24h"},
@@ -201,6 +203,15 @@ TEST_CASE("Job: what cannot work is refused, naming field, found value and what 
       {"session", "failover: {heartbeatInterval: 3s}",
        "spec.failover.sessionTimeout: found \"6s\", need at least three times "
        "spec.failover.heartbeatInterval: 9s"},
+      {"nobody fences, nobody waits",
+       "processing: {guarantee: AtLeastOnce}\n  failover: {homecomingTimeout: 0s}",
+       "spec.failover.homecomingTimeout: found \"0s\", need at least spec.failover.sessionTimeout "
+       "(6s) with AtLeastOnce: a worker that cannot be fenced has to be waited out"},
+      {"a volume given up in a moment", "failover: {lostNode: {policy: Replace, timeout: 0s}}",
+       "spec.failover.lostNode.timeout: found \"0s\", need at least 10s with policy Replace: the "
+       "volume of a node that is away for a moment would be given up"},
+      {"leftovers", "state: {onLeftover: Wipe}",
+       "spec.state.onLeftover: found \"Wipe\", need one of Refuse, Adopt"},
       {"lost node", "failover: {lostNode: {policy: Move}}",
        "spec.failover.lostNode.policy: found \"Move\", need one of Wait, Replace"},
       {"empty spec field", "kafka:",
@@ -300,7 +311,52 @@ TEST_CASE("Job: what is written is read back the same, from JSON and from YAML")
     REQUIRE_MESSAGE(parsed.ok(), parsed.status().ToString());
     REQUIRE(*parsed == job);
     REQUIRE(JobToJson(*parsed) == json);
+    const auto full = ParseJobJson(JobToFullJson(job));
+    REQUIRE_MESSAGE(full.ok(), full.status().ToString());
+    REQUIRE(*full == job);
   }
+}
+
+TEST_CASE("Job: a file of a newer operator is run, a person's with an unknown field is refused") {
+  const std::string spec =
+      R"("metadata":{"name":"visits"},"spec":{"task":{"name":"count","retries":3},)"
+      R"("kafka":{"bootstrapServers":"kafka:9092","tls":{"ca":"x"}},)"
+      R"("inputs":[{"topic":"requests","priority":2}],"quota":{"bytes":5},"workers":{"count":3}}})";
+  const std::string head = R"({"apiVersion":"coho.dev/v1alpha1","kind":"StreamJob",)";
+  const auto newer = ParseJobJson(head + R"("formatVersion":1,"written":"2.0",)" + spec);
+  REQUIRE_MESSAGE(newer.ok(), newer.status().ToString());
+  CHECK(newer->workers.count == 3);
+  CHECK(newer->inputs.at(0).topic == "requests");
+
+  const auto person = ParseJobJson(head + spec);
+  REQUIRE_FALSE(person.ok());
+  CHECK(person.status().message() == "spec.task.retries: unknown field, known are config, name");
+  const auto incompatible = ParseJobJson(head + R"("formatVersion":2,)" + spec);
+  REQUIRE_FALSE(incompatible.ok());
+  CHECK(incompatible.status().message() ==
+        "formatVersion: found 2, need at most 1: the file was written by a newer version of Coho; "
+        "use an image of that version or a later one");
+  // A value that it does not know is no field to be passed over.
+  CHECK_FALSE(ParseJobJson(
+                  head + R"("formatVersion":1,"metadata":{"name":"a"},"spec":{"task":{"name":"b"},)"
+                         R"("kafka":{"bootstrapServers":"k:1"},"inputs":[{"topic":"r"}],)"
+                         R"("processing":{"guarantee":"AtMostOnce"}}})")
+                  .ok());
+}
+
+TEST_CASE("Job: the written file holds what was set, so that a new default changes nothing") {
+  const auto job = ParseJobYaml(YamlJob("processing: {commitInterval: 1s, onError: Fail}"));
+  REQUIRE_MESSAGE(job.ok(), job.status().ToString());
+  CHECK(JobToJson(*job) ==
+        R"({"apiVersion":"coho.dev/v1alpha1","formatVersion":1,"kind":"StreamJob",)"
+        R"("metadata":{"name":"visits","namespace":"default"},"spec":{)"
+        R"("inputs":[{"topic":"requests"}],)"
+        R"("kafka":{"bootstrapServers":"kafka:9092","topicPrefix":"coho-default.visits"},)"
+        R"("processing":{"commitInterval":"1s"},"task":{"name":"count"}}})");
+}
+
+TEST_CASE("Job: no two jobs have one topic prefix") {
+  CHECK(DefaultTopicPrefix({"web", "eu-visits"}) != DefaultTopicPrefix({"web-eu", "visits"}));
 }
 
 TEST_CASE("Job: damaged text never crashes a reader") {

@@ -36,7 +36,7 @@ Job Random::MakeJob() {
   }
   job.workers = {static_cast<int32_t>(Int(1, 1000)), static_cast<int32_t>(Int(1, 64))};
   job.processing = {.guarantee = Enum(Guarantee::kAtLeastOnce),
-                    .commit_interval = Time(milliseconds(1), hours(1)),
+                    .commit_interval = Time(milliseconds(1), std::chrono::minutes(5)),
                     .window_interval = Flip() ? Duration::zero() : Time(milliseconds(1), hours(24)),
                     .on_error = Enum(OnError::kDeadLetter),
                     .dead_letter_topic = "dead" + Topic()};
@@ -48,9 +48,10 @@ Job Random::MakeJob() {
   job.failover.heartbeat_interval = Time(milliseconds(10), hours(1));
   job.failover.session_timeout =
       Time(3 * job.failover.heartbeat_interval + milliseconds(30), hours(24));
-  job.failover.homecoming_timeout = Time(Duration::zero(), hours(1000));
+  job.failover.homecoming_timeout = Time(job.failover.session_timeout, hours(1000));
   job.failover.lost_node_policy = Enum(LostNodePolicy::kReplace);
-  job.failover.lost_node_timeout = Time(Duration::zero(), hours(1000));
+  job.failover.lost_node_timeout = Time(std::chrono::seconds(10), hours(1000));
+  job.state.on_leftover = Enum(OnLeftover::kAdopt);
   return job;
 }
 

@@ -47,7 +47,7 @@ void JsonPaths(const json& value, const std::string& path, std::set<std::string>
 TEST_CASE("crd: spec has the fields of the job model, and no others") {
   const StreamJob job = ParseStreamJob(JobObject()).value();
   std::set<std::string> model;
-  JsonPaths(json::parse(JobToJson(*job.job))["spec"], "spec", &model);
+  JsonPaths(json::parse(JobToFullJson(*job.job))["spec"], "spec", &model);
   std::set<std::string> schema;
   SchemaPaths(Schema("spec"), "spec", &schema);
   std::erase_if(schema, [](const std::string& path) {  // what only Kubernetes reads
@@ -68,7 +68,7 @@ TEST_CASE("crd: status is kept as it is written") {
 
 TEST_CASE("crd: defaults are those of the job model") {
   const StreamJob job = ParseStreamJob(JobObject()).value();
-  const json model = json::parse(JobToJson(*job.job))["spec"];
+  const json model = json::parse(JobToFullJson(*job.job))["spec"];
   const YAML::Node spec = Schema("spec");
   const auto same = [&](const char* group, const char* field) {
     CAPTURE(field);
@@ -83,6 +83,7 @@ TEST_CASE("crd: defaults are those of the job model") {
   for (const char* field : {"runLoops"}) same("workers", field);
   for (const char* field : {"flushInterval"}) same("storage", field);
   same("kafka", "replicationFactor");
+  same("state", "onLeftover");
   CHECK(ParseDuration(spec["properties"]["failover"]["properties"]["homecomingTimeout"]["default"]
                           .as<std::string>())
             .value() == FailoverSpec().homecoming_timeout);

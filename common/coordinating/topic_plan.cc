@@ -55,14 +55,15 @@ class Planner {
       }
       counts_[topic] = found->partitions;
       if (!facts_.stored.model) continue;
-      const auto pinned = facts_.stored.model->input_partitions.find(topic);
-      if (pinned == facts_.stored.model->input_partitions.end()) continue;
-      counts_[topic] = pinned->second;
-      if (found->partitions == pinned->second) continue;
+      const auto pinned = facts_.stored.model->inputs.find(topic);
+      if (pinned == facts_.stored.model->inputs.end()) continue;
+      const int32_t partitions = pinned->second.partitions;
+      counts_[topic] = partitions;
+      if (found->partitions == partitions) continue;
       const std::string change = Path("inputs", i) + ": topic " + Quoted(topic) + " had " +
-                                 Partitions(pinned->second) + " when the job was started and has " +
+                                 Partitions(partitions) + " when the job was started and has " +
                                  std::to_string(found->partitions) + " now; ";
-      if (found->partitions < pinned->second) {
+      if (found->partitions < partitions) {
         return Refuse(ProblemReason::kPartitionCountChanged,
                       change +
                           "it was made anew, and the job's state does not "
@@ -70,7 +71,7 @@ class Planner {
                           "start a new job under another name");
       }
       Warn(ProblemReason::kPartitionCountChanged, change + "the job goes on with the first " +
-                                                      std::to_string(pinned->second) +
+                                                      std::to_string(partitions) +
                                                       ": records in the others are not read");
     }
     return true;
@@ -165,7 +166,9 @@ class Planner {
     Create(job_.CoordinatorTopic(), 1, {{"cleanup.policy", "compact"}});
     Create(job_.HeartbeatsTopic(), 1,
            {{"cleanup.policy", "delete"}, {"retention.ms", "600000"}, {"segment.ms", "60000"}});
-    for (const auto& [store, topic] : plan_.model.changelogs) {
+    for (const auto& [store, pinned] : plan_.model.stores) {
+      const std::string& topic = pinned.changelog;
+      if (topic.empty()) continue;
       if (!CheckCompacted("store " + Quoted(store) + ": changelog topic", topic, plan_.model.tasks))
         return false;
       Create(topic, plan_.model.tasks,

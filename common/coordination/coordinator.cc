@@ -12,10 +12,6 @@ constexpr size_t kIncarnationsRemembered = 8;
 
 std::string Name(WorkerId id) { return "worker " + ToString(id); }
 
-bool SamePlace(const TaskLocality& a, const TaskLocality& b) {
-  return a.worker == b.worker && a.node == b.node && a.zone == b.zone && a.volume == b.volume;
-}
-
 }  // namespace
 
 Coordinator::Coordinator(CoordinatorOptions options, JobModel model, CoordinatorState stored,
@@ -24,8 +20,7 @@ Coordinator::Coordinator(CoordinatorOptions options, JobModel model, Coordinator
       model_(stored.model ? *stored.model : std::move(model)),
       model_recorded_(stored.model.has_value()),
       assignment_(std::move(stored.assignment)),
-      locality_(std::move(stored.locality)),
-      observed_(locality_),
+      inventory_(std::move(stored.copies)),
       started_(now),
       ledger_(assignment_, model_.tasks) {
   for (const auto& [id, record] : assignment_.workers) {
@@ -92,7 +87,11 @@ CoordinatorActions Coordinator::OnHeartbeat(const Heartbeat& beat, bool historic
     if (!worker.report || worker.report->transactional_ids != beat.report->transactional_ids)
       replan_ = true;
     worker.report = beat.report;
-    ObserveLocality(beat.worker, *beat.report, wall);
+    const auto record = assignment_.workers.find(beat.worker);
+    std::set<TaskId> owned;
+    if (record != assignment_.workers.end())
+      owned.insert(record->second.active.begin(), record->second.active.end());
+    inventory_.Observe(beat.worker, *beat.report, owned, wall);
   }
   // A generation that does not exist yet is from a coordinator topic that was deleted: it proves nothing about this one.
   const Generation newest = write_ ? write_->after.generation : assignment_.generation;
@@ -125,38 +124,6 @@ CoordinatorActions Coordinator::OnHeartbeat(const Heartbeat& beat, bool historic
   UpdateStandings(now, &actions);
   Decide(now, wall, &actions);
   return actions;
-}
-
-// Where a task runs caught up, there its state is. What lies on other disks counts where nothing better is known.
-void Coordinator::ObserveLocality(WorkerId id, const WorkerReport& report, WallTime wall) {
-  const auto observe = [&](const TaskReport& task) {
-    TaskLocality seen{id,
-                      report.node,
-                      report.zone,
-                      report.volume,
-                      task.changelog_position,
-                      task.state_bytes,
-                      ToUnixMillis(wall)};
-    const auto known = observed_.find(task.task);
-    const bool same_place = known != observed_.end() && SamePlace(known->second, seen);
-    if (same_place && known->second.changelog_position == seen.changelog_position &&
-        known->second.bytes == seen.bytes) {
-      return;
-    }
-    locality_changed_ = true;
-    locality_urgent_ = locality_urgent_ || !same_place;
-    observed_[task.task] = std::move(seen);
-  };
-  for (const TaskReport& task : report.tasks) {
-    const auto owner = owners_.find(task.task);
-    if (task.state == TaskState::kRunning && owner != owners_.end() && owner->second == id)
-      observe(task);
-  }
-  for (const TaskReport& task : report.on_disk) {
-    if (task.task.value() < 0 || task.task.value() >= model_.tasks) continue;
-    const auto known = observed_.find(task.task);
-    if (known == observed_.end() || known->second.worker == id) observe(task);
-  }
 }
 
 CoordinatorActions Coordinator::OnPodFacts(const std::map<WorkerId, PodFact>& facts,
@@ -197,13 +164,12 @@ CoordinatorActions Coordinator::OnWritten(Generation generation, bool ok, Monoto
   if (!write_ || write_->after.generation != generation) return actions;
   Write write = std::move(*write_);
   write_.reset();
-  replan_ = true;
-  if (ok) {
-    Commit(std::move(write), &actions);
-    locality_written_ = now;
+  if (!ok) hold_ = true;
+  if (write.copies) {
+    inventory_.Written(ok, now);
   } else {
-    hold_ = true;
-    locality_changed_ = locality_changed_ || write.locality != locality_;
+    replan_ = true;
+    if (ok) Commit(std::move(write), &actions);
   }
   Decide(now, wall, &actions);
   return actions;
@@ -281,16 +247,14 @@ int64_t Coordinator::BytesOn(WorkerId id) const {
   const auto record = assignment_.workers.find(id);
   if (record == assignment_.workers.end()) return 0;
   int64_t bytes = 0;
-  for (const TaskId task : record->second.active) {
-    const auto place = observed_.find(task);
-    if (place != observed_.end()) bytes += place->second.bytes;
-  }
+  for (const TaskId task : record->second.active) bytes += inventory_.BytesOf(task);
   return bytes;
 }
 
 const Assignment& Coordinator::assignment() const { return assignment_; }
 const JobModel& Coordinator::model() const { return model_; }
-const Locality& Coordinator::locality() const { return locality_; }
+const Copies& Coordinator::copies() const { return inventory_.copies(); }
+Locality Coordinator::locality() const { return LocalityOf(inventory_.copies(), assignment_); }
 const std::map<WorkerId, CoordinatorWorker>& Coordinator::workers() const { return workers_; }
 
 bool Coordinator::Released(WorkerId id, const WorkerAssignment& record) const {

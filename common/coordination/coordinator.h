@@ -30,6 +30,7 @@
 #include "common/base/clock.h"
 #include "common/base/ids.h"
 #include "common/coordination/coordinator_values.h"
+#include "common/coordination/inventory.h"
 #include "common/coordination/release_ledger.h"
 #include "common/model/assignment.h"
 
@@ -59,7 +60,8 @@ class Coordinator {
 
   [[nodiscard]] const Assignment& assignment() const;  // last committed
   [[nodiscard]] const JobModel& model() const;
-  [[nodiscard]] const Locality& locality() const;
+  [[nodiscard]] const Copies& copies() const;   // as reported last
+  [[nodiscard]] Locality locality() const;      // where each task's best copy lies
   [[nodiscard]] const std::map<WorkerId, CoordinatorWorker>& workers() const;
   // Workers beyond the desired count that own nothing, have nothing to release, and may be removed.
   [[nodiscard]] std::set<WorkerId> removable() const;
@@ -81,8 +83,8 @@ class Coordinator {
     std::string cause;
   };
   struct Write {
-    Assignment after;  // == assignment_ where only model or locality are written
-    Locality locality;
+    Assignment after;  // == assignment_ where only model or copies are written
+    bool copies = false;
     CoordinatorActions events;  // told once it is committed
   };
   enum class Part { kMember, kKeeps, kLeaves, kOutside };  // in a plan; see PartOf
@@ -96,7 +98,6 @@ class Coordinator {
   void FallSilent(WorkerId id, bool warning, EventReason reason, const std::string& why,
                   MonotonicTime now, CoordinatorActions* actions);
   void TakeIncarnation(const Heartbeat& beat);
-  void ObserveLocality(WorkerId id, const WorkerReport& report, WallTime wall);
   void UpdateStandings(MonotonicTime now, CoordinatorActions* actions);
 
   // coordinator_decide.cc
@@ -107,6 +108,7 @@ class Coordinator {
   void DropAbsent(Draft* draft) const;
   [[nodiscard]] bool Finish(Draft* draft, WallTime wall, CoordinatorActions* actions);
   void Describe(Draft* draft) const;
+  void WriteCopies(CoordinatorActions* actions);
   void Commit(Write write, CoordinatorActions* actions);
   [[nodiscard]] bool TasksLackMember() const;
 
@@ -114,8 +116,7 @@ class Coordinator {
   JobModel model_;
   bool model_recorded_;
   Assignment assignment_;
-  Locality locality_;  // as recorded
-  Locality observed_;  // as reported
+  Inventory inventory_;
   MonotonicTime started_;
   std::optional<MonotonicTime> first_member_;  // when the first worker that may own tasks appeared
   std::map<WorkerId, CoordinatorWorker> workers_;
@@ -132,9 +133,6 @@ class Coordinator {
   bool hold_ = false;       // the last write or a fence failed: try again at the next tick
   bool replan_ = true;      // something changed that a plan depends on
   bool wants_more_ = true;  // the last plan could not be carried out completely yet
-  bool locality_changed_ = false;
-  bool locality_urgent_ = false;
-  std::optional<MonotonicTime> locality_written_;
   std::string violation_;  // told last; not told again
 };
 

@@ -10,7 +10,6 @@
 namespace coho {
 namespace {
 
-constexpr Duration kLocalityInterval = std::chrono::seconds(10);
 constexpr size_t kMovesToldOneByOne = 8;
 
 std::string Name(WorkerId id) { return "worker " + ToString(id); }
@@ -73,10 +72,10 @@ void Coordinator::Decide(MonotonicTime now, WallTime wall, CoordinatorActions* a
   if (!hold_) RequestFences(actions);
   if (write_ || hold_) return;
 
-  const bool locality_due = !locality_written_ || now - *locality_written_ >= kLocalityInterval;
-  const bool write_locality = locality_changed_ && (locality_urgent_ || locality_due);
-  if (!replan_ && !write_locality && model_recorded_) return;
-
+  if (!replan_ && model_recorded_) {
+    if (inventory_.Due(now)) WriteCopies(actions);
+    return;
+  }
   Draft draft;
   draft.after = assignment_;
   if (replan_) {
@@ -89,10 +88,18 @@ void Coordinator::Decide(MonotonicTime now, WallTime wall, CoordinatorActions* a
     DropAbsent(&draft);
   }
   if (!draft.changed) {
-    if (model_recorded_ && !write_locality) return;
     draft.after = assignment_;
+    if (model_recorded_) {
+      if (inventory_.Due(now)) WriteCopies(actions);
+      return;
+    }
   }
   if (!Finish(&draft, wall, actions)) wants_more_ = true;
+}
+
+void Coordinator::WriteCopies(CoordinatorActions* actions) {
+  write_ = Write{.after = assignment_, .copies = true, .events = {}};
+  actions->push_back(WriteRecords{inventory_.Write(), assignment_.generation});
 }
 
 // Without a plan: something waits for a worker that may own tasks.
@@ -138,7 +145,7 @@ void Coordinator::RequestFences(CoordinatorActions* actions) {
 
 void Coordinator::MoveTasks(Draft* draft) {
   PlannerInput input;
-  input.locality = observed_;
+  input.locality = LocalityOf(inventory_.copies(), assignment_);
   input.standby_replicas = options_.standby_replicas;
   for (const auto& [id, worker] : workers_) {
     if (PartOf(id) == Part::kMember) {
@@ -155,8 +162,7 @@ void Coordinator::MoveTasks(Draft* draft) {
     } else if (const auto move = moving_.find(task); move != moving_.end()) {
       input.intended[task] = move->second.to;  // what was begun is carried through
     }
-    const auto place = observed_.find(task);
-    input.tasks.push_back({task, place == observed_.end() ? 0 : place->second.bytes, 0});
+    input.tasks.push_back({task, inventory_.BytesOf(task), 0});
   }
 
   const AssignmentPlan plan = PlanAssignment(input);
@@ -306,10 +312,7 @@ bool Coordinator::Finish(Draft* draft, WallTime wall, CoordinatorActions* action
     records.insert(records.end(), std::make_move_iterator(changes.begin()),
                    std::make_move_iterator(changes.end()));
   }
-  if (locality_changed_) records.push_back(EncodeLocality(observed_));
-  locality_changed_ = false;
-  locality_urgent_ = false;
-  write_ = Write{std::move(draft->after), observed_, std::move(draft->events)};
+  write_ = Write{std::move(draft->after), false, std::move(draft->events)};
   actions->push_back(WriteRecords{std::move(records), write_->after.generation});
   return true;
 }
@@ -329,7 +332,6 @@ void Coordinator::Commit(Write write, CoordinatorActions* actions) {
   }
   owners_ = std::move(owners);
   assignment_ = std::move(write.after);
-  locality_ = std::move(write.locality);
   model_recorded_ = true;
   for (CoordinatorAction& event : write.events) actions->push_back(std::move(event));
 }

@@ -13,6 +13,18 @@ void PutNumber(Json& json, const char* name, int64_t number) {
   if (number != 0) json[name] = number;
 }
 
+Json WriteStores(const std::vector<StoreCopy>& stores) {
+  Json list = Json::array();
+  for (const StoreCopy& store : stores) {
+    Json json = {{"store", store.store}};
+    PutNumber(json, "position", store.position);
+    PutNumber(json, "bytes", store.bytes);
+    PutNumber(json, "markerTimeMs", store.marker_time_ms);
+    list.push_back(std::move(json));
+  }
+  return list;
+}
+
 Json WriteTask(const TaskReport& task) {
   Json json = {{"task", task.task.value()}};
   if (task.state != TaskState::kClosed) json["state"] = TaskStateName(task.state);
@@ -23,6 +35,7 @@ Json WriteTask(const TaskReport& task) {
   PutNumber(json, "lag", task.lag);
   PutNumber(json, "changelogPosition", task.changelog_position);
   PutNumber(json, "stateBytes", task.state_bytes);
+  if (!task.stores.empty()) json["stores"] = WriteStores(task.stores);
   return json;
 }
 
@@ -38,11 +51,13 @@ Json WriteReport(const WorkerReport& report) {
   PutText(json, "zone", report.zone);
   PutText(json, "pod", report.pod);
   PutText(json, "volume", report.volume);
+  PutText(json, "diskId", report.disk_id);
   PutText(json, "version", report.version);
   PutText(json, "problem", report.problem);
   if (!report.transactional_ids.empty()) json["transactionalIds"] = report.transactional_ids;
   if (!report.tasks.empty()) json["tasks"] = WriteTasks(report.tasks);
   if (!report.on_disk.empty()) json["onDisk"] = WriteTasks(report.on_disk);
+  if (report.partial) json["partial"] = true;
   return json;
 }
 
@@ -70,6 +85,25 @@ void ReadTask(ObjectReader& in, TaskReport* out) {
   in.Number("lag", INT64_MIN, INT64_MAX, &out->lag);
   in.Number("changelogPosition", INT64_MIN, INT64_MAX, &out->changelog_position);
   in.Number("stateBytes", INT64_MIN, INT64_MAX, &out->state_bytes);
+  in.Objects("stores", [&](ObjectReader& store) {
+    store.AcceptUnknown();
+    StoreCopy& copy = out->stores.emplace_back();
+    store.Text("store", &copy.store);
+    store.Number("position", INT64_MIN, INT64_MAX, &copy.position);
+    store.Number("bytes", INT64_MIN, INT64_MAX, &copy.bytes);
+    store.Number("markerTimeMs", INT64_MIN, INT64_MAX, &copy.marker_time_ms);
+  });
+}
+
+void ReadProven(ObjectReader& in, std::map<std::string, Generation>* out) {
+  const Json* proven = in.Find("proven");
+  if (proven == nullptr) return;
+  if (!proven->is_object()) return in.Refuse("proven", "an object of generations");
+  for (const auto& [id, item] : proven->items()) {
+    const int64_t number = item.is_number_integer() ? item.get<int64_t>() : -1;
+    if (number < 0) return in.Refuse("proven", "an object of generations");
+    (*out)[id] = Generation(number);
+  }
 }
 
 void ReadReport(ObjectReader& in, WorkerReport* out) {
@@ -78,9 +112,11 @@ void ReadReport(ObjectReader& in, WorkerReport* out) {
   in.Text("zone", &out->zone);
   in.Text("pod", &out->pod);
   in.Text("volume", &out->volume);
+  in.Text("diskId", &out->disk_id);
   in.Text("version", &out->version);
   in.Text("problem", &out->problem);
   ReadTexts(in, "transactionalIds", &out->transactional_ids);
+  in.Flag("partial", &out->partial);
   in.Objects("tasks", [&](ObjectReader& task) { ReadTask(task, &out->tasks.emplace_back()); });
   in.Objects("onDisk", [&](ObjectReader& task) { ReadTask(task, &out->on_disk.emplace_back()); });
 }
@@ -94,6 +130,8 @@ TopicRecord EncodeHeartbeat(const Heartbeat& heartbeat) {
                {"sequence", heartbeat.sequence},
                {"phase", WorkerPhaseName(heartbeat.phase)},
                {"acknowledged", heartbeat.acknowledged.value()}};
+  PutText(json, "life", heartbeat.life);
+  for (const auto& [id, generation] : heartbeat.proven) json["proven"][id] = generation.value();
   if (heartbeat.report) json["report"] = WriteReport(*heartbeat.report);
   return {.key = ToString(heartbeat.worker), .value = DumpJson(json)};
 }
@@ -115,6 +153,8 @@ Result<Heartbeat> DecodeHeartbeat(std::string_view value) {
                          {"Gone", WorkerPhase::kGone}},
                         &beat.phase);
   ReadStrong(in, "acknowledged", &beat.acknowledged);
+  in.Text("life", &beat.life);
+  ReadProven(in, &beat.proven);
   in.Object("report", [&](ObjectReader& report) { ReadReport(report, &beat.report.emplace()); });
   if (!error.ok()) return CorruptRecord("heartbeat", error);
   return beat;

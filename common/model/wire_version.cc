@@ -18,10 +18,22 @@ Result<Json> ParseVersioned(std::string_view value, const std::string& record) {
   if (!error.ok()) return CorruptRecord(record, error);
   if (version != kWireVersion) {
     return Corruption(record + ": value.v: found " + std::to_string(version) + ", need " +
-                      std::to_string(kWireVersion) +
-                      "; a later version of Coho wrote it, which this one cannot read");
+                      std::to_string(kWireVersion) + "; " +
+                      (version > kWireVersion ? "a later version of Coho wrote it, which this one "
+                                                "cannot read: update this one"
+                                              : "a version of Coho from before the first release "
+                                                "wrote it: begin with new topics"));
   }
   return json;
+}
+
+void ReadSerde(ObjectReader& in, std::string_view name, SerdeType* out) {
+  in.OneOf<SerdeType>(name,
+                      {{"bytes", SerdeType::kBytes},
+                       {"string", SerdeType::kString},
+                       {"int64", SerdeType::kInt64},
+                       {"json", SerdeType::kJson}},
+                      out);
 }
 
 void ReadTexts(ObjectReader& in, std::string_view name, std::vector<std::string>* out) {

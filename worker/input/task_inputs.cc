@@ -31,8 +31,8 @@ Result<StartPosition> ChooseStart(const InputSpec& input, const TopicPartition& 
 
 TaskInputs::TaskInputs(const Job& job, const JobModel& model, TaskId task) {
   for (const InputSpec& input : job.inputs) {
-    const auto known = model.input_partitions.find(input.topic);
-    if (known == model.input_partitions.end() || task.value() >= known->second) continue;
+    const auto known = model.inputs.find(input.topic);
+    if (known == model.inputs.end() || task.value() >= known->second.partitions) continue;
     positions_.push_back({.partition = {input.topic, task.value()}, .spec = &input});
   }
 }

@@ -31,7 +31,12 @@ WorkerReport MakeReport(const WorkerIdentity& identity,
                       .problem = problem};
   std::map<TaskId, TaskReport> tasks;
   for (const LoopStatus& loop : loops) {
-    for (const TaskStatus& task : loop.tasks) tasks[task.report.task] = task.report;
+    for (const TaskStatus& task : loop.tasks) {
+      TaskReport& out = tasks[task.report.task] = task.report;
+      for (const StoreStatus& store : task.stores) {
+        out.stores.push_back({store.name, store.changelog_position, store.bytes, 0});
+      }
+    }
   }
   std::map<TaskId, TaskReport> others;
   for (const EngineFactory::OnDisk& engine : on_disk) {
@@ -39,6 +44,7 @@ WorkerReport MakeReport(const WorkerIdentity& identity,
     TaskReport& other = others[engine.task];
     other.task = engine.task;
     other.state_bytes += engine.bytes;
+    other.stores.push_back({engine.store, 0, engine.bytes, 0});
   }
   for (const auto& [id, task] : tasks) report.tasks.push_back(task);
   for (const auto& [id, task] : others) report.on_disk.push_back(task);

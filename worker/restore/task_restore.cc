@@ -34,9 +34,9 @@ TaskRestore::TaskRestore(const Restorer::Options& options, RestoreRequest reques
                                 .task = request_.task,
                                 .engines = options.engines};
     if (spec.changelog) {
-      const auto topic = options.model->changelogs.find(spec.name);
-      store.changelog_topic = topic != options.model->changelogs.end()
-                                  ? topic->second
+      const auto pinned = options.model->stores.find(spec.name);
+      store.changelog_topic = pinned != options.model->stores.end()
+                                  ? pinned->second.changelog
                                   : options.job->ChangelogTopic(spec.name);
     }
     items_.push_back({.store = std::make_unique<StoreRestore>(std::move(store))});

@@ -195,7 +195,7 @@ TEST_CASE("Restorer: a restore that cannot reach Kafka waits, and can be cancell
   Job job;
   job.id = {"test", "unreachable"};
   job.stores = {{.name = "s"}};
-  const JobModel model{.tasks = 1, .changelogs = {{"s", "nowhere"}}};
+  const JobModel model{.tasks = 1, .stores = {{"s", {.changelog = "nowhere"}}}};
   const auto factory = EngineFactory::Create({.directory = directory.path().string()}).value();
   const auto restorer = Restorer::Create({.kafka = {.bootstrap_servers = "127.0.0.1:1"},
                                           .job = &job,

@@ -30,7 +30,7 @@ class RestoreWorld {
     topic = NewTopic("restore-changelog", 2, std::move(topic_config));
     job_.id = {"test", topic};
     job_.stores = {{.name = "s"}};
-    model_ = {.tasks = 2, .changelogs = {{"s", topic}}};
+    model_ = {.tasks = 2, .stores = {{"s", {.changelog = topic}}}};
     Restart();
   }
 

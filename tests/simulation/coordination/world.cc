@@ -13,7 +13,7 @@ using std::chrono::seconds;
 
 World::World(uint64_t seed, Bug planted) : dice(seed), bug(planted) {
   model.tasks = static_cast<int32_t>(dice.Between(1, 8));
-  model.input_partitions["in"] = model.tasks;
+  model.inputs["in"].partitions = model.tasks;
   options.workers = static_cast<int32_t>(dice.Between(1, std::min(model.tasks, 4)));
   options.homecoming_timeout = seconds(dice.Between(0, 15));
   options.first_assignment_wait = seconds(3);

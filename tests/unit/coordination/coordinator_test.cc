@@ -65,7 +65,10 @@ class Bench {
       report.transactional_ids.push_back("w" + std::to_string(worker).append(id));
     if (one_loop) report.transactional_ids.pop_back();
     for (const TaskId task : Tasks(worker))
-      report.tasks.push_back({.task = task, .state = TaskState::kRunning, .state_bytes = 1024});
+      report.tasks.push_back({.task = task,
+                              .state = TaskState::kRunning,
+                              .state_bytes = 1024,
+                              .stores = {{"s", 10, 1024, 0}}});
     beat.report = report;
     Take(coordinator->OnHeartbeat(beat, historical, now, Wall()));
     Work();
@@ -331,12 +334,13 @@ TEST_CASE("coordinator: a failed write changes nothing and is tried again at the
 TEST_CASE("coordinator: where tasks run caught up is recorded, and brings them back there") {
   Bench bench(2, 2);
   bench.BeatAll({0, 1});
-  bench.BeatAll({0, 1});
+  bench.Pass(seconds(3), {0, 1});
   const TaskId task = bench.Tasks(1)[0];
-  CHECK(bench.stored.locality.at(task).worker == WorkerId(1));
-  CHECK(bench.stored.locality.at(task).node == "node1");
-  CHECK(bench.stored.locality.at(task).bytes == 1024);
-  CHECK(bench.coordinator->locality() == bench.stored.locality);
+  CHECK(bench.stored.copies.at(WorkerId(1)).node == "node1");
+  CHECK(bench.stored.copies.at(WorkerId(1)).tasks.at(task).bytes() == 1024);
+  CHECK(bench.coordinator->locality().at(task).worker == WorkerId(1));
+  CHECK(bench.coordinator->copies().at(WorkerId(1)).tasks ==
+        bench.stored.copies.at(WorkerId(1)).tasks);
   CHECK(bench.Generation() == 1);
 }
 

@@ -68,27 +68,35 @@ std::vector<std::string> Random::Texts() {
 }
 
 Assignment Random::MakeAssignment() {
-  Assignment assignment{.generation = Generation(Int(1, 1'000'000)), .reason = Text()};
+  Assignment assignment{
+      .generation = Generation(Int(1, 1'000'000)), .reason = Text(), .life = Text()};
   for (int64_t n = Int(0, 5); n > 0; --n) {
-    assignment.workers[WorkerId(static_cast<int32_t>(Int(0, 6)))] = {Generation(Int(1, 5)), Tasks(),
-                                                                     Tasks(), Texts()};
+    assignment.workers[WorkerId(static_cast<int32_t>(Int(0, 6)))] = {
+        Generation(Int(1, 5)), Tasks(), Tasks(), Texts(), Text(), Texts()};
   }
   return assignment;
 }
 
-Locality Random::MakeLocality() {
-  Locality locality;
-  for (int64_t n = Int(0, 8); n > 0; --n) {
-    locality[TaskId(static_cast<int32_t>(Int(0, 100)))] = {
-        WorkerId(static_cast<int32_t>(Int(0, 6))),
-        Text(),
-        Text(),
-        Text(),
-        Int(0, INT64_MAX),
-        Int(0, 1 << 30),
-        Int(0, INT64_MAX)};
+std::vector<StoreCopy> Random::StoreCopies() {
+  std::map<std::string, StoreCopy> stores;
+  for (int64_t n = Int(0, 3); n > 0; --n) {
+    const std::string name = Text();
+    stores[name] = {name, Int(0, INT64_MAX), Int(0, 1 << 30), Int(0, INT64_MAX)};
   }
-  return locality;
+  std::vector<StoreCopy> list;
+  for (auto& [name, store] : stores) list.push_back(std::move(store));
+  return list;
+}
+
+WorkerCopies Random::MakeCopies() {
+  WorkerCopies copies{.disk_id = Text(),
+                      .node = Text(),
+                      .zone = Text(),
+                      .volume = Text(),
+                      .seen_at_ms = Int(0, INT64_MAX),
+                      .tasks = {}};
+  for (const TaskId task : Tasks()) copies.tasks[task].stores = StoreCopies();
+  return copies;
 }
 
 std::vector<TaskReport> Random::Reports() {
@@ -101,7 +109,8 @@ std::vector<TaskReport> Random::Reports() {
                        .restore_total = Int(0, 5),
                        .lag = Int(-1, 5),
                        .changelog_position = Int(0, INT64_MAX),
-                       .state_bytes = Int(0, 2)});
+                       .state_bytes = Int(0, 2),
+                       .stores = StoreCopies()});
   }
   return reports;
 }
@@ -111,16 +120,20 @@ Heartbeat Random::MakeHeartbeat() {
                  .incarnation = Text(),
                  .sequence = Int(0, INT64_MAX),
                  .phase = Enum(WorkerPhase::kGone),
+                 .life = Text(),
                  .acknowledged = Generation(Int(0, INT64_MAX))};
+  for (int64_t n = Int(0, 3); n > 0; --n) beat.proven[Text()] = Generation(Int(0, INT64_MAX));
   if (Flip()) {
     beat.report = {.node = Text(),
                    .zone = Text(),
                    .pod = Text(),
                    .volume = Text(),
+                   .disk_id = Text(),
                    .version = Text(),
                    .transactional_ids = Texts(),
                    .tasks = Reports(),
                    .on_disk = Reports(),
+                   .partial = Flip(),
                    .problem = Text()};
   }
   return beat;

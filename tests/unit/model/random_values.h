@@ -45,7 +45,7 @@ class Random {
 
   Job MakeJob();
   Assignment MakeAssignment();
-  Locality MakeLocality();
+  WorkerCopies MakeCopies();
   Heartbeat MakeHeartbeat();
 
  private:
@@ -57,6 +57,7 @@ class Random {
   }
   std::vector<TaskId> Tasks();
   std::vector<std::string> Texts();
+  std::vector<StoreCopy> StoreCopies();
   std::vector<TaskReport> Reports();
 
   std::mt19937_64 engine_;

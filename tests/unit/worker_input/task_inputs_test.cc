@@ -14,7 +14,7 @@ Job TwoInputs() {
 }
 
 JobModel Model() {
-  return {.tasks = 4, .input_partitions = {{"wide", 4}, {"narrow", 2}}, .changelogs = {}};
+  return {.tasks = 4, .inputs = {{"wide", {.topic_id = "", .partitions = 4}}, {"narrow", {.topic_id = "", .partitions = 2}}}};
 }
 
 TEST_CASE("ChooseStart: where a task begins to read") {

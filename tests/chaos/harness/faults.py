@@ -99,10 +99,21 @@ def freeze(world):
     number = world.any_worker()
     seconds = SESSION + HOMECOMING + world.random.uniform(1, 3)
     note(f"  worker {number} for {seconds:.1f} s")
-    world.fleet.workers[number].signal(signal.SIGSTOP)
+    fleet = world.fleet
+    lost = {task for task, owner in fleet.owners.items() if owner == number}
+    fleet.workers[number].signal(signal.SIGSTOP)
     time.sleep(seconds)
-    world.fleet.workers[number].signal(signal.SIGCONT)
-    world.fleet.forget_deaths()
+    # While the coordinator stands still nobody moves anything.
+    if number != 0:
+        wait_until(60, f"others run tasks {sorted(lost)}", lambda: lost <= _running(fleet, number))
+    fleet.workers[number].signal(signal.SIGCONT)
+    fleet.forget_deaths()
+
+
+def _running(fleet, but):
+    """Tasks that run on any worker but one."""
+    pages = [worker.page() for number, worker in fleet.workers.items() if number != but]
+    return {t["task"] for page in pages if page for t in page["tasks"] if t["state"] == "Running"}
 
 
 def freeze_briefly(world):

@@ -1,10 +1,12 @@
-// Named places where a test ends the process as a power cut would: COHO_CRASH_AT=commit/sent:3 makes it kill itself, without
-// any clean-up, the third time that it comes by commit/sent (without a number: the first time).
+// Named places where a test ends the process as a power cut would: COHO_CRASH_AT=commit/sent:3
+// makes it kill itself, without any clean-up, the third time that it comes by commit/sent (without
+// a number: the first time).
 //
 //   CrashPoint("commit/sent");
 //
-// Always compiled in, so that what the tests crash is the binary that ships; points lie on paths of a commit or a restore, not
-// of a record, where a look at a constant costs nothing. The environment is read once. Thread rule: any thread.
+// Always compiled in, so that what the tests crash is the binary that ships; points lie on paths of
+// a commit or a restore, not of a record, where a look at a constant costs nothing. The environment
+// is read once. Thread rule: any thread.
 #pragma once
 
 #include <signal.h>

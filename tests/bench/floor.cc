@@ -1,7 +1,9 @@
-// The smallest program that does the same input and output as a job of ours with exactly-once, and nothing else, on librdkafka and
-// RocksDB as they are: the floor that the engine is measured against. Per thread one consumer by assignment and one transactional
-// producer. `count` keeps an unbounded hash map, sends one changelog record per changed key and commit, and writes the changed values
-// to RocksDB as one sorted batch every flush interval. It restores nothing, checks nothing and survives nothing.
+// The smallest program that does the same input and output as a job of ours with exactly-once, and
+// nothing else, on librdkafka and RocksDB as they are: the floor that the engine is measured
+// against. Per thread one consumer by assignment and one transactional producer. `count` keeps an
+// unbounded hash map, sends one changelog record per changed key and commit, and writes the changed
+// values to RocksDB as one sorted batch every flush interval. It restores nothing, checks nothing
+// and survives nothing.
 #include <absl/container/flat_hash_map.h>
 #include <rocksdb/db.h>
 

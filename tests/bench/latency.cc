@@ -1,5 +1,6 @@
-// End-to-end latency of a job that makes one output record of each input record, in order, to the same partition: sends keyed records
-// at an even rate, reads the committed output, and prints how long records took from send to read.
+// End-to-end latency of a job that makes one output record of each input record, in order, to the
+// same partition: sends keyed records at an even rate, reads the committed output, and prints how
+// long records took from send to read.
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <atomic>

@@ -1,5 +1,5 @@
-// Fills a topic with keyed records for the benchmarks: keys drawn uniformly or by Zipf's law (exponent 1.0), values of random
-// hexadecimal digits, the same for the same seed.
+// Fills a topic with keyed records for the benchmarks: keys drawn uniformly or by Zipf's law
+// (exponent 1.0), values of random hexadecimal digits, the same for the same seed.
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
@@ -12,7 +12,8 @@
 
 namespace {
 
-// Draws ranks 0..n-1 with probability proportional to 1 / (rank + 1), by bisection of the summed weights.
+// Draws ranks 0..n-1 with probability proportional to 1 / (rank + 1), by bisection of the summed
+// weights.
 class Zipf {
  public:
   explicit Zipf(size_t n) : sums_(n) {

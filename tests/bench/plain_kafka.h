@@ -1,4 +1,5 @@
-// librdkafka as it is, for programs that measure and must not contain what is measured. Anything that goes wrong ends the program.
+// librdkafka as it is, for programs that measure and must not contain what is measured. Anything
+// that goes wrong ends the program.
 #pragma once
 
 #include <librdkafka/rdkafka.h>

@@ -1,5 +1,6 @@
-// Whether a job's committed output is what its input demands: for pass-through the same records, for count each running count of each
-// key exactly once. Both as sums of hashes, so that order does not matter and nothing but the input's counts is kept in memory.
+// Whether a job's committed output is what its input demands: for pass-through the same records,
+// for count each running count of each key exactly once. Both as sums of hashes, so that order does
+// not matter and nothing but the input's counts is kept in memory.
 #include <absl/container/flat_hash_map.h>
 
 #include <CLI/CLI.hpp>

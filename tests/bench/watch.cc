@@ -1,6 +1,7 @@
-// Watches a topic fill from outside of the program that fills it, the same way whatever that program is: prints when its first record
-// was written, when its last transaction was committed, and the CPU time that a process took in between. Ends when as many records are
-// committed as were asked for, and nothing more came for a while.
+// Watches a topic fill from outside of the program that fills it, the same way whatever that
+// program is: prints when its first record was written, when its last transaction was committed,
+// and the CPU time that a process took in between. Ends when as many records are committed as were
+// asked for, and nothing more came for a while.
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>

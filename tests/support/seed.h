@@ -1,5 +1,5 @@
-// The seed of every test that draws at random: COHO_SEED, or the clock's. It belongs into every failure message, so that a
-// failure can be had again.
+// The seed of every test that draws at random: COHO_SEED, or the clock's. It belongs into every
+// failure message, so that a failure can be had again.
 #pragma once
 
 #include <chrono>

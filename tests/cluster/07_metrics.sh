@@ -28,5 +28,8 @@ await_http 60 http://127.0.0.1:19190/-/ready
 query() { curl -sf --get --data-urlencode "query=$1" http://127.0.0.1:19190/api/v1/query | jq -r '.data.result[0].value[1] // empty'; }
 both_up() { [[ $(query 'sum(up)') == 2 ]]; }
 wait_until 60 "both targets are up" both_up || fail "Prometheus does not scrape both: $(curl -s http://127.0.0.1:19190/api/v1/targets)"
-[[ -n $(query 'sum(coho_processed_records_total)') ]] || fail "no coho_processed_records_total in Prometheus"
-[[ -n $(query 'sum(controller_runtime_reconcile_total)') ]] || fail "no controller_runtime_reconcile_total in Prometheus"
+# What Prometheus has is what the worker says; nothing flows now.
+same_value() { [[ $(query 'sum(coho_processed_records_total)') == "$(metric "$worker" coho_processed_records_total)" ]]; }
+wait_until 30 "Prometheus has the worker's value" same_value ||
+  fail "coho_processed_records_total: $(query 'sum(coho_processed_records_total)') in Prometheus, $(metric "$worker" coho_processed_records_total) of $worker"
+(($(query 'sum(controller_runtime_reconcile_total)') > 0)) || fail "no controller_runtime_reconcile_total in Prometheus"

@@ -213,11 +213,6 @@ void Worker::CheckCoordinator() {
     return;
   }
   const JobProblem& problem = *view->problem;
-  if (problem.message != problem_logged_) {
-    problem_logged_ = problem.message;
-    LogWarn("the job has a problem",
-            {{"reason", NameOf(problem.reason)}, {"message", problem.message}});
-  }
   {
     const std::lock_guard lock(mutex_);
     if (!problem.blocks_start || ready_) return;

@@ -80,7 +80,6 @@ class Worker {
   std::unique_ptr<CoordinationService> coordinator_;
   MonotonicTime started_at_;
   std::optional<MonotonicTime> problem_since_;
-  std::string problem_logged_;
   bool stopping_ = false;
 
   mutable std::mutex mutex_;

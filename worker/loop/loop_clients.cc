@@ -39,12 +39,15 @@ Status LoopClients::RenewProducer() {
                      {.transactional_id = exactly_once ? options_.transactional_id : std::string(),
                       .transaction_timeout = TransactionTimeout(job),
                       .queued_bytes_max = options_.producer_queue_bytes}));
+  std::string said;
   while (exactly_once) {
     const Status status = producer_->InitTransactions(std::chrono::seconds(5));
     if (status.ok()) break;
     if (status.retry_class() != RetryClass::kRetry || !options_.keep_trying()) {
       return status.WithContext("initialising producer " + options_.transactional_id);
     }
+    if (said == status.message()) continue;
+    said = status.message();
     LogWarn("producer not initialised yet",
             {{"transactional_id", options_.transactional_id}, {"reason", status}});
   }

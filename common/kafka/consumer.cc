@@ -35,6 +35,7 @@ ClientSettings Settings(const ClientConfig& config, const ConsumerOptions& optio
           {
               // By default the fetcher sleeps a second whenever a partition's queue is full, and the loop starves.
               {"fetch.queue.backoff.ms", "5"},
+              {"check.crcs", "true"},
               // Each message costs a few hundred bytes beside its own.
               {"queued.min.messages",
                std::to_string(std::clamp<int64_t>(options.queued_bytes_max / 512, 1000, 200'000))},
@@ -246,6 +247,11 @@ Status Consumer::Impl::OnPartitionError(Consumer& self, const rd_kafka_message_t
     return Corruption(where + ": offset " + std::to_string(event.offset) + " lies beyond the end " +
                       std::to_string(range.end) + ": the topic lost records or was created anew");
   }
+  // Not to be skipped, which librdkafka does when a good batch follows.
+  if (event.err == RD_KAFKA_RESP_ERR__BAD_MSG || event.err == RD_KAFKA_RESP_ERR__BAD_COMPRESSION) {
+    return Corruption(where + " offset " + std::to_string(event.offset) + ": " +
+                      rd_kafka_message_errstr(&event));
+  }
   switch (problem.code()) {
     case Code::kUnauthenticated:
     case Code::kNotFound:
@@ -319,6 +325,13 @@ Status Consumer::AskRanges(const std::vector<TopicPartition>& partitions, Durati
 std::optional<Result<std::map<TopicPartition, OffsetRange>>> Consumer::TakeRanges() {
   if (!impl_->ranges) return std::nullopt;
   auto answer = impl_->ranges->Take(0);
+  if (answer) impl_->ranges.reset();
+  return answer;
+}
+
+std::optional<std::map<TopicPartition, Result<OffsetRange>>> Consumer::TakeEachRange() {
+  if (!impl_->ranges) return std::nullopt;
+  auto answer = impl_->ranges->TakeEach(0);
   if (answer) impl_->ranges.reset();
   return answer;
 }

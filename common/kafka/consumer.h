@@ -87,6 +87,8 @@ class Consumer {
   // The same without waiting: Ask, then Take until it has the answer. A new question drops the one before.
   [[nodiscard]] Status AskRanges(const std::vector<TopicPartition>& partitions, Duration timeout);
   [[nodiscard]] std::optional<Result<std::map<TopicPartition, OffsetRange>>> TakeRanges();
+  // Each for itself: a partition that has no answer does not keep it from the others.
+  [[nodiscard]] std::optional<std::map<TopicPartition, Result<OffsetRange>>> TakeEachRange();
   // Records that a topic's retention deleted before they were read here; it went on with the first that exists.
   [[nodiscard]] uint64_t records_lost() const;
   // From the last fetch, no request; nullopt before the first one.

@@ -61,29 +61,46 @@ Status SendListOffsets(rd_kafka_t* client, const std::vector<TopicPartition>& pa
 
 struct PendingRanges::Impl {
   std::string context;
-  size_t asked = 0;
+  std::vector<TopicPartition> asked;
   rd_kafka_OffsetSpec_t begin = RD_KAFKA_OFFSET_SPEC_EARLIEST;
   rd_kafka_OffsetSpec_t end = RD_KAFKA_OFFSET_SPEC_LATEST;
   Owned<rd_kafka_queue_t, rd_kafka_queue_destroy> queue;
   int answers = 0;
   std::map<TopicPartition, OffsetRange> ranges;
+  std::map<TopicPartition, Status> failed;
 
-  Status Add(rd_kafka_event_t* event) {
-    if (rd_kafka_event_error(event) != RD_KAFKA_RESP_ERR_NO_ERROR)
-      return ToStatus(rd_kafka_event_error(event), context);
+  void Add(rd_kafka_event_t* event) {
+    if (rd_kafka_event_error(event) != RD_KAFKA_RESP_ERR_NO_ERROR) {
+      for (const TopicPartition& at : asked)
+        failed.try_emplace(at, ToStatus(rd_kafka_event_error(event), context));
+      return;
+    }
     size_t count = 0;
     const rd_kafka_ListOffsetsResultInfo_t** infos =
         rd_kafka_ListOffsets_result_infos(rd_kafka_event_ListOffsets_result(event), &count);
     for (size_t i = 0; i < count; ++i) {
       const rd_kafka_topic_partition_t* at =
           rd_kafka_ListOffsetsResultInfo_topic_partition(infos[i]);
-      COHO_RETURN_IF_ERROR(
-          ToStatus(at->err, std::string("asking for first and last offsets of topic ") + at->topic +
-                                " partition " + std::to_string(at->partition)));
+      if (at->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        const TopicPartition partition{at->topic, at->partition};
+        failed.try_emplace(partition, ToStatus(at->err, ContextOf({partition})));
+        continue;
+      }
       OffsetRange& range = ranges[{at->topic, at->partition}];
       (rd_kafka_event_opaque(event) == &begin ? range.begin : range.end) = at->offset;
     }
-    return Status::Ok();
+  }
+
+  // Both answers are there.
+  bool Wait(int wait_ms) {
+    while (answers < 2) {
+      const Owned<rd_kafka_event_t, rd_kafka_event_destroy> event(
+          rd_kafka_queue_poll(queue.get(), wait_ms));
+      if (event == nullptr) return false;
+      ++answers;
+      Add(event.get());
+    }
+    return true;
   }
 };
 
@@ -95,7 +112,7 @@ Result<std::unique_ptr<PendingRanges>> PendingRanges::Ask(
     int timeout_ms) {
   std::unique_ptr<PendingRanges> pending(new PendingRanges);
   Impl& impl = *pending->impl_;
-  impl.asked = partitions.size();
+  impl.asked = partitions;
   impl.queue.reset(rd_kafka_queue_new(client));
   if (partitions.empty()) {
     impl.answers = 2;
@@ -111,18 +128,29 @@ Result<std::unique_ptr<PendingRanges>> PendingRanges::Ask(
 }
 
 std::optional<Result<std::map<TopicPartition, OffsetRange>>> PendingRanges::Take(int wait_ms) {
-  while (impl_->answers < 2) {
-    const Owned<rd_kafka_event_t, rd_kafka_event_destroy> event(
-        rd_kafka_queue_poll(impl_->queue.get(), wait_ms));
-    if (event == nullptr) return std::nullopt;
-    ++impl_->answers;
-    if (Status status = impl_->Add(event.get()); !status.ok()) return status;
-  }
-  if (impl_->ranges.size() != impl_->asked) {
-    return Internal(impl_->context + ": asked for " + std::to_string(impl_->asked) +
+  if (!impl_->Wait(wait_ms)) return std::nullopt;
+  if (!impl_->failed.empty()) return impl_->failed.begin()->second;
+  if (impl_->ranges.size() != impl_->asked.size()) {
+    return Internal(impl_->context + ": asked for " + std::to_string(impl_->asked.size()) +
                     " partitions, the answer has " + std::to_string(impl_->ranges.size()));
   }
   return std::move(impl_->ranges);
+}
+
+std::optional<std::map<TopicPartition, Result<OffsetRange>>> PendingRanges::TakeEach(int wait_ms) {
+  if (!impl_->Wait(wait_ms)) return std::nullopt;
+  std::map<TopicPartition, Result<OffsetRange>> each;
+  for (const TopicPartition& partition : impl_->asked) {
+    const auto range = impl_->ranges.find(partition);
+    if (const auto failed = impl_->failed.find(partition); failed != impl_->failed.end()) {
+      each.emplace(partition, failed->second);
+    } else if (range == impl_->ranges.end()) {
+      each.emplace(partition, Internal(ContextOf({partition}) + ": the answer does not have it"));
+    } else {
+      each.emplace(partition, range->second);
+    }
+  }
+  return each;
 }
 
 Result<std::map<TopicPartition, OffsetRange>> ListRanges(

@@ -35,6 +35,8 @@ class PendingRanges {
   ~PendingRanges();
   // nullopt: not answered within the wait. REQUIRES: not called after it gave an answer.
   [[nodiscard]] std::optional<Result<std::map<TopicPartition, OffsetRange>>> Take(int wait_ms);
+  // The same, each partition for itself.
+  [[nodiscard]] std::optional<std::map<TopicPartition, Result<OffsetRange>>> TakeEach(int wait_ms);
 
  private:
   PendingRanges();

@@ -4,12 +4,13 @@
 #include <condition_variable>
 #include <map>
 #include <mutex>
-#include <set>
 #include <thread>
 #include <utility>
 
 #include "common/base/log.h"
-#include "worker/restore/changelog_reader.h"
+#include "common/base/mutant.h"
+#include "worker/restore/kafka_changelogs.h"
+#include "worker/restore/replays.h"
 #include "worker/restore/task_restore.h"
 
 namespace coho {
@@ -17,55 +18,88 @@ namespace coho {
 namespace {
 
 constexpr Duration kPollTimeout = std::chrono::milliseconds(50);
+// While an answer is awaited.
+constexpr Duration kAnswerTimeout = std::chrono::milliseconds(5);
 constexpr Duration kReportInterval = std::chrono::seconds(5);
+// Opening and closing go on no longer than this before replays and callers have their turn.
+constexpr Duration kDiskSlice = std::chrono::milliseconds(100);
 
 void AddTo(std::atomic<int64_t>* total, int64_t value) {
   if (total != nullptr) *total += value;
 }
 
+// A disk that is full stays so: unlike a full queue it is nothing to try again soon.
+Status Final(const Status& status) {
+  return status.code() == Code::kResourceExhausted ? Internal(status.message()) : status;
+}
+
 }  // namespace
 
 struct Restorer::Impl {
-  explicit Impl(Options o)
-      : options(std::move(o)), reader(options.kafka, options.job->ConsumerGroup()) {}
+  Impl(Options o, std::unique_ptr<ChangelogPort> p)
+      : options(std::move(o)), port(std::move(p)), replays(port.get()) {}
 
   void Run();
+  bool Turn(Duration wait);
   bool WaitForWork();
   void TakeRequests();
-  void AdvanceAll();
-  void Replay();
-  void WaitForRetry();
+  void OpenSome();
+  void Ask();
+  void PlanAnswered();
+  bool HandOver();  // true: there is more
+  void Replay(Duration wait);
+  void WaitForRetry(Duration most);
   void Report();
   void End(TaskRestore* task, Result<RestoredTask> outcome);
-  void Drop(TaskId id);
   void Forget(TaskId id);
   [[nodiscard]] std::vector<TaskRestore*> Tasks(TaskRestore::Phase phase) const;
+  // Somebody waits: requests, cancels, the end.
+  [[nodiscard]] bool Interrupted();
+  [[nodiscard]] bool Wanted(TaskId id, uint64_t number);
 
   const Options options;
-  // Only the thread's.
-  ChangelogReader reader;
+  // Only the turns'.
+  const std::unique_ptr<ChangelogPort> port;
+  Replays replays;
   std::map<TaskId, std::unique_ptr<TaskRestore>> tasks;
+  bool asking = false;
+  WallTime asked_at;
   MonotonicTime next_report;
 
   std::mutex mutex;
   std::condition_variable changed;
   // Guarded by mutex:
-  std::vector<RestoreRequest> requests;
-  std::set<TaskId> active;     // the thread holds the task, or is calling its `done`
-  std::set<TaskId> cancelled;  // of `active`
+  struct Numbered {
+    uint64_t number = 0;
+    RestoreRequest request;
+  };
+  std::vector<Numbered> requests;
+  uint64_t last_number = 0;
+  std::map<TaskId, uint64_t> cancelled;  // requests of the task up to this number are not wanted
+  bool any_cancelled = false;            // since they were looked at
   bool stopping = false;
+
+  // Held while `done` runs, which may ask for more or cancel. Taken before `mutex`.
+  std::recursive_mutex delivery;
 
   std::thread thread;
 };
 
 Restorer::Restorer() = default;
 
-Result<std::unique_ptr<Restorer>> Restorer::Create(Options options) {
-  if (options.job == nullptr || options.model == nullptr || options.engines == nullptr) {
+Result<std::unique_ptr<Restorer>> Restorer::CreateWithoutThread(
+    Options options, std::unique_ptr<ChangelogPort> port) {
+  if (options.job == nullptr || options.model == nullptr || options.engines == nullptr)
     return Internal("a restorer needs job, model and engines");
-  }
   std::unique_ptr<Restorer> restorer(new Restorer);
-  restorer->impl_ = std::make_unique<Impl>(std::move(options));
+  restorer->impl_ = std::make_unique<Impl>(std::move(options), std::move(port));
+  return restorer;
+}
+
+Result<std::unique_ptr<Restorer>> Restorer::Create(Options options) {
+  if (options.job == nullptr) return Internal("a restorer needs a job");
+  auto port = std::make_unique<KafkaChangelogs>(options.kafka, options.job->ConsumerGroup());
+  COHO_ASSIGN_OR_RETURN(auto restorer, CreateWithoutThread(std::move(options), std::move(port)));
   restorer->impl_->thread = std::thread([impl = restorer->impl_.get()] { impl->Run(); });
   return restorer;
 }
@@ -77,42 +111,53 @@ Restorer::~Restorer() {
     impl_->stopping = true;
   }
   impl_->changed.notify_all();
-  impl_->thread.join();
+  if (impl_->thread.joinable()) impl_->thread.join();
 }
 
 void Restorer::Restore(RestoreRequest request) {
   {
     const std::lock_guard lock(impl_->mutex);
-    impl_->requests.push_back(std::move(request));
+    impl_->requests.push_back({++impl_->last_number, std::move(request)});
   }
   impl_->changed.notify_all();
 }
 
 void Restorer::Cancel(TaskId task) {
-  std::unique_lock lock(impl_->mutex);
-  std::erase_if(impl_->requests,
-                [&](const RestoreRequest& request) { return request.task == task; });
-  if (!impl_->active.contains(task)) return;
-  impl_->cancelled.insert(task);
+  {
+    // What is being handed over was wanted when that began; afterwards it is the caller's to throw away.
+    const std::lock_guard handed_over(impl_->delivery);
+    const std::lock_guard lock(impl_->mutex);
+    std::erase_if(impl_->requests, [&](const Impl::Numbered& r) { return r.request.task == task; });
+    impl_->cancelled[task] = impl_->last_number;
+    impl_->any_cancelled = true;
+  }
   impl_->changed.notify_all();
-  // A `done` that cancels cannot wait for itself.
-  if (std::this_thread::get_id() == impl_->thread.get_id()) return;
-  impl_->changed.wait(lock, [&] { return !impl_->active.contains(task) || impl_->stopping; });
 }
 
+bool Restorer::Turn(Duration wait) { return impl_->Turn(wait); }
+
 void Restorer::Impl::Run() {
-  while (WaitForWork()) {
-    TakeRequests();
-    AdvanceAll();
-    if (!Tasks(TaskRestore::Phase::kReplaying).empty()) {
-      Replay();
-    } else {
-      WaitForRetry();
-    }
-    Report();
-  }
-  reader.Close();
+  while (WaitForWork()) Turn(kPollTimeout);
+  replays.Close();
   tasks.clear();
+}
+
+bool Restorer::Impl::Turn(Duration wait) {
+  TakeRequests();
+  OpenSome();
+  Ask();
+  PlanAnswered();
+  const bool more = HandOver();
+  if (tasks.empty()) return false;
+  if (asking) wait = std::min(wait, kAnswerTimeout);
+  if (more || !Tasks(TaskRestore::Phase::kOpening).empty()) wait = Duration::zero();
+  if (!replays.empty()) {
+    Replay(wait);
+  } else if (wait > Duration::zero() && !Interrupted()) {
+    WaitForRetry(wait);
+  }
+  Report();
+  return true;
 }
 
 // False: stop.
@@ -121,28 +166,45 @@ bool Restorer::Impl::WaitForWork() {
   std::unique_lock lock(mutex);
   if (!has_work()) {
     lock.unlock();
-    reader.Close();  // its memory is worth more than its connections
+    replays.Close();  // its memory is worth more than its connections
+    asking = false;
     lock.lock();
     changed.wait(lock, has_work);
   }
   return !stopping;
 }
 
+bool Restorer::Impl::Interrupted() {
+  const std::lock_guard lock(mutex);
+  return stopping || any_cancelled || !requests.empty();
+}
+
+bool Restorer::Impl::Wanted(TaskId id, uint64_t number) {
+  const std::lock_guard lock(mutex);
+  const auto through = cancelled.find(id);
+  return !stopping && (through == cancelled.end() || number > through->second);
+}
+
 void Restorer::Impl::TakeRequests() {
-  std::vector<RestoreRequest> taken;
-  std::set<TaskId> dropped;
+  std::vector<Numbered> taken;
   {
     const std::lock_guard lock(mutex);
     taken.swap(requests);
-    dropped.swap(cancelled);
-    for (const RestoreRequest& request : taken) active.insert(request.task);
+    any_cancelled = false;
   }
-  for (const TaskId task : dropped) Drop(task);
-  if (tasks.empty()) next_report = options.clock->Now() + kReportInterval;
-  for (RestoreRequest& request : taken) {
-    const TaskId id = request.task;
+  std::vector<TaskId> gone;
+  for (const auto& [id, task] : tasks) {
+    if (!Wanted(id, task->number())) gone.push_back(id);
+  }
+  for (const TaskId id : gone) {
+    COHO_SOMETIMES("a restore is cancelled under way");
     Forget(id);
-    tasks[id] = std::make_unique<TaskRestore>(options, std::move(request));
+  }
+  if (tasks.empty()) next_report = options.clock->Now() + kReportInterval;
+  for (Numbered& request : taken) {
+    const TaskId id = request.request.task;
+    Forget(id);
+    tasks[id] = std::make_unique<TaskRestore>(options, std::move(request.request), request.number);
   }
 }
 
@@ -154,44 +216,90 @@ std::vector<TaskRestore*> Restorer::Impl::Tasks(TaskRestore::Phase phase) const 
   return found;
 }
 
-void Restorer::Impl::AdvanceAll() {
-  for (TaskRestore* task : Tasks(TaskRestore::Phase::kPlanning)) {
-    if (options.clock->Now() < task->retry_at()) continue;
-    if (Status status = task->Prepare(&reader); !status.ok()) End(task, std::move(status));
+void Restorer::Impl::OpenSome() {
+  const MonotonicTime until = options.clock->Now() + kDiskSlice;
+  for (TaskRestore* task : Tasks(TaskRestore::Phase::kOpening)) {
+    if (Status status = task->Open(); !status.ok()) End(task, std::move(status));
+    if (options.clock->Now() >= until || Interrupted()) return;
   }
+}
+
+// One question for all that need an answer; while it is under way nothing waits for it.
+void Restorer::Impl::Ask() {
+  const MonotonicTime now = options.clock->Now();
+  std::vector<TopicPartition> partitions;
+  const auto planning = Tasks(TaskRestore::Phase::kPlanning);
+  if (!asking) {
+    for (const TaskRestore* task : planning) task->AddQuestions(now, &partitions);
+    if (!partitions.empty()) {
+      asked_at = options.clock->WallNow();
+      const Status asked = port->AskRanges(partitions);
+      asking = asked.ok();
+      for (TaskRestore* task : planning) {
+        if (!asked.ok()) End(task, asked);
+      }
+    }
+  }
+}
+
+void Restorer::Impl::PlanAnswered() {
+  ChangelogRanges ranges;
+  if (asking) {
+    if (auto answer = port->TakeRanges()) {
+      asking = false;
+      ranges = std::move(*answer);
+    }
+  }
+  for (TaskRestore* task : Tasks(TaskRestore::Phase::kPlanning)) {
+    // Who was cancelled meanwhile is not worth a replay.
+    if (!Wanted(task->id(), task->number())) continue;
+    if (Status status = task->Plan(ranges, asked_at, port.get(), &replays); !status.ok())
+      End(task, std::move(status));
+  }
+}
+
+bool Restorer::Impl::HandOver() {
+  bool more = false;
+  const MonotonicTime until = options.clock->Now() + kDiskSlice;
   for (TaskRestore* task : Tasks(TaskRestore::Phase::kReplaying)) {
     const TaskRestore::Advance advance = task->TakeAdvance();
     AddTo(options.records_total, advance.records);
     AddTo(options.bytes_total, advance.bytes);
     AddTo(options.wipes_total, advance.wipes);
-    if (task->caught_up()) End(task, task->Finish());
+    if (!task->caught_up()) continue;
+    more = options.clock->Now() >= until;
+    if (more) break;
+    auto finished = task->Finish();
+    AddTo(options.wipes_total, task->TakeAdvance().wipes);
+    End(task, std::move(finished));
   }
+  return more;
 }
 
-void Restorer::Impl::Replay() {
-  std::vector<ChangelogReader::Failure> failures;
-  if (Status status = reader.Poll(kPollTimeout, &failures); !status.ok()) {
-    // Nothing that hangs on the consumer can go on.
-    reader.Close();
+void Restorer::Impl::Replay(Duration wait) {
+  std::vector<Replays::Failure> failures;
+  if (Status status = replays.Poll(wait, &failures); !status.ok()) {
+    // Nothing that hangs on the port can go on.
+    replays.Close();
+    asking = false;
     while (!tasks.empty()) End(tasks.begin()->second.get(), status);
+    return;
   }
-  for (const auto& [store, status] : failures) {
-    const auto task = tasks.find(store->options().task);
-    if (task != tasks.end())
-      End(task->second.get(), status.WithContext("store " + store->options().spec.name));
+  for (const auto& [id, status] : failures) {
+    // Of a task with two stores both may have failed.
+    const auto task = tasks.find(id);
+    if (task != tasks.end()) End(task->second.get(), status);
   }
 }
 
-void Restorer::Impl::WaitForRetry() {
-  const auto waiting = Tasks(TaskRestore::Phase::kPlanning);
-  if (waiting.empty()) return;
-  const auto first = std::min_element(waiting.begin(), waiting.end(), [](auto* a, auto* b) {
-    return a->retry_at() < b->retry_at();
-  });
-  const Duration wait = std::clamp<Duration>((*first)->retry_at() - options.clock->Now(),
-                                             Duration::zero(), kPollTimeout);
+void Restorer::Impl::WaitForRetry(Duration most) {
+  Duration wait = most;
+  for (const TaskRestore* task : Tasks(TaskRestore::Phase::kPlanning)) {
+    const Duration until = task->retry_at() - options.clock->Now();
+    if (!asking) wait = std::min(wait, std::max(until, Duration::zero()));
+  }
   std::unique_lock lock(mutex);
-  changed.wait_for(lock, wait, [&] { return stopping || !requests.empty() || !cancelled.empty(); });
+  changed.wait_for(lock, wait, [&] { return stopping || any_cancelled || !requests.empty(); });
 }
 
 void Restorer::Impl::Report() {
@@ -211,38 +319,22 @@ void Restorer::Impl::Report() {
 // Lets go of the task and tells how it ended, unless that is not wanted any more.
 void Restorer::Impl::End(TaskRestore* task, Result<RestoredTask> outcome) {
   const TaskId id = task->id();
+  const uint64_t number = task->number();
   const auto done = task->TakeDone();
   Forget(id);
-  bool wanted = false;
-  {
-    const std::lock_guard lock(mutex);
-    wanted = cancelled.erase(id) == 0 && !stopping;
-  }
-  if (!wanted) {
-    outcome = Aborted("not wanted any more");  // closes its engines before anybody is told
-  } else if (outcome.ok()) {
+  const std::lock_guard handing_over(delivery);
+  if (!Wanted(id, number)) return;
+  if (outcome.ok()) {
     done(std::move(outcome));
   } else {
-    done(outcome.status().WithContext("restoring task " + ToString(id)));
+    done(Final(outcome.status()).WithContext("restoring task " + ToString(id)));
   }
-  const std::lock_guard lock(mutex);
-  // A Cancel that came while `done` ran waits for this; its task is not ours any more.
-  cancelled.erase(id);
-  active.erase(id);
-  changed.notify_all();
-}
-
-void Restorer::Impl::Drop(TaskId id) {
-  Forget(id);
-  const std::lock_guard lock(mutex);
-  active.erase(id);
-  changed.notify_all();
 }
 
 void Restorer::Impl::Forget(TaskId id) {
   const auto task = tasks.find(id);
   if (task == tasks.end()) return;
-  reader.Remove(task->second->Stores());
+  replays.Remove(task->second->All());
   tasks.erase(task);
 }
 

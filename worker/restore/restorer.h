@@ -1,7 +1,9 @@
-// Brings stores home: opens a task's engines, plans, replays changelogs, and hands the task's stores over. One thread of its own
-// replays all tasks that restore at a time, side by side on one consumer; tasks that are caught up are not touched.
+// Brings stores home: opens a task's engines, plans, replays changelogs, and hands the task's stores and positions over. All tasks
+// that restore at a time do so side by side, turn by turn; tasks that are caught up are not touched.
 //
-// Thread rule: methods from any thread; `done` and `progress` are called on the restorer's thread.
+//   turn: requests and cancels ─► open some ─► ask for ranges / plan what was answered ─► hand over what is caught up ─► replay
+//
+// Thread rule: methods from any thread, Turn from one; `done` and `progress` are called in turns.
 #pragma once
 
 #include <atomic>
@@ -16,6 +18,7 @@
 #include "common/kafka/config.h"
 #include "common/model/assignment.h"
 #include "common/model/job.h"
+#include "worker/restore/changelog_port.h"
 #include "worker/restore/plan.h"
 #include "worker/restore/restore_port.h"
 #include "worker/store/engine.h"
@@ -26,7 +29,7 @@ namespace coho {
 class Restorer final : public RestorePort {
  public:
   struct Options {
-    kafka::ClientConfig kafka;
+    kafka::ClientConfig kafka;        // of Create
     const Job* job = nullptr;         // outlives the restorer
     const JobModel* model = nullptr;  // outlives the restorer
     EngineFactory* engines = nullptr;
@@ -37,12 +40,18 @@ class Restorer final : public RestorePort {
     std::atomic<int64_t>* bytes_total = nullptr;
     std::atomic<int64_t>* wipes_total = nullptr;
   };
+  // With a thread of its own that takes turns, on Kafka.
   [[nodiscard]] static Result<std::unique_ptr<Restorer>> Create(Options options);
+  // Without one: the caller takes the turns.
+  [[nodiscard]] static Result<std::unique_ptr<Restorer>> CreateWithoutThread(
+      Options options, std::unique_ptr<ChangelogPort> port);
   ~Restorer() override;  // stops; requests under way are dropped
 
   void Restore(RestoreRequest request) override;
-  // Drops the task's restore; `done` is not called after Cancel returned. Its engines are closed.
   void Cancel(TaskId task) override;
+
+  // Waits no longer than `wait` for records. False: nothing is to be done. REQUIRES: CreateWithoutThread.
+  bool Turn(Duration wait);
 
  private:
   Restorer();

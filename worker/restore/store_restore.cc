@@ -24,6 +24,8 @@ StoreMarker StoreRestore::Marker(int64_t position, int64_t time_ms) const {
           .partition = options_.task.value(),
           .position = position,
           .commit_time_ms = time_ms,
+          .changelog_topic_id = options_.changelog_topic_id,
+          .kafka_cluster_id = options_.kafka_cluster_id,
           .positions = positions_};
 }
 
@@ -44,33 +46,75 @@ Status StoreRestore::Open() {
   return Status::Ok();
 }
 
+RestoreInput StoreRestore::Input(const Changelog& changelog) const {
+  return {.job_id = options_.job_id,
+          .changelog_topic = options_.changelog_topic,
+          .changelog_topic_id = options_.changelog_topic_id,
+          .kafka_cluster_id = options_.kafka_cluster_id,
+          .partition = options_.task.value(),
+          .transactional = options_.transactional,
+          .marker = marker_,
+          .corrupt = corrupt_,
+          .begin = changelog.begin,
+          .end = changelog.end,
+          .delete_retention = changelog.delete_retention,
+          .now = changelog.asked_at,
+          .positions = changelog.positions};
+}
+
+bool StoreRestore::NeedsRetention(const Changelog& changelog) const {
+  return coho::NeedsRetention(Input(changelog));
+}
+
 Status StoreRestore::Plan(const Changelog& changelog) {
+  const RestorePlan plan = PlanRestore(Input(changelog));
   changelog_ = changelog;
-  plan_ = PlanRestore({.job_id = options_.job_id,
-                       .changelog_topic = options_.changelog_topic,
-                       .partition = options_.task.value(),
-                       .marker = marker_,
-                       .corrupt = corrupt_,
-                       .begin = changelog.begin,
-                       .end = changelog.end,
-                       .delete_retention = changelog.delete_retention,
-                       .now = changelog.asked_at});
-  if (plan_.mode == RestoreMode::kWipeAndReplay) {
-    if (plan_.reason != kReasonTooOld) return StartOver(plan_.reason);
-    suspected_ = true;
-    plan_ = {RestoreMode::kReplayFromMarker, marker_->position, changelog.end, plan_.reason};
+  switch (plan.mode) {
+    case RestoreMode::kRefuse:
+      return Refused(plan, changelog);
+    case RestoreMode::kWipeAndReplay:
+      return StartOver(plan.reason);
+    case RestoreMode::kUseLocal:
+    case RestoreMode::kReplayFromMarker:
+      break;
   }
+  plan_ = plan;
   if (marker_) positions_ = marker_->positions;
   position_ = plan_.from;
   marker_time_ms_ = marker_ ? marker_->commit_time_ms : ToUnixMillis(changelog.asked_at);
   return Status::Ok();
 }
 
+Status StoreRestore::Refused(const RestorePlan& plan, const Changelog& changelog) const {
+  const auto id = [](const std::string& text) { return text.empty() ? "unknown" : text; };
+  const std::string directory =
+      "stores/" + options_.spec.name + "/" + ToString(options_.task) + " below the state directory";
+  std::string found = std::string(plan.reason) + "; found: the store was written for job " +
+                      marker_->job_id + ", with positions " + DescribePositions(marker_->positions);
+  if (options_.spec.changelog) {
+    found += ", at offset " + std::to_string(marker_->position) + " of topic " +
+             marker_->changelog_topic + " (id " + id(marker_->changelog_topic_id) + ", cluster " +
+             id(marker_->kafka_cluster_id) + "); topic " + options_.changelog_topic + " (id " +
+             id(options_.changelog_topic_id) + ", cluster " + id(options_.kafka_cluster_id) +
+             ") has offsets " + std::to_string(changelog.begin) + " to " +
+             std::to_string(changelog.end) + " in partition " + ToString(options_.task) +
+             ". Nothing was wiped, this may be the last copy. Bring the topic back with its "
+             "records; or remove " +
+             directory + ", to go on with what the topic has";
+  } else {
+    found += "; the task is at " +
+             (changelog.positions ? DescribePositions(*changelog.positions) : "no positions") +
+             ". Nothing was wiped, this may be the last copy. Give the job a state directory of "
+             "its own; or remove " +
+             directory + ", to begin with an empty store";
+  }
+  return InvalidArgument(std::move(found));
+}
+
 Status StoreRestore::StartOver(std::string_view reason) {
   if (marker_ || corrupt_ || records_ > 0) wiped_ = true;
   writes_.clear();
   writes_bytes_ = 0;
-  suspected_ = false;
   positions_.clear();
   engine_.reset();
   COHO_RETURN_IF_ERROR(options_.engines->Wipe(options_.spec.name, options_.task));
@@ -133,18 +177,26 @@ Status StoreRestore::Write() {
   return status;
 }
 
-Result<std::unique_ptr<TaskStore>> StoreRestore::Finish(int64_t overlay_bytes_max) {
-  const StoreMarker marker = Marker(plan_.to, ToUnixMillis(changelog_.asked_at));
-  COHO_RETURN_IF_ERROR(engine_->Write({}, marker));
+std::string StoreRestore::StateFound() const {
+  if (marker_ && !marker_->positions.empty())
+    return "it was at " + DescribePositions(marker_->positions);
+  if (engine_->Range({}, {})->Valid()) return "it holds data";
+  return {};
+}
+
+Result<std::unique_ptr<TaskStore>> StoreRestore::Finish(const Positions& positions,
+                                                        TaskStore::Options options) {
+  const bool moved = !marker_ || marker_->positions != positions;
+  positions_ = positions;
+  options.spec = options_.spec;
+  options.marker = Marker(plan_.to, ToUnixMillis(changelog_.asked_at));
+  COHO_RETURN_IF_ERROR(engine_->Write({}, options.marker));
   const bool is_new = !marker_ || plan_.mode == RestoreMode::kWipeAndReplay;
-  if (is_new || records_ > 0 ||
-      marker.commit_time_ms - marker_->commit_time_ms >= kMarkerRefreshMillis) {
+  if (is_new || moved || records_ > 0 ||
+      options.marker.commit_time_ms - marker_->commit_time_ms >= kMarkerRefreshMillis) {
     COHO_RETURN_IF_ERROR(engine_->Flush());
   }
-  return std::make_unique<TaskStore>(
-      TaskStore::Options{
-          .spec = options_.spec, .marker = marker, .overlay_bytes_max = overlay_bytes_max},
-      std::move(engine_));
+  return std::make_unique<TaskStore>(std::move(options), std::move(engine_));
 }
 
 }  // namespace coho

@@ -21,17 +21,21 @@
 #include "common/base/status.h"
 #include "common/model/job.h"
 #include "worker/restore/plan.h"
+#include "worker/restore/replayed.h"
 #include "worker/store/engine.h"
 #include "worker/store/task_store.h"
 
 namespace coho {
 
-class StoreRestore {
+class StoreRestore final : public Replayed {
  public:
   struct Options {
     std::string job_id;
     StoreSpec spec;
-    std::string changelog_topic;  // empty without changelog
+    std::string changelog_topic;          // empty without changelog
+    std::string changelog_topic_id = {};  // empty: unknown
+    std::string kafka_cluster_id = {};    // empty: unknown
+    bool transactional = true;            // guarantee ExactlyOnce
     TaskId task;
     EngineFactory* engines = nullptr;
   };
@@ -45,48 +49,51 @@ class StoreRestore {
     int64_t end = 0;
     WallTime asked_at;  // before begin and end were asked for
     Duration delete_retention{};
+    std::optional<Positions> positions = {};  // the task's, for a store without changelog
   };
   // Whether delete_retention matters to the plan.
-  [[nodiscard]] bool NeedsRetention(int64_t end) const {
-    return marker_ && marker_->position < end;
-  }
-  // Decides, and wipes at once where that is sure. Afterwards feed it from position() unless it is caught_up().
+  [[nodiscard]] bool NeedsRetention(const Changelog& changelog) const;
+  // Decides, and wipes at once. Afterwards feed it from position() unless it is caught_up(). kInvalidArgument: refused, and
+  // nothing was touched; says what was found and the ways on.
   [[nodiscard]] Status Plan(const Changelog& changelog);
 
-  // Takes one record in offset order; the views live until the next Write. Those before position() or behind the end do nothing.
-  // kCorruption: call StartOver. kInvalidRecord: the record is not one of ours, and says where it lies.
+  [[nodiscard]] TopicPartition source() const override {
+    return {options_.changelog_topic, options_.task.value()};
+  }
   [[nodiscard]] Status Add(int64_t offset, std::string_view key,
-                           std::optional<std::string_view> value);
-  // Everything below `offset` was read.
-  void Reached(int64_t offset);
-  // Hands what was added to the engine.
-  [[nodiscard]] Status Write();
-  // Wipes and begins at the changelog's begin.
-  [[nodiscard]] Status StartOver(std::string_view reason);
-  // The next Add would show that a store under suspicion (kReasonTooOld) really is behind: StartOver instead.
-  [[nodiscard]] bool suspected() const { return suspected_; }
+                           std::optional<std::string_view> value) override;
+  void Reached(int64_t offset) override;
+  [[nodiscard]] Status Write() override;
+  [[nodiscard]] Status StartOver(std::string_view reason) override;
+  [[nodiscard]] bool caught_up() const override { return position_ >= plan_.to; }
+  [[nodiscard]] int64_t position() const override { return position_; }
 
-  // REQUIRES: caught_up(), everything written. A new marker, on disk where an older or none would cost a later restore.
-  [[nodiscard]] Result<std::unique_ptr<TaskStore>> Finish(int64_t overlay_bytes_max);
+  // REQUIRES: caught_up(), everything written. A new marker with the task's positions, on disk where an older or none would cost a
+  // later restore. `options`: what is to be set beside spec and marker.
+  [[nodiscard]] Result<std::unique_ptr<TaskStore>> Finish(const Positions& positions,
+                                                          TaskStore::Options options);
 
-  [[nodiscard]] bool caught_up() const { return position_ >= plan_.to; }
-  [[nodiscard]] int64_t position() const { return position_; }  // next offset to apply
   [[nodiscard]] const RestorePlan& plan() const { return plan_; }
   [[nodiscard]] const Changelog& changelog() const { return changelog_; }
   [[nodiscard]] const Options& options() const { return options_; }
+  // As the changelog has them at position(); empty: none.
+  [[nodiscard]] const Positions& positions() const { return positions_; }
+  // What shows that the task ran before; empty: nothing. REQUIRES: as Finish.
+  [[nodiscard]] std::string StateFound() const;
   [[nodiscard]] bool wiped() const { return wiped_; }         // local state was thrown away
   [[nodiscard]] int64_t records() const { return records_; }  // applied
   [[nodiscard]] int64_t bytes() const { return bytes_; }
 
  private:
   [[nodiscard]] StoreMarker Marker(int64_t position, int64_t time_ms) const;
+  [[nodiscard]] RestoreInput Input(const Changelog& changelog) const;
+  [[nodiscard]] Status Refused(const RestorePlan& plan, const Changelog& changelog) const;
 
   const Options options_;
   std::unique_ptr<Engine> engine_;
   std::optional<StoreMarker> marker_;  // as found
   bool corrupt_ = false;
   bool wiped_ = false;
-  bool suspected_ = false;
   Changelog changelog_;
   RestorePlan plan_;
   int64_t position_ = 0;

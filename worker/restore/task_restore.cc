@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "common/base/log.h"
+#include "common/base/mutant.h"
 
 namespace coho {
 
@@ -23,16 +24,20 @@ RestoreSource SourceOf(const StoreRestore& store) {
 
 }  // namespace
 
-TaskRestore::TaskRestore(const Restorer::Options& options, RestoreRequest request)
+TaskRestore::TaskRestore(const Restorer::Options& options, RestoreRequest request, uint64_t number)
     : options_(options),
       request_(std::move(request)),
+      number_(number),
+      source_(PositionsSourceOf(*options.job, *options.model)),
       began_at_(options.clock->Now()),
-      backoff_(kBackoffMin) {
+      backoff_(kBackoffMin, kBackoffMax) {
   for (const StoreSpec& spec : options.job->stores) {
-    StoreRestore::Options store{.job_id = options.job->id.ToString(),
-                                .spec = spec,
-                                .task = request_.task,
-                                .engines = options.engines};
+    StoreRestore::Options store{
+        .job_id = options.job->id.ToString(),
+        .spec = spec,
+        .transactional = options.job->processing.guarantee == Guarantee::kExactlyOnce,
+        .task = request_.task,
+        .engines = options.engines};
     if (spec.changelog) {
       const auto pinned = options.model->stores.find(spec.name);
       store.changelog_topic = pinned != options.model->stores.end()
@@ -41,71 +46,123 @@ TaskRestore::TaskRestore(const Restorer::Options& options, RestoreRequest reques
     }
     items_.push_back({.store = std::make_unique<StoreRestore>(std::move(store))});
   }
+  if (!source_.topic.empty() && source_.store.empty()) {
+    positions_ =
+        std::make_unique<PositionsRestore>(TopicPartition{source_.topic, request_.task.value()});
+  }
 }
 
-Status TaskRestore::AskKafka(ChangelogReader* reader, Item* item,
-                             StoreRestore::Changelog* changelog) {
-  const StoreRestore& store = *item->store;
-  const std::string& topic = store.options().changelog_topic;
-  changelog->asked_at = options_.clock->WallNow();
-  COHO_ASSIGN_OR_RETURN(const auto range, reader->Range({topic, id().value()}));
-  if (!range) return Unavailable("a transaction on the changelog is not finished yet");
-  changelog->begin = range->begin;
-  changelog->end = range->end;
-  if (store.NeedsRetention(range->end)) {
-    COHO_ASSIGN_OR_RETURN(changelog->delete_retention, reader->DeleteRetention(topic));
+Status TaskRestore::Open() {
+  for (Item& item : items_) {
+    if (item.opened) continue;
+    COHO_RETURN_IF_ERROR(
+        item.store->Open().WithContext("store " + item.store->options().spec.name));
+    item.opened = true;
   }
+  phase_ = Phase::kPlanning;
   return Status::Ok();
 }
 
-// Retriable failures are of Kafka's; those of the disk come back as they are and end the restore.
-Status TaskRestore::PrepareStore(Item* item, ChangelogReader* reader) {
-  StoreRestore& store = *item->store;
-  const std::string name = "store " + store.options().spec.name;
-  if (!item->opened) {
-    COHO_RETURN_IF_ERROR(store.Open());
-    item->opened = true;
+void TaskRestore::AddQuestions(MonotonicTime now, std::vector<TopicPartition>* partitions) const {
+  if (phase_ != Phase::kPlanning || now < retry_at_) return;
+  for (const Item& item : items_) {
+    if (item.store->options().spec.changelog && !item.planned)
+      partitions->push_back(item.store->source());
   }
-  StoreRestore::Changelog changelog{.asked_at = options_.clock->WallNow()};
-  if (store.options().spec.changelog) {
-    const Status asked = AskKafka(reader, item, &changelog);
-    const MonotonicTime now = options_.clock->Now();
-    const bool retry = asked.code() == Code::kUnavailable ||
-                       asked.code() == Code::kDeadlineExceeded ||
-                       (asked.code() == Code::kNotFound && now - began_at_ < kMissingTopicGrace);
-    if (!asked.ok() && !retry)
-      return asked.WithContext(name + ", changelog " + store.options().changelog_topic);
-    if (!asked.ok()) {
-      retry_at_ = std::max(retry_at_, now + backoff_);
-      if (backoff_ >= kBackoffLogged) {
-        LogWarn("a restore waits for Kafka",
-                {{"task", id()}, {"store", store.options().spec.name}, {"error", asked}});
-      }
-      return Status::Ok();
-    }
-  }
-  COHO_RETURN_IF_ERROR(store.Plan(changelog));
-  item->planned = true;
-  return store.caught_up() ? Status::Ok() : reader->Follow(&store);
+  if (positions_ && !positions_planned_) partitions->push_back(positions_->source());
 }
 
-Status TaskRestore::Prepare(ChangelogReader* reader) {
-  bool waiting = false;
-  for (Item& item : items_) {
-    if (!item.planned) COHO_RETURN_IF_ERROR(PrepareStore(&item, reader));
-    waiting = waiting || !item.planned;
+bool TaskRestore::MayPass(const Status& status) const {
+  return status.code() == Code::kUnavailable || status.code() == Code::kDeadlineExceeded ||
+         (status.code() == Code::kNotFound &&
+          options_.clock->Now() - began_at_ < kMissingTopicGrace);
+}
+
+Status TaskRestore::PlanStore(Item* item, const ChangelogRange& range, WallTime asked_at,
+                              ChangelogPort* port, Replays* replays) {
+  StoreRestore& store = *item->store;
+  StoreRestore::Changelog changelog{.begin = range.begin, .end = range.end, .asked_at = asked_at};
+  if (store.NeedsRetention(changelog)) {
+    COHO_ASSIGN_OR_RETURN(changelog.delete_retention,
+                          port->DeleteRetention(store.options().changelog_topic));
   }
-  if (waiting) {
-    backoff_ = std::min(backoff_ * 2, kBackoffMax);
-  } else {
+  COHO_RETURN_IF_ERROR(store.Plan(changelog));
+  if (!store.caught_up()) {
+    COHO_RETURN_IF_ERROR(replays->Follow(id(), "store " + store.options().spec.name, &store));
+  }
+  item->planned = true;
+  return Status::Ok();
+}
+
+Status TaskRestore::PlanPositions(const ChangelogRange& range, Replays* replays) {
+  positions_->Plan(range);
+  if (!positions_->caught_up()) {
+    COHO_RETURN_IF_ERROR(replays->Follow(id(), "positions", positions_.get()));
+  }
+  positions_planned_ = true;
+  return Status::Ok();
+}
+
+Status TaskRestore::Plan(const ChangelogRanges& ranges, WallTime asked_at, ChangelogPort* port,
+                         Replays* replays) {
+  bool waiting = false;
+  bool answered = false;
+  Status why;
+  const auto plan = [&](const Replayed& replayed, const std::string& name, const auto& go) {
+    const auto found = ranges.find(replayed.source());
+    if (found == ranges.end()) {
+      waiting = true;
+      return Status::Ok();
+    }
+    answered = true;
+    Status status = found->second.status();
+    if (status.ok() && !found->second->decided) {
+      COHO_SOMETIMES("a restore waits for a transaction on its changelog");
+      status = Unavailable("a transaction on it is not finished yet");
+    }
+    if (status.ok()) status = go(*found->second);
+    if (!status.ok()) status = status.WithContext(name + ", topic " + replayed.source().topic);
+    if (status.ok() || !MayPass(status)) return status;
+    waiting = true;
+    why = status;
+    return Status::Ok();
+  };
+  for (Item& item : items_) {
+    if (!item.store->options().spec.changelog || item.planned) continue;
+    COHO_RETURN_IF_ERROR(plan(*item.store, "store " + item.store->options().spec.name,
+                              [&](const ChangelogRange& range) {
+                                return PlanStore(&item, range, asked_at, port, replays);
+                              }));
+  }
+  if (positions_ && !positions_planned_) {
+    COHO_RETURN_IF_ERROR(plan(*positions_, "positions", [&](const ChangelogRange& range) {
+      return PlanPositions(range, replays);
+    }));
+  }
+  if (!waiting) {
     phase_ = Phase::kReplaying;
+  } else if (answered) {
+    const Duration wait = backoff_.Next();
+    retry_at_ = options_.clock->Now() + wait;
+    if (wait >= kBackoffLogged)
+      LogWarn("a restore waits for Kafka", {{"task", id()}, {"error", why}});
   }
   return Status::Ok();
 }
 
 bool TaskRestore::caught_up() const {
-  return std::all_of(items_.begin(), items_.end(),
+  return (!positions_ || positions_->caught_up()) &&
+         std::all_of(items_.begin(), items_.end(),
                      [](const Item& item) { return item.store->caught_up(); });
+}
+
+std::optional<Positions> TaskRestore::FindPositions() const {
+  if (positions_) return positions_->positions();
+  for (const Item& item : items_) {
+    if (item.store->options().spec.name == source_.store && !item.store->positions().empty())
+      return item.store->positions();
+  }
+  return std::nullopt;
 }
 
 void TaskRestore::LogRestored(const StoreRestore& store) const {
@@ -129,9 +186,25 @@ void TaskRestore::LogRestored(const StoreRestore& store) const {
 
 Result<RestoredTask> TaskRestore::Finish() {
   RestoredTask restored{.task = id()};
+  restored.positions = FindPositions();
   for (Item& item : items_) {
     StoreRestore& store = *item.store;
-    COHO_ASSIGN_OR_RETURN(auto home, store.Finish(options_.overlay_bytes_max));
+    const std::string name = "store " + store.options().spec.name;
+    if (!item.planned) {
+      COHO_RETURN_IF_ERROR(
+          store.Plan({.asked_at = options_.clock->WallNow(), .positions = restored.positions})
+              .WithContext(name));
+      item.planned = true;
+    }
+    const std::string found =
+        restored.positions || source_.topic.empty() ? std::string() : store.StateFound();
+    if (!found.empty()) {
+      restored.state_without_positions +=
+          (restored.state_without_positions.empty() ? "" : "; ") + name + ": " + found;
+    }
+    COHO_ASSIGN_OR_RETURN(auto home,
+                          store.Finish(restored.positions.value_or(Positions()),
+                                       {.overlay_bytes_max = options_.overlay_bytes_max}));
     LogRestored(store);
     restored.stores.push_back(std::move(home));
     restored.source = std::max(restored.source, SourceOf(store));
@@ -170,10 +243,11 @@ int64_t TaskRestore::offsets_total() const {
   return sum;
 }
 
-std::vector<StoreRestore*> TaskRestore::Stores() const {
-  std::vector<StoreRestore*> stores;
-  for (const Item& item : items_) stores.push_back(item.store.get());
-  return stores;
+std::vector<Replayed*> TaskRestore::All() const {
+  std::vector<Replayed*> all;
+  for (const Item& item : items_) all.push_back(item.store.get());
+  if (positions_) all.push_back(positions_.get());
+  return all;
 }
 
 }  // namespace coho

@@ -1,7 +1,8 @@
-// One task on its way home: its stores, opened and planned, then replayed by a ChangelogReader, then handed over.
+// One task on its way home: its stores are opened, planned when Kafka has said how far their changelogs go, replayed, and handed
+// over with the task's positions.
 //
-//   planning ──(every store planned)──► replaying ──(every store caught up)──► Finish
-//      └── Kafka does not answer: again at retry_at()
+//   opening ──► planning ──(every changelog planned)──► replaying ──(all caught up)──► Finish
+//                  └── Kafka has no answer for some: again at retry_at()
 //
 // Thread-compatible.
 #pragma once
@@ -12,10 +13,13 @@
 #include <utility>
 #include <vector>
 
+#include "common/base/backoff.h"
 #include "common/base/clock.h"
 #include "common/base/ids.h"
 #include "common/base/status.h"
-#include "worker/restore/changelog_reader.h"
+#include "worker/restore/positions_restore.h"
+#include "worker/restore/positions_source.h"
+#include "worker/restore/replays.h"
 #include "worker/restore/restorer.h"
 #include "worker/restore/store_restore.h"
 
@@ -23,14 +27,20 @@ namespace coho {
 
 class TaskRestore {
  public:
-  TaskRestore(const Restorer::Options& options, RestoreRequest request);
+  // `number`: of the request.
+  TaskRestore(const Restorer::Options& options, RestoreRequest request, uint64_t number);
 
-  enum class Phase { kPlanning, kReplaying };
+  enum class Phase { kOpening, kPlanning, kReplaying };
   [[nodiscard]] Phase phase() const { return phase_; }
+  // REQUIRES: phase kOpening.
+  [[nodiscard]] Status Open();
+  // Adds the partitions whose ranges a plan needs now.
+  void AddQuestions(MonotonicTime now, std::vector<TopicPartition>* partitions) const;
   [[nodiscard]] MonotonicTime retry_at() const { return retry_at_; }
-  // Opens and plans what is not planned yet, and has the reader follow it. What may pass by itself (Kafka does not answer, a
-  // transaction is still open) is logged and tried again at retry_at(); the Status is for what does not.
-  [[nodiscard]] Status Prepare(ChangelogReader* reader);
+  // Plans what these ranges say something about, and has it replayed. What may pass by itself (Kafka does not answer, a
+  // transaction is still open) is logged and asked again at retry_at(); the Status is for what does not. REQUIRES: kPlanning.
+  [[nodiscard]] Status Plan(const ChangelogRanges& ranges, WallTime asked_at, ChangelogPort* port,
+                            Replays* replays);
 
   [[nodiscard]] bool caught_up() const;
   // REQUIRES: phase kReplaying, caught_up().
@@ -45,9 +55,10 @@ class TaskRestore {
   Advance TakeAdvance();
 
   [[nodiscard]] TaskId id() const { return request_.task; }
+  [[nodiscard]] uint64_t number() const { return number_; }
   [[nodiscard]] int64_t offsets_done() const;
   [[nodiscard]] int64_t offsets_total() const;
-  [[nodiscard]] std::vector<StoreRestore*> Stores() const;
+  [[nodiscard]] std::vector<Replayed*> All() const;
   [[nodiscard]] std::function<void(Result<RestoredTask>)> TakeDone() {
     return std::move(request_.done);
   }
@@ -56,20 +67,28 @@ class TaskRestore {
   struct Item {
     std::unique_ptr<StoreRestore> store;
     bool opened = false;
-    bool planned = false;
+    bool planned =
+        false;  // a store without changelog is planned at the end, when the positions are known
   };
-  [[nodiscard]] Status PrepareStore(Item* item, ChangelogReader* reader);
-  [[nodiscard]] Status AskKafka(ChangelogReader* reader, Item* item,
-                                StoreRestore::Changelog* changelog);
+  [[nodiscard]] Status PlanStore(Item* item, const ChangelogRange& range, WallTime asked_at,
+                                 ChangelogPort* port, Replays* replays);
+  [[nodiscard]] Status PlanPositions(const ChangelogRange& range, Replays* replays);
+  // Whether the failure may pass by itself.
+  [[nodiscard]] bool MayPass(const Status& status) const;
+  [[nodiscard]] std::optional<Positions> FindPositions() const;
   void LogRestored(const StoreRestore& store) const;
 
   const Restorer::Options& options_;
   RestoreRequest request_;
-  std::vector<Item> items_;  // in the order of spec.stores
-  Phase phase_ = Phase::kPlanning;
+  const uint64_t number_;
+  const PositionsSource source_;
+  std::vector<Item> items_;                      // in the order of spec.stores
+  std::unique_ptr<PositionsRestore> positions_;  // where they lie in a topic of their own
+  bool positions_planned_ = false;
+  Phase phase_ = Phase::kOpening;
   MonotonicTime began_at_;
   MonotonicTime retry_at_;
-  Duration backoff_;
+  Backoff backoff_;
   Advance taken_;
 };
 

@@ -16,6 +16,8 @@ constexpr int64_t kNowMillis = 1'763'720'000'000;
 RestoreInput Input() {
   return {.job_id = "web.visits",
           .changelog_topic = "changelog",
+          .changelog_topic_id = "id",
+          .kafka_cluster_id = "cluster",
           .partition = 3,
           .marker = StoreMarker{"web.visits", "changelog", 3, 150, kNowMillis - 3'600'000},
           .begin = 100,
@@ -36,6 +38,7 @@ TEST_CASE("PlanRestore: every branch") {
   constexpr auto kUse = RestoreMode::kUseLocal;
   constexpr auto kReplay = RestoreMode::kReplayFromMarker;
   constexpr auto kWipe = RestoreMode::kWipeAndReplay;
+  constexpr auto kRefuse = RestoreMode::kRefuse;
   const int64_t day = 24 * 3'600'000;
   static_assert(kNowMillis > 0);
   const std::vector<Row> rows = {
@@ -45,8 +48,13 @@ TEST_CASE("PlanRestore: every branch") {
        "behind"},
       {"one before the begin", [](RestoreInput* in) { in->marker->position = 99; }, kWipe, 100, 200,
        "begins"},
-      {"one after the end", [](RestoreInput* in) { in->marker->position = 201; }, kWipe, 100, 200,
-       "another one now"},
+      {"one after the end", [](RestoreInput* in) { in->marker->position = 201; }, kRefuse, 100, 200,
+       "lost its end"},
+      {"emptied, the store behind it", [](RestoreInput* in) { in->begin = 200; }, kRefuse, 200, 200,
+       "emptied"},
+      {"emptied behind the store",
+       [](RestoreInput* in) { in->begin = 200, in->marker->position = 200; }, kUse, 200, 200,
+       "end"},
       {"no marker", [](RestoreInput* in) { in->marker.reset(); }, kWipe, 100, 200,
        "no local state"},
       {"no marker, empty changelog", [](RestoreInput* in) { in->marker.reset(), in->end = 100; },
@@ -67,14 +75,35 @@ TEST_CASE("PlanRestore: every branch") {
        200, "another changelog"},
       {"other partition", [](RestoreInput* in) { in->marker->partition = 4; }, kWipe, 100, 200,
        "another partition"},
-      {"topic made anew", [](RestoreInput* in) { in->begin = in->end = 0; }, kWipe, 0, 0,
-       "another one now"},
-      {"exactly as old as tombstones are kept",
-       [](RestoreInput* in) { in->marker->commit_time_ms = kNowMillis - day; }, kReplay, 150, 200,
-       "behind"},
-      {"older than tombstones are kept",
-       [](RestoreInput* in) { in->marker->commit_time_ms = kNowMillis - day - 1; }, kWipe, 100, 200,
-       "tombstones"},
+      {"topic made anew, nothing in it, no ids", [](RestoreInput* in) { in->begin = in->end = 0; },
+       kRefuse, 0, 0, "lost its end"},
+      {"topic made anew and longer than before",
+       [](RestoreInput* in) { in->marker->changelog_topic_id = "old"; }, kWipe, 100, 200,
+       "made anew"},
+      {"topic made anew, nothing in it",
+       [](RestoreInput* in) { in->marker->changelog_topic_id = "old", in->begin = in->end = 0; },
+       kRefuse, 0, 0, "made anew"},
+      {"topic ids are the same", [](RestoreInput* in) { in->marker->changelog_topic_id = "id"; },
+       kReplay, 150, 200, "behind"},
+      {"other cluster", [](RestoreInput* in) { in->marker->kafka_cluster_id = "other"; }, kWipe,
+       100, 200, "another Kafka cluster"},
+      {"exactly as old as is trusted",
+       [](RestoreInput* in) { in->marker->commit_time_ms = kNowMillis - day * 9 / 10; }, kReplay,
+       150, 200, "behind"},
+      {"older than tombstones are kept, less a margin",
+       [](RestoreInput* in) { in->marker->commit_time_ms = kNowMillis - day * 9 / 10 - 1; }, kWipe,
+       100, 200, "tombstones"},
+      {"old, but only its own control record follows",
+       [](RestoreInput* in) { in->marker->commit_time_ms = 0, in->marker->position = 199; }, kUse,
+       200, 200, "control record"},
+      {"old, and one offset follows that may have been a tombstone",
+       [](RestoreInput* in) {
+         in->marker->commit_time_ms = 0, in->marker->position = 199, in->transactional = false;
+       },
+       kWipe, 100, 200, "tombstones"},
+      {"old, and two offsets follow",
+       [](RestoreInput* in) { in->marker->commit_time_ms = 0, in->marker->position = 198; }, kWipe,
+       100, 200, "tombstones"},
       {"old, but at the end",
        [](RestoreInput* in) { in->marker->commit_time_ms = 0, in->marker->position = 200; }, kUse,
        200, 200, "end"},
@@ -98,7 +127,31 @@ TEST_CASE("PlanRestore: every branch") {
        [](RestoreInput* in) {
          in->changelog_topic.clear(), in->begin = in->end = 0, in->marker->job_id = "x.y";
        },
-       kWipe, 0, 0, "another job"},
+       kRefuse, 0, 0, "another job"},
+      {"no changelog, at the task's positions",
+       [](RestoreInput* in) {
+         in->changelog_topic.clear(), in->begin = in->end = 0;
+         in->marker->positions = {{"in", "i", 3, 7}}, in->positions = in->marker->positions;
+       },
+       kUse, 0, 0, "last commit"},
+      {"no changelog, behind the task's positions",
+       [](RestoreInput* in) {
+         in->changelog_topic.clear(), in->begin = in->end = 0;
+         in->marker->positions = {{"in", "i", 3, 6}}, in->positions = {{{"in", "i", 3, 7}}};
+       },
+       kWipe, 0, 0, "last commit"},
+      {"no changelog, of another life of the input",
+       [](RestoreInput* in) {
+         in->changelog_topic.clear(), in->begin = in->end = 0;
+         in->marker->positions = {{"in", "old", 3, 9}}, in->positions = {{{"in", "i", 3, 7}}};
+       },
+       kWipe, 0, 0, "last commit"},
+      {"no changelog, ahead of the task's positions",
+       [](RestoreInput* in) {
+         in->changelog_topic.clear(), in->begin = in->end = 0;
+         in->marker->positions = {{"in", "i", 3, 8}}, in->positions = {{{"in", "i", 3, 7}}};
+       },
+       kRefuse, 0, 0, "ahead"},
       {"no changelog, corrupt",
        [](RestoreInput* in) {
          in->changelog_topic.clear(), in->begin = in->end = 0, in->marker.reset(),

@@ -16,6 +16,7 @@
 
 #include "tests/support/seed.h"
 #include "tests/support/temp_directory.h"
+#include "worker/store/positions.h"
 #include "worker/store/value_format.h"
 
 namespace coho {
@@ -55,19 +56,26 @@ struct World {
     REQUIRE(created.ok());
     factory = std::move(created).value();
   }
-  [[nodiscard]] std::unique_ptr<StoreRestore> Begin() const {
-    auto restore = std::make_unique<StoreRestore>(StoreRestore::Options{.job_id = job,
-                                                                        .spec = {.name = "s"},
-                                                                        .changelog_topic = "topic",
-                                                                        .task = TaskId(1),
-                                                                        .engines = factory.get()});
+  [[nodiscard]] StoreRestore::Changelog Range() const {
+    return {.begin = 0,
+            .end = changelog.end,
+            .asked_at = FromUnixMillis(now_ms),
+            .delete_retention = std::chrono::hours(24)};
+  }
+  [[nodiscard]] std::unique_ptr<StoreRestore> Open() const {
+    auto restore =
+        std::make_unique<StoreRestore>(StoreRestore::Options{.job_id = job,
+                                                             .spec = {.name = "s"},
+                                                             .changelog_topic = "topic",
+                                                             .transactional = transactional,
+                                                             .task = TaskId(1),
+                                                             .engines = factory.get()});
     REQUIRE(restore->Open().ok());
-    REQUIRE(restore
-                ->Plan({.begin = 0,
-                        .end = changelog.end,
-                        .asked_at = FromUnixMillis(now_ms),
-                        .delete_retention = std::chrono::hours(24)})
-                .ok());
+    return restore;
+  }
+  [[nodiscard]] std::unique_ptr<StoreRestore> Begin() const {
+    auto restore = Open();
+    REQUIRE(restore->Plan(Range()).ok());
     return restore;
   }
   // Feeds at most `records_max` records. What a ChangelogReader does, without Kafka.
@@ -78,23 +86,22 @@ struct World {
         restore->Reached(changelog.end);
         break;
       }
-      if (restore->suspected()) {
-        REQUIRE(restore->StartOver(kReasonTooOld).ok());
-        continue;
-      }
       if (records_max-- == 0) break;
       REQUIRE(restore->Add(next->first, next->second.first, next->second.second).ok());
     }
     REQUIRE(restore->Write().ok());
   }
   // The whole way; returns the restore for a look at it.
-  std::unique_ptr<StoreRestore> Restore() {
+  std::unique_ptr<StoreRestore> Restore() { return RestoreTo({}); }
+  std::unique_ptr<StoreRestore> RestoreTo(const Positions& positions) {
     auto restore = Begin();
     Feed(restore.get());
     REQUIRE(restore->caught_up());
-    auto finished = restore->Finish(1 << 20);
+    CHECK(restore->positions() == positions);
+    auto finished = restore->Finish(positions, {});
     REQUIRE(finished.ok());
-    CHECK((*finished)->marker() == StoreMarker{job, "topic", 1, changelog.end, now_ms});
+    CHECK((*finished)->marker() ==
+          StoreMarker{job, "topic", 1, changelog.end, now_ms, "", "", positions});
     content.clear();
     for (const auto it = (*finished)->Range({}, {}); it->Valid(); it->Next())
       content.emplace(it->key(), it->value());
@@ -103,6 +110,7 @@ struct World {
 
   test::TempDirectory directory;
   std::string job = "web.visits";
+  bool transactional = false;
   int64_t now_ms = 1000 * kHour;
   std::unique_ptr<EngineFactory> factory;
   Changelog changelog;
@@ -148,7 +156,7 @@ TEST_CASE(
   }  // closing flushes
   world.Restart();
   SUBCASE("soon") {
-    world.now_ms += 23 * kHour;
+    world.now_ms += 21 * kHour;
     const auto restore = world.Restore();
     CHECK(restore->plan().mode == RestoreMode::kReplayFromMarker);
     CHECK(restore->records() == 4000);
@@ -173,9 +181,10 @@ TEST_CASE(
 }
 
 TEST_CASE(
-    "StoreRestore: an old store is kept when only control records follow, else its deleted keys "
-    "would rise again") {
+    "StoreRestore: an old store is kept when only its own control record follows, else its deleted "
+    "keys would rise again") {
   World world;
+  world.transactional = true;
   world.changelog.Append("stays", "1");
   world.changelog.Append("goes", "1");
   world.Restore();
@@ -187,19 +196,79 @@ TEST_CASE(
     CHECK(restore->records() == 0);
     CHECK(world.content == Values{{"stays", "1"}, {"goes", "1"}});
     // Its marker is young again.
-    world.now_ms += 23 * kHour;
+    world.now_ms += 21 * kHour;
     world.changelog.Append("new", "1");
+    ++world.changelog.end;
     CHECK(world.Restore()->plan().mode == RestoreMode::kReplayFromMarker);
   }
-  SUBCASE("the tombstone is compacted away") {
+  SUBCASE("the tombstone is compacted away, and nothing that can be read follows") {
     world.changelog.records.erase(1);
-    world.changelog.end += 1;
-    world.changelog.Append("new", "1");
+    world.changelog.end += 2;
     const auto restore = world.Restore();
     CHECK(restore->wiped());
-    CHECK(restore->plan().reason == kReasonTooOld);
-    CHECK(world.content == Values{{"stays", "1"}, {"new", "1"}});
+    CHECK(restore->plan().reason.find("tombstones") != std::string_view::npos);
+    CHECK(world.content == Values{{"stays", "1"}});
   }
+}
+
+TEST_CASE("StoreRestore: positions come from the marker, overtaken by each record of them") {
+  World world;
+  const Positions first = {{"in", "id", 1, 5}};
+  const Positions second = {{"in", "id", 1, 9}};
+  world.changelog.Append("a", "1");
+  world.changelog.records[world.changelog.end++] = {std::string(kPositionsKey),
+                                                    EncodePositionsRecord(first)};
+  CHECK(world.RestoreTo(first)->positions() == first);
+  world.Restart();
+  CHECK(world.Begin()->positions() == first);
+  world.changelog.records[world.changelog.end++] = {std::string(kPositionsKey),
+                                                    EncodePositionsRecord(second)};
+  CHECK(world.RestoreTo(second)->positions() == second);
+  CHECK(world.content == Values{{"a", "1"}});
+}
+
+TEST_CASE("StoreRestore: a record that is not one of ours is never skipped, and names its offset") {
+  World world;
+  world.changelog.Append("a", "1");
+  SUBCASE("a value without format") { world.changelog.records[1] = {"b", "raw"}; }
+  SUBCASE("a record of the task that is not known") {
+    world.changelog.records[1] = {"\xC1z", std::string("\x01\x00", 2)};
+  }
+  SUBCASE("broken positions") {
+    world.changelog.records[1] = {std::string(kPositionsKey), std::string("\x01\x00\x01", 3)};
+  }
+  world.changelog.end = 2;
+  const auto restore = world.Begin();
+  REQUIRE(restore->Add(0, "a", world.changelog.records[0].second).ok());
+  const Status status =
+      restore->Add(1, world.changelog.records[1].first, world.changelog.records[1].second);
+  CHECK(status.code() == Code::kInvalidRecord);
+  CHECK(status.message().find("topic partition 1 offset 1") != std::string::npos);
+  CHECK(restore->position() == 1);
+}
+
+TEST_CASE("StoreRestore: what may be the last copy is never wiped") {
+  World world;
+  for (int i = 0; i < 10; ++i) world.changelog.Append("k" + std::to_string(i), "1");
+  world.Restore();
+  world.Restart();
+  SUBCASE("the topic was made anew and is shorter") {
+    world.changelog = {};
+    world.changelog.Append("k1", "2");
+  }
+  SUBCASE("the topic was made anew and is empty") { world.changelog = {}; }
+  auto restore = world.Open();
+  const Status status = restore->Plan(world.Range());
+  CHECK(status.code() == Code::kInvalidArgument);
+  CHECK(status.message().find("at offset 10 of topic topic") != std::string::npos);
+  CHECK(status.message().find("Nothing was wiped") != std::string::npos);
+  CHECK(status.message().find("stores/s/1") != std::string::npos);
+  restore.reset();
+  // All of it is still there.
+  world.Restart();
+  const auto engine = world.factory->Open("s", TaskId(1)).value();
+  std::string value;
+  for (int i = 0; i < 10; ++i) CHECK(engine->Get("k" + std::to_string(i), &value).value());
 }
 
 TEST_CASE("StoreRestore: throws away what is not its own or not readable") {
@@ -215,15 +284,6 @@ TEST_CASE("StoreRestore: throws away what is not its own or not readable") {
   SUBCASE("corrupt") {
     std::ofstream(world.directory.path() / "stores" / "s" / "1" / "CURRENT") << "garbage";
     reason = "the store is corrupt";
-  }
-  SUBCASE("the topic was made anew and is shorter") {
-    world.changelog = {};
-    world.changelog.Append("k1", "2");
-    reason = "the store ends after the changelog: the topic is another one now";
-  }
-  SUBCASE("the topic was made anew and is empty") {
-    world.changelog = {};
-    reason = "the store ends after the changelog: the topic is another one now";
   }
   const auto restore = world.Restore();
   CHECK(restore->wiped());
@@ -244,7 +304,7 @@ TEST_CASE("StoreRestore: a store without changelog is what lies on disk") {
     REQUIRE(restore.Open().ok());
     REQUIRE(restore.Plan({.asked_at = FromUnixMillis(1)}).ok());
     REQUIRE(restore.caught_up());
-    auto store = restore.Finish(1 << 20).value();
+    auto store = restore.Finish({}, {}).value();
     store->Put("a", "1");
     REQUIRE(store->TakeChanges([](auto, auto) { return Internal("nothing is to be sent"); }).ok());
     store->Committed(std::nullopt, FromUnixMillis(2), {});
@@ -254,7 +314,7 @@ TEST_CASE("StoreRestore: a store without changelog is what lies on disk") {
   StoreRestore restore(options);
   REQUIRE(restore.Open().ok());
   REQUIRE(restore.Plan({.asked_at = FromUnixMillis(3)}).ok());
-  const auto store = restore.Finish(1 << 20).value();
+  const auto store = restore.Finish({}, {}).value();
   CHECK(store->Get("a") == "1");
   CHECK_FALSE(restore.wiped());
 }

@@ -26,12 +26,13 @@ Status PositionsRestore::Add(int64_t offset, std::string_view key,
   if (step_back_) return Status::Ok();
   if (offset >= position_ && offset < range_.end) {
     Status status;
-    if (DecodeChangelogKey(key).kind != ChangelogKey::Kind::kPositions || !value) {
-      status = InvalidRecord("not a positions record");
-    } else if (auto positions = DecodePositionsRecord(*value); positions.ok()) {
-      positions_ = std::move(positions).value();
-    } else {
+    const ChangelogKey::Kind kind = DecodeChangelogKey(key).kind;
+    if (kind == ChangelogKey::Kind::kUnknown) {
+      status = InvalidRecord("a record of the task that this version of Coho does not know");
+    } else if (kind == ChangelogKey::Kind::kPositions) {
+      auto positions = DecodePositionsRecord(value.value_or(std::string_view()));
       status = positions.status();
+      if (positions.ok()) positions_ = std::move(positions).value();
     }
     if (!status.ok()) {
       return InvalidRecord("topic " + source_.topic + " partition " +

@@ -1,27 +1,25 @@
 // Where a task's positions records lie.
 #pragma once
 
-#include <algorithm>
 #include <string>
 
-#include "common/model/assignment.h"
 #include "common/model/job.h"
+#include "common/model/job_model.h"
 
 namespace coho {
 
 struct PositionsSource {
   std::string topic;  // empty: nowhere
-  std::string store;  // whose changelog it is; empty: it is a topic of its own
+  std::string store;  // whose changelog it is; empty: none that the job has (any more)
 };
 
-// The changelog of the first store that has one, by name.
 [[nodiscard]] inline PositionsSource PositionsSourceOf(const Job& job, const JobModel& model) {
-  PositionsSource source;
+  PositionsSource source{.topic = model.positions_topic, .store = {}};
   for (const StoreSpec& spec : job.stores) {
-    if (!spec.changelog || (!source.store.empty() && source.store < spec.name)) continue;
-    const auto topic = model.changelogs.find(spec.name);
-    source = {topic == model.changelogs.end() ? job.ChangelogTopic(spec.name) : topic->second,
-              spec.name};
+    const auto pinned = model.stores.find(spec.name);
+    const bool known = spec.changelog && pinned != model.stores.end();
+    if (known && !source.topic.empty() && pinned->second.changelog == source.topic)
+      source.store = spec.name;
   }
   return source;
 }

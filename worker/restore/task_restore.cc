@@ -40,9 +40,11 @@ TaskRestore::TaskRestore(const Restorer::Options& options, RestoreRequest reques
         .engines = options.engines};
     if (spec.changelog) {
       const auto pinned = options.model->stores.find(spec.name);
-      store.changelog_topic = pinned != options.model->stores.end()
-                                  ? pinned->second.changelog
-                                  : options.job->ChangelogTopic(spec.name);
+      const bool known = pinned != options.model->stores.end() && !pinned->second.changelog.empty();
+      store.changelog_topic =
+          known ? pinned->second.changelog : options.job->ChangelogTopic(spec.name);
+      if (known) store.changelog_topic_id = pinned->second.topic_id;
+      store.kafka_cluster_id = options.model->kafka_cluster_id;
     }
     items_.push_back({.store = std::make_unique<StoreRestore>(std::move(store))});
   }
@@ -133,6 +135,11 @@ Status TaskRestore::Plan(const ChangelogRanges& ranges, WallTime asked_at, Chang
                               [&](const ChangelogRange& range) {
                                 return PlanStore(&item, range, asked_at, port, replays);
                               }));
+  }
+  // A topic that was never pinned need not be there: then the task never ran.
+  if (positions_ && !positions_planned_ && options_.model->positions_topic_id.empty()) {
+    const auto found = ranges.find(positions_->source());
+    positions_planned_ = found != ranges.end() && found->second.status().code() == Code::kNotFound;
   }
   if (positions_ && !positions_planned_) {
     COHO_RETURN_IF_ERROR(plan(*positions_, "positions", [&](const ChangelogRange& range) {

@@ -54,10 +54,11 @@ TEST_CASE("PositionsRestore: a topic without any is read once") {
   CHECK(restore.caught_up());
 }
 
-TEST_CASE("PositionsRestore: another record is never skipped, and its offset is told") {
+TEST_CASE("PositionsRestore: positions that cannot be read are never skipped") {
   PositionsRestore restore({"positions", 3});
   restore.Plan({.begin = 0, .end = 10});
-  const Status status = restore.Add(4, "key", "value");
+  REQUIRE(restore.Add(3, "key", "of a store that is no more").ok());
+  const Status status = restore.Add(4, kPositionsKey, "value");
   CHECK(status.code() == Code::kInvalidRecord);
   CHECK(status.message().find("topic positions partition 3 offset 4") != std::string::npos);
 }

@@ -23,9 +23,11 @@ struct World {
   explicit World(std::vector<StoreSpec> stores = {{.name = "s"}}) {
     job.id = {"test", "job"};
     job.stores = std::move(stores);
+    model.positions_topic = "positions";
     for (const StoreSpec& spec : job.stores) {
-      if (spec.changelog) model.changelogs[spec.name] = spec.name + "-log";
+      if (spec.changelog) model.stores[spec.name] = {.changelog = spec.name + "-log"};
     }
+    if (!model.stores.empty()) model.positions_topic = model.stores.begin()->second.changelog;
     Restart();
   }
   // A new process on the same disk.
@@ -183,6 +185,45 @@ TEST_CASE("Restorer: positions come with the state, from marker and changelog") 
   AppendPositions(world.log("a", 0), 8);
   world.log("a", 0).AppendControl();
   CHECK(world.Restore(0).positions == Positions{{"in", "id", 0, 8}});
+}
+
+TEST_CASE("Restorer: a task without changelog has its positions in a topic of their own") {
+  World world({{.name = "cache", .changelog = false}});
+  SUBCASE("they are there") {
+    AppendPositions(world.kafka.logs[{"positions", 0}], 7);
+    for (int i = 0; i < 100; ++i) world.kafka.logs[{"positions", 0}].AppendControl();
+    CHECK(world.Restore(0).positions == Positions{{"in", "id", 0, 7}});
+  }
+  SUBCASE("the topic was never made") { CHECK_FALSE(world.Restore(0).positions.has_value()); }
+  SUBCASE("the topic was pinned, and is not there") {
+    world.model.positions_topic_id = "id";
+    world.Begin(0);
+    world.Turns();
+    CHECK_FALSE(world.Done(0));
+    world.Turns(1000);
+    CHECK(world.Take(0).status().code() == Code::kNotFound);
+  }
+}
+
+TEST_CASE("Restorer: a changelog of another topic id is replayed anew, whatever its offsets say") {
+  World world;
+  world.model.stores["s"].topic_id = "first";
+  world.model.kafka_cluster_id = "cluster";
+  world.log("s", 0).Append("old", "1");
+  world.log("s", 0).AppendControl();
+  {
+    const RestoredTask restored = world.Restore(0);
+    CHECK(restored.stores[0]->marker().changelog_topic_id == "first");
+    CHECK(restored.stores[0]->marker().kafka_cluster_id == "cluster");
+  }
+  world.model.stores["s"].topic_id = "second";
+  world.log("s", 0).records.clear();
+  for (int i = 0; i < 10; ++i) world.log("s", 0).Append("new", std::to_string(i));
+  world.log("s", 0).AppendControl();
+  world.Restart();
+  RestoredTask restored = world.Restore(0);
+  CHECK(World::ContentOf(*restored.stores[0]) == Content{{"new", "9"}});
+  CHECK(restored.source == RestoreSource::kWiped);
 }
 
 TEST_CASE("Restorer: a task that never ran has neither positions nor state") {

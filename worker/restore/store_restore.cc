@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "common/base/crash_point.h"
 #include "common/base/log.h"
 #include "worker/store/changelog_key.h"
 #include "worker/store/value_format.h"
@@ -78,6 +79,7 @@ Status StoreRestore::Plan(const Changelog& changelog) {
     case RestoreMode::kReplayFromMarker:
       break;
   }
+  CrashPoint("restore/planned");
   plan_ = plan;
   if (marker_) positions_ = marker_->positions;
   position_ = plan_.from;
@@ -118,6 +120,7 @@ Status StoreRestore::StartOver(std::string_view reason) {
   positions_.clear();
   engine_.reset();
   COHO_RETURN_IF_ERROR(options_.engines->Wipe(options_.spec.name, options_.task));
+  CrashPoint("restore/wiped");
   COHO_ASSIGN_OR_RETURN(engine_, options_.engines->Open(options_.spec.name, options_.task));
   plan_ = {RestoreMode::kWipeAndReplay, changelog_.begin, changelog_.end, reason};
   position_ = plan_.from;
@@ -172,6 +175,7 @@ void StoreRestore::Reached(int64_t offset) {
 Status StoreRestore::Write() {
   if (writes_.empty()) return Status::Ok();
   const Status status = engine_->Write(writes_, Marker(position_, marker_time_ms_));
+  CrashPoint("restore/written");
   writes_.clear();
   writes_bytes_ = 0;
   return status;
@@ -196,6 +200,7 @@ Result<std::unique_ptr<TaskStore>> StoreRestore::Finish(const Positions& positio
       options.marker.commit_time_ms - marker_->commit_time_ms >= kMarkerRefreshMillis) {
     COHO_RETURN_IF_ERROR(engine_->Flush());
   }
+  CrashPoint("restore/finished");
   return std::make_unique<TaskStore>(std::move(options), std::move(engine_));
 }
 

@@ -14,6 +14,10 @@ CRASH_POINTS = {
     "write-back/written": 3,
     "flush/before": 2,
     "flush/after": 2,
+    "restore/planned": 2,
+    "restore/written": 2,
+    "restore/finished": 2,
+    "restore/wiped": 2,
 }
 
 
@@ -80,6 +84,9 @@ def crash(world):
     passes = world.random.randint(1, CRASH_POINTS[point])
     fleet = world.fleet
     fleet.kill(number)  # so that there is something to restore
+    if point == "restore/wiped":
+        shutil.rmtree(fleet.state_of(number))
+        fleet.forget_deaths()
     fleet.start(number, COHO_CRASH_AT=f"{point}:{passes}")
     worker = fleet.workers[number]
     note(f"  worker {number} at {point}:{passes}")
@@ -89,7 +96,8 @@ def crash(world):
         raise Failure(f"worker {number} did not come by {point} {passes} times")
     if worker.process.returncode != -signal.SIGKILL:
         raise Failure(f"worker {number} ended with {worker.process.returncode} before {point}: {worker.last_lines()}")
-    fleet.note_death(number)
+    if point != "restore/wiped":
+        fleet.note_death(number)
     world.pause(0, 0.5)
     fleet.start(number)
 

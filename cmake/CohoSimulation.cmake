@@ -1,0 +1,26 @@
+# The shipped sources a second time, for the simulation alone: with mutants and sightings (common/base/mutant.h), optimised, and
+# without those files that reach the outside world, for which tests/support/sim has its own.
+#
+#   coho_simulated_library(coho_simulated ROOMS common_base worker_loop … WITHOUT log.cc … SOURCES own.cc … DEPS …)
+include_guard()
+
+function(coho_simulated_library name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "ROOMS;WITHOUT;SOURCES;DEPS")
+  set(sources)
+  foreach(room IN LISTS arg_ROOMS)
+    get_target_property(files ${room} SOURCES)
+    get_target_property(folder ${room} SOURCE_DIR)
+    foreach(file IN LISTS files)
+      list(FIND arg_WITHOUT "${file}" at)
+      if(at EQUAL -1)
+        list(APPEND sources "${folder}/${file}")
+      endif()
+    endforeach()
+  endforeach()
+  add_library(${name} STATIC EXCLUDE_FROM_ALL ${sources} ${arg_SOURCES})
+  target_compile_features(${name} PUBLIC cxx_std_20)
+  target_include_directories(${name} PUBLIC "${PROJECT_SOURCE_DIR}")
+  target_compile_definitions(${name} PUBLIC COHO_MUTANTS)
+  target_compile_options(${name} PRIVATE -O1 -g0)
+  target_link_libraries(${name} PUBLIC ${arg_DEPS} PRIVATE coho_warnings)
+endfunction()

@@ -1,0 +1,219 @@
+#include <algorithm>
+
+#include "tests/simulation/shipped/world.h"
+
+namespace coho::simulation {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+const char* NameOf(FaultKind kind) {
+  static constexpr const char* kNames[kFaultKinds] = {
+      "kill worker",      "stop worker",
+      "freeze worker",    "sleep machine",
+      "double worker",    "cut worker",
+      "wipe disk",        "full disk",
+      "kill all",         "kill operator",
+      "freeze operator",  "cut operator",
+      "rival operator",   "foreign operator",
+      "Kafka away",       "leader away",
+      "coordinator away", "scale",
+      "expire offsets",   "compact",
+      "jump clock",       "remake heartbeats",
+      "add input",        "remake input",
+      "delete changelog", "delete coordinator topic"};
+  return kNames[static_cast<size_t>(kind)];
+}
+
+void World::DrawFaults() {
+  std::vector<FaultKind> kinds;
+  const std::set<FaultKind> outages = {FaultKind::kKafkaAway, FaultKind::kKillOperator};
+  only_outages_ = options_.only.empty() ? draw_.Percent(5) : options_.only == outages;
+  for (size_t i = 0; i < kFaultKinds; ++i) {
+    const auto kind = static_cast<FaultKind>(i);
+    const bool drawn = draw_.Percent(kind >= FaultKind::kRemakeInput ? 3 : 30);
+    if (options_.only.empty() ? drawn : options_.only.contains(kind)) kinds.push_back(kind);
+  }
+  if (only_outages_) kinds = {outages.begin(), outages.end()};
+  faults_last_ = draw_.Millis(15'000, 60'000);
+  Duration at = draw_.Millis(0, 15'000);
+  if (only_outages_) at = seconds(20);
+  const int64_t mean = draw_.Between(500, 10'000);
+  while (!kinds.empty() && at < faults_last_) {
+    Fault fault{
+        .at = at,
+        .kind =
+            kinds[static_cast<size_t>(draw_.Between(0, static_cast<int64_t>(kinds.size()) - 1))]};
+    fault.which = draw_.Between(0, 1 << 20);
+    fault.lasts = draw_.Percent(60) ? draw_.Millis(100, 6000) : draw_.Millis(6000, 40'000);
+    faults_.push_back(fault);
+    at += draw_.Millis(mean / 10, 2 * mean);
+  }
+}
+
+World::Pod* World::PodFor(int64_t which) {
+  std::vector<Pod*> live;
+  for (Pod& pod : pods_) {
+    if (!pod.process->ended) live.push_back(&pod);
+  }
+  return live.empty() ? nullptr : live[static_cast<size_t>(which) % live.size()];
+}
+
+World::Operator* World::OperatorFor(int64_t which) {
+  std::vector<Operator*> live;
+  for (Operator& one : operators_) {
+    if (!one.process->ended) live.push_back(&one);
+  }
+  return live.empty() ? nullptr : live[static_cast<size_t>(which) % live.size()];
+}
+
+void World::Apply(size_t number) {
+  if (calm_) return;
+  const Fault& fault = faults_[number];
+  const MonotonicTime until = scheduler_.now() + fault.lasts;
+  Pod* pod = PodFor(fault.which);
+  Operator* op = OperatorFor(fault.which);
+  cloud_.Trace("FAULT " + std::to_string(number) + " " + NameOf(fault.kind) + " " +
+               std::to_string(fault.which) + " for " +
+               std::to_string(fault.lasts / milliseconds(1)) + " ms");
+  const auto freeze = [&](sim::Process* process, bool sleep) {
+    scheduler_.Freeze(process);
+    scheduler_.At(until, [this, process, sleep, lasts = fault.lasts] {
+      if (!process->frozen) return;
+      if (sleep) process->monotonic_behind += lasts;
+      cloud_.Trace("thaw " + process->name);
+      scheduler_.Thaw(process, sleep);
+    });
+  };
+  switch (fault.kind) {
+    case FaultKind::kKillWorker:
+      if (pod != nullptr) scheduler_.Kill(pod->process);
+      break;
+    case FaultKind::kStopWorker:
+      if (pod == nullptr) break;
+      pod->control->terminate = true;
+      scheduler_.Notify(pod->control.get(), true);
+      scheduler_.After(seconds(30), [this, process = pod->process] { scheduler_.Kill(process); });
+      break;
+    case FaultKind::kFreezeWorker:
+    case FaultKind::kSleepMachine:
+      if (pod != nullptr) freeze(pod->process, fault.kind == FaultKind::kSleepMachine);
+      break;
+    case FaultKind::kDoubleWorker:
+      if (pod == nullptr || pods_.size() > 6) break;
+      disk_of_[pod->worker] = "disk" + std::to_string(100 + ++disks_made_);
+      StartWorker(pod->worker, disk_of_[pod->worker]);
+      break;
+    case FaultKind::kCutWorker:
+      if (pod != nullptr) cloud_.network.cut_until[pod->process] = until;
+      break;
+    case FaultKind::kWipeDisk:
+      if (pod == nullptr) break;
+      scheduler_.Kill(pod->process);
+      if (const auto disk = cloud_.disks.find(pod->disk); disk != cloud_.disks.end())
+        disk->second->stores.clear();
+      break;
+    case FaultKind::kFullDisk:
+      if (pod == nullptr) break;
+      if (const auto disk = cloud_.disks.find(pod->disk); disk != cloud_.disks.end()) {
+        disk->second->full = true;
+        scheduler_.At(until, [full = disk->second] { full->full = false; });
+      }
+      break;
+    case FaultKind::kKillAll:
+      for (const Pod& one : pods_) scheduler_.Kill(one.process);
+      for (const Operator& one : operators_) scheduler_.Kill(one.process);
+      break;
+    case FaultKind::kKillOperator:
+      if (op != nullptr) scheduler_.Kill(op->process);
+      break;
+    case FaultKind::kFreezeOperator:
+      if (op != nullptr) freeze(op->process, false);
+      break;
+    case FaultKind::kCutOperator:
+      if (op != nullptr) cloud_.network.cut_until[op->process] = until;
+      break;
+    case FaultKind::kRivalOperator:
+      if (operators_.size() < 3 && !standalone_) StartOperator("coho-operator-sim", true);
+      break;
+    case FaultKind::kForeignOperator:
+      if (operators_.size() < 3) StartOperator("coho-operator-other", true);
+      break;
+    case FaultKind::kKafkaAway:
+      cloud_.network.kafka_away_until = std::max(cloud_.network.kafka_away_until, until);
+      break;
+    case FaultKind::kLeaderAway: {
+      const auto& topics = cloud_.kafka.topics();
+      auto topic = topics.begin();
+      std::advance(topic,
+                   static_cast<std::ptrdiff_t>(static_cast<size_t>(fault.which) % topics.size()));
+      for (sim::KafkaPartition& partition : topic->second->partitions) partition.away_until = until;
+      break;
+    }
+    case FaultKind::kCoordinatorAway:
+      if (fault.which % 3 == 0 || pod == nullptr) {
+        cloud_.network.coordinator_away_until[job_.ConsumerGroup()] = until;
+      } else if (fault.which % 3 == 1) {
+        cloud_.network.coordinator_away_until["coho-operator-sim"] = until;
+      } else {
+        cloud_.network.coordinator_away_until[job_.TransactionalId(pod->worker, 0)] = until;
+      }
+      break;
+    case FaultKind::kScale:
+      job_.workers.count = 1 + static_cast<int32_t>(fault.which % std::min(tasks_, 3));
+      break;
+    case FaultKind::kExpireOffsets:
+      cloud_.kafka.ExpireOffsets(job_.ConsumerGroup());
+      break;
+    case FaultKind::kCompact:
+      for (const auto& [name, topic] : cloud_.kafka.topics()) {
+        if (!topic->config.contains("cleanup.policy") ||
+            topic->config.at("cleanup.policy") != "compact")
+          continue;
+        for (int32_t p = 0; p < static_cast<int32_t>(topic->partitions.size()); ++p)
+          cloud_.kafka.Compact({name, p});
+      }
+      break;
+    case FaultKind::kJumpClock:
+      if (pod != nullptr)
+        pod->process->wall_off += fault.which % 2 == 0 ? fault.lasts * 100 : -fault.lasts;
+      break;
+    case FaultKind::kRemakeHeartbeats:
+      if (cloud_.kafka.DeleteTopic(job_.HeartbeatsTopic()) == sim::Error::kNone)
+        (void)cloud_.kafka.CreateTopic(job_.HeartbeatsTopic(), 1, {{"cleanup.policy", "delete"}});
+      break;
+    case FaultKind::kAddInput:
+      if (job_.inputs.size() > 1) break;
+      (void)cloud_.kafka.CreateTopic("in2", tasks_, {});
+      job_.inputs.push_back(job_.inputs.front());
+      job_.inputs.back().topic = "in2";
+      for (const Pod& one : pods_) {  // rolled, one after the other
+        scheduler_.After(
+            draw_.Millis(0, 5000), [this, process = one.process, control = one.control] {
+              control->terminate = true;
+              scheduler_.Notify(control.get(), true);
+              scheduler_.After(seconds(30), [this, process] { scheduler_.Kill(process); });
+            });
+      }
+      break;
+    case FaultKind::kRemakeInput:
+      may_refuse_ = true;
+      (void)cloud_.kafka.DeleteTopic("in");
+      (void)cloud_.kafka.CreateTopic("in", tasks_, {});
+      break;
+    case FaultKind::kDeleteChangelog:
+      may_refuse_ = true;
+      (void)cloud_.kafka.DeleteTopic(job_.ChangelogTopic(job_.stores.front().name));
+      break;
+    case FaultKind::kDeleteCoordinatorTopic:
+      may_refuse_ = true;
+      (void)cloud_.kafka.DeleteTopic(job_.CoordinatorTopic());
+      folded_ = {};
+      folded_to_ = 0;
+      break;
+    case FaultKind::kMany:
+      break;
+  }
+}
+
+}  // namespace coho::simulation

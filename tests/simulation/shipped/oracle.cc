@@ -1,0 +1,64 @@
+#include "tests/simulation/shipped/oracle.h"
+
+#include <algorithm>
+#include <cstdlib>
+
+namespace coho::simulation {
+
+void Oracle::Processed(const std::string& key, int64_t index) {
+  const auto [it, is_new] = first_processed_.try_emplace(key, index);
+  if (!is_new) it->second = std::min(it->second, index);
+}
+
+std::string Oracle::Read(sim::Kafka* kafka, const std::string& output) {
+  const sim::KafkaTopic* topic = kafka->FindTopic(output);
+  if (topic == nullptr) return "";
+  for (int32_t p = 0; p < static_cast<int32_t>(topic->partitions.size()); ++p) {
+    const auto fetched = kafka->Fetch({output, p}, next_[p], true, static_cast<size_t>(-1));
+    if (fetched.error != sim::Error::kNone) continue;
+    next_[p] = fetched.next;
+    for (const sim::KafkaRecord* record : fetched.records) {
+      const size_t colon = record->value.find(':');
+      const int64_t count = std::strtoll(record->value.c_str(), nullptr, 10);
+      const int64_t index = std::strtoll(record->value.c_str() + colon + 1, nullptr, 10);
+      if (std::string wrong = Judge(record->key, count, index); !wrong.empty()) return wrong;
+    }
+  }
+  return "";
+}
+
+std::string Oracle::Judge(const std::string& name, int64_t count, int64_t index) {
+  Key& key = keys_[name];
+  const std::string what = "key " + name + ": count " + std::to_string(count) + " of record " +
+                           std::to_string(index) + " after count " + std::to_string(key.count) +
+                           " of record " + std::to_string(key.last);
+  if (key.first == 0) {
+    key.first = start_from_ == StartFrom::kEarliest ? 1 : first_processed_[name];
+    key.last = key.first - 1;
+  }
+  if (index > key.last + 1) return "lost: " + what;
+  if (guarantee_ == Guarantee::kExactlyOnce) {
+    if (index <= key.last) return "twice: " + what;
+    if (count != index - key.first + 1) return "wrong state: " + what;
+  } else if (count < index - key.first + 1) {
+    return "lost update: " + what;
+  }
+  key.last = std::max(key.last, index);
+  key.count = count;
+  return "";
+}
+
+bool Oracle::Complete() const { return Missing().empty(); }
+
+std::string Oracle::Missing() const {
+  for (const auto& [name, fed] : fed_) {
+    const auto key = keys_.find(name);
+    const int64_t last = key == keys_.end() ? 0 : key->second.last;
+    if (last == fed) continue;
+    if (start_from_ == StartFrom::kLatest && !first_processed_.contains(name)) continue;
+    return "key " + name + " is at record " + std::to_string(last) + " of " + std::to_string(fed);
+  }
+  return "";
+}
+
+}  // namespace coho::simulation

@@ -1,0 +1,53 @@
+// What must hold of the data, whatever happened: judged from Kafka alone, as a user would.
+//
+//   ExactlyOnce   the outputs of a key are 1..n, each once, in order
+//   AtLeastOnce   no input is passed over, and no update is lost: the count that was made of a key's i-th record is at least i
+//
+// The i-th record of a key says i; user code answers "<count>:<i>" (see user_task.h).
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <utility>
+
+#include "common/model/job.h"
+#include "tests/support/sim/kafka.h"
+
+namespace coho::simulation {
+
+class Oracle {
+ public:
+  Oracle(Guarantee guarantee, StartFrom start_from)
+      : guarantee_(guarantee), start_from_(start_from) {}
+
+  void Fed(const std::string& key) { ++fed_[key]; }
+  [[nodiscard]] int64_t fed(const std::string& key) const {
+    const auto found = fed_.find(key);
+    return found == fed_.end() ? 0 : found->second;
+  }
+  // User code was given a key's record, committed or not: from then on nothing of the key may be passed over.
+  void Processed(const std::string& key, int64_t index);
+  // Reads what was committed since the last call; empty: all well.
+  [[nodiscard]] std::string Read(sim::Kafka* kafka, const std::string& output);
+  // Everything that was fed has come out.
+  [[nodiscard]] bool Complete() const;
+  [[nodiscard]] std::string Missing() const;
+
+ private:
+  struct Key {
+    int64_t first = 0;  // index of the first record that counts
+    int64_t last = 0;   // highest index so far
+    int64_t count = 0;
+  };
+  [[nodiscard]] std::string Judge(const std::string& key, int64_t count, int64_t index);
+
+  const Guarantee guarantee_;
+  const StartFrom start_from_;
+  std::map<std::string, int64_t> fed_;
+  std::map<std::string, int64_t> first_processed_;
+  std::map<std::string, Key> keys_;
+  std::map<int32_t, int64_t> next_;  // of the output's partitions
+};
+
+}  // namespace coho::simulation

@@ -1,0 +1,156 @@
+// A cluster with one job, run on shipped code: workers (Worker with member, loops, restorer, stores), the coordination service in an
+// operator or in a worker, over an unkind Kafka and disks that lose what was not flushed. One seed decides everything: the job, which
+// kinds of faults there are and how often, and who is next at every moment.
+//
+// A run: faults for a while; then they end, and with the processes that went through them everything that was fed has to come out
+// within a stated time; then all workers are restarted, some without their disks, and what they know must be what they knew.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "common/model/assignment.h"
+#include "common/model/job.h"
+#include "tests/simulation/shipped/oracle.h"
+#include "tests/support/sim/cloud.h"
+
+namespace coho::simulation {
+
+enum class FaultKind {
+  kKillWorker,
+  kStopWorker,
+  kFreezeWorker,
+  kSleepMachine,  // frozen, and its monotonic clock stands still
+  kDoubleWorker,  // a second process of the same worker, on another disk
+  kCutWorker,
+  kWipeDisk,  // with its process
+  kFullDisk,
+  kKillAll,
+  kKillOperator,
+  kFreezeOperator,
+  kCutOperator,
+  kRivalOperator,
+  kForeignOperator,  // with another transactional id
+  kKafkaAway,
+  kLeaderAway,
+  kCoordinatorAway,  // Kafka's, of a transactional id or a group
+  kScale,
+  kExpireOffsets,
+  kCompact,
+  kJumpClock,
+  kRemakeHeartbeats,
+  kAddInput,
+  // After these the job may refuse to go on, but what comes out must be right.
+  kRemakeInput,
+  kDeleteChangelog,
+  kDeleteCoordinatorTopic,
+  kMany,
+};
+inline constexpr size_t kFaultKinds = static_cast<size_t>(FaultKind::kMany);
+[[nodiscard]] const char* NameOf(FaultKind kind);
+
+struct Fault {
+  Duration at{};
+  FaultKind kind = FaultKind::kKillWorker;
+  int64_t which = 0;  // of whatever there is then
+  Duration lasts{};
+};
+
+struct WorldOptions {
+  uint64_t seed = 1;
+  std::set<FaultKind> only;  // empty: drawn
+  std::set<size_t> without;  // numbers of faults that are left out
+  bool tell = false;
+};
+
+class World {
+ public:
+  explicit World(const WorldOptions& options);
+  // To the end or to the first violation; empty: all held.
+  [[nodiscard]] std::string Run();
+
+  [[nodiscard]] const std::vector<Fault>& faults() const { return faults_; }
+  [[nodiscard]] uint64_t hash() const { return cloud_.hash; }
+  [[nodiscard]] uint64_t switches() const { return cloud_.scheduler.switches(); }
+  [[nodiscard]] Duration lasted() const { return cloud_.scheduler.now() - begin_; }
+
+ private:
+  struct Pod {
+    WorkerId worker;
+    std::string disk;
+    sim::Process* process = nullptr;
+    // Shared with the process.
+    struct Control {
+      bool terminate = false;
+      bool ready = false;
+    };
+    std::shared_ptr<Control> control;
+  };
+  struct Operator {
+    sim::Process* process = nullptr;
+    std::string transactional_id;
+    bool rival = false;
+  };
+
+  // world.cc
+  void DrawJob();
+  void DrawFaults();
+  void Feed();
+  void FeedOne(const std::string& topic, int32_t partition, int64_t key);
+  void Kubelet();
+  void Check();
+  void Violate(const std::string& what);
+  void WatchCoordinatorTopic();
+  [[nodiscard]] bool Balanced() const;
+  void CalmDown();
+  [[nodiscard]] bool RunUntil(const std::function<bool()>& done, Duration most);
+  [[nodiscard]] bool SomebodyRuns(WorkerId worker) const;
+  // processes.cc
+  void StartWorker(WorkerId worker, const std::string& disk);
+  void StartOperator(const std::string& transactional_id, bool rival);
+  void RunWorker(const std::shared_ptr<Pod::Control>& control, WorkerId worker,
+                 const std::string& disk);
+  void RunOperator(const std::string& transactional_id);
+  // faults.cc
+  void Apply(size_t number);
+  [[nodiscard]] Pod* PodFor(int64_t which);
+  [[nodiscard]] Operator* OperatorFor(int64_t which);
+
+  const WorldOptions options_;
+  sim::Dice draw_;  // of the job and the faults; the scheduler has dice of its own
+  sim::Cloud cloud_;
+  sim::Scheduler& scheduler_;
+  MonotonicTime begin_;
+  Job job_;
+  int32_t tasks_ = 1;
+  bool standalone_ = false;
+  bool tells_pod_facts_ = false;
+  bool quiet_feed_ = false;
+  std::vector<Fault> faults_;
+  Duration faults_last_{};
+  bool feeding_ = true;
+  bool calm_ = false;
+  bool may_refuse_ = false;    // something that cannot be mended happened
+  bool only_outages_ = false;  // nothing but common outages: then nothing may move
+  std::unique_ptr<Oracle> oracle_;
+  std::vector<Pod> pods_;
+  std::vector<Operator> operators_;
+  std::set<WorkerId> removable_;
+  std::map<WorkerId, MonotonicTime> restart_at_;
+  std::map<WorkerId, std::string> disk_of_;
+  MonotonicTime operator_restart_at_{};
+  int64_t disks_made_ = 0;
+  CoordinatorState folded_;
+  int64_t folded_to_ = 0;
+  std::map<TaskId, WorkerId> owners_;
+  bool owners_settled_ = false;
+  std::string violation_;
+};
+
+}  // namespace coho::simulation

@@ -1,0 +1,146 @@
+#include "tests/support/sim/client.h"
+
+#include <algorithm>
+
+#include "common/kafka/admin.h"
+
+namespace coho::sim {
+
+bool IsLater(Error error) {
+  return error == Error::kConcurrentTransactions || error == Error::kUnstableOffsets ||
+         error == Error::kUnavailable;
+}
+
+Status ToStatus(Error error, const std::string& context) {
+  const std::string text = context + ": " + NameOf(error);
+  switch (error) {
+    case Error::kNone:
+      return Status::Ok();
+    case Error::kUnknownTopic:
+      return {Code::kNotFound, text};
+    case Error::kTopicExists:
+      return {Code::kConflict, text};
+    case Error::kOffsetOutOfRange:
+      return {Code::kCorruption, text};
+    case Error::kInvalidProducerEpoch:
+    case Error::kProducerFenced:
+      return {Code::kFenced, text};
+    case Error::kConcurrentTransactions:
+    case Error::kUnstableOffsets:
+    case Error::kUnavailable:
+      return {Code::kUnavailable, text};
+    case Error::kInvalidTransactionState:
+      return {Code::kInternal, text};
+    case Error::kInvalidTransactionTimeout:
+    case Error::kTooLarge:
+      return {Code::kInvalidArgument, text};
+  }
+  return {Code::kInternal, text};
+}
+
+Error Client::Ask(Duration timeout, const std::string& coordinator,
+                  const std::function<Error()>& request, bool* timed_out) const {
+  Cloud& cloud = *Cloud::current;
+  Scheduler& scheduler = cloud.scheduler;
+  Dice& dice = scheduler.dice();
+  const MonotonicTime deadline = scheduler.now() + timeout;
+  const auto latency = [&] {
+    return std::chrono::microseconds(dice.Between(50, cloud.network.latency_max_us) / 2);
+  };
+  Error last = Error::kUnavailable;
+  *timed_out = false;
+  for (;;) {
+    if (cloud.Reaches(process, coordinator) &&
+        !dice.PerMille(cloud.network.lost_before_per_mille)) {
+      scheduler.Sleep(latency());
+      last = request();
+      const bool lost =
+          dice.PerMille(cloud.network.lost_after_per_mille) || !cloud.Reaches(process, coordinator);
+      scheduler.Sleep(latency());
+      if (!lost && !IsLater(last)) return last;
+    }
+    const Duration left = deadline - scheduler.now();
+    if (left <= Duration::zero()) break;
+    scheduler.Sleep(std::min<Duration>(
+        left, cloud.Reaches(process, coordinator) ? dice.Millis(20, 60) : dice.Millis(100, 600)));
+  }
+  *timed_out = true;
+  return last;
+}
+
+Status Client::AskStatus(Duration timeout, const std::string& coordinator,
+                         const std::string& context, const std::function<Error()>& request) const {
+  bool timed_out = false;
+  const Error error = Ask(timeout, coordinator, request, &timed_out);
+  if (!timed_out) return ToStatus(error, context);
+  if (!Cloud::current->Reaches(process, coordinator))
+    return {Code::kUnavailable, context + ": Kafka cannot be reached"};
+  return {Code::kDeadlineExceeded, context + ": Kafka did not answer in time"};
+}
+
+}  // namespace coho::sim
+
+namespace coho::kafka {
+
+struct Admin::Impl {
+  sim::Client client;
+};
+
+Admin::Admin() : impl_(std::make_unique<Impl>()) {}
+Admin::~Admin() = default;
+
+Result<std::unique_ptr<Admin>> Admin::Create(const ClientConfig&) {
+  return std::unique_ptr<Admin>(new Admin);
+}
+
+Result<std::map<std::string, TopicInfo>> Admin::Describe(const std::vector<std::string>& names,
+                                                         Duration timeout) {
+  std::map<std::string, TopicInfo> topics;
+  const Status status = impl_->client.AskStatus(timeout, {}, "describing topics", [&] {
+    topics.clear();
+    for (const std::string& name : names) {
+      const sim::KafkaTopic* topic = sim::Cloud::current->kafka.FindTopic(name);
+      if (topic != nullptr)
+        topics[name] = {.name = name,
+                        .partitions = static_cast<int32_t>(topic->partitions.size()),
+                        .id = topic->id};
+    }
+    return sim::Error::kNone;
+  });
+  if (!status.ok()) return status;
+  return topics;
+}
+
+Status Admin::Create(const std::vector<NewTopic>& topics, Duration timeout) {
+  return impl_->client.AskStatus(timeout, {}, "creating topics", [&] {
+    for (const NewTopic& topic : topics) {
+      if (sim::Cloud::current->kafka.CreateTopic(topic.name, topic.partitions, topic.config) ==
+          sim::Error::kNone)
+        sim::Cloud::current->Trace("topic created " + topic.name);
+    }
+    return sim::Error::kNone;
+  });
+}
+
+Result<std::map<std::string, std::string>> Admin::TopicConfig(const std::string& topic,
+                                                              Duration timeout) {
+  std::map<std::string, std::string> config;
+  const Status status =
+      impl_->client.AskStatus(timeout, {}, "reading the configuration of topic " + topic, [&] {
+        const sim::KafkaTopic* found = sim::Cloud::current->kafka.FindTopic(topic);
+        if (found == nullptr) return sim::Error::kUnknownTopic;
+        config = found->config;
+        return sim::Error::kNone;
+      });
+  if (!status.ok()) return status;
+  return config;
+}
+
+Status Admin::Delete(const std::vector<std::string>& topics, Duration timeout) {
+  return impl_->client.AskStatus(timeout, {}, "deleting topics", [&] {
+    for (const std::string& topic : topics) (void)sim::Cloud::current->kafka.DeleteTopic(topic);
+    return sim::Error::kNone;
+  });
+}
+
+}  // namespace coho::kafka

@@ -112,7 +112,7 @@ void Client::OnError(rd_kafka_t* client, int error, const char* reason, void* op
   if (code == RD_KAFKA_RESP_ERR__FATAL) {
     char text[512] = "";
     code = rd_kafka_fatal_error(client, text, sizeof(text));
-    self->fatal_ = {CodeOf(code) == Code::kFenced ? Code::kFenced : Code::kInternal, text};
+    self->fatal_ = {CodeOfFatal(code), text};
   } else if (CodeOf(code) == Code::kUnauthenticated) {
     self->refused_ =
         Unauthenticated("Kafka at " + self->servers_ + " refused the credentials: " + reason);

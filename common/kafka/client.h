@@ -48,7 +48,7 @@ class Client {
   // Runs callbacks that are due: errors and delivery reports.
   void Serve(int timeout_ms) { rd_kafka_poll(client_, timeout_ms); }
 
-  // kUnauthenticated once per report of refused credentials; kFenced or kInternal for ever after a fatal error; else OK.
+  // kUnauthenticated once per report of refused credentials; kFenced for ever after a fatal error; else OK.
   [[nodiscard]] Status TakeFailure();
   // kNotFound once per report that a topic or partition being read does not exist any more; else OK.
   [[nodiscard]] Status TakeMissing();

@@ -98,6 +98,10 @@ Code CodeOf(rd_kafka_resp_err_t error) {
   }
 }
 
+Code CodeOfFatal(rd_kafka_resp_err_t error) {
+  return CodeOf(error) == Code::kUnauthenticated ? Code::kUnauthenticated : Code::kFenced;
+}
+
 Status ToStatus(rd_kafka_resp_err_t error, std::string_view context) {
   if (error == RD_KAFKA_RESP_ERR_NO_ERROR) return Status::Ok();
   return {CodeOf(error), std::string(context) + ": " + rd_kafka_err2str(error)};
@@ -107,7 +111,7 @@ Status TakeError(rd_kafka_error_t* error, std::string_view context) {
   if (error == nullptr) return Status::Ok();
   Code code = CodeOf(rd_kafka_error_code(error));
   if (rd_kafka_error_is_fatal(error)) {
-    if (code != Code::kFenced && code != Code::kUnauthenticated) code = Code::kInternal;
+    code = CodeOfFatal(rd_kafka_error_code(error));
   } else if (rd_kafka_error_txn_requires_abort(error)) {
     // Also of an old producer epoch: the broker raises the epoch of a transaction that took too long. Whether somebody else took
     // over is seen at the abort, which then is fatal.

@@ -62,8 +62,10 @@ void Producer::Impl::OnDelivery(rd_kafka_t* handle, const rd_kafka_message_t* me
   if (!self->failed_delivery.ok()) return;
   Code code = CodeOf(message->err);
   // Whatever is wrong with a record of a transaction, its way out is an abort, unless the producer cannot go on at all.
-  if (self->transactional &&
-      rd_kafka_fatal_error(handle, nullptr, 0) == RD_KAFKA_RESP_ERR_NO_ERROR) {
+  if (const auto fatal = rd_kafka_fatal_error(handle, nullptr, 0);
+      fatal != RD_KAFKA_RESP_ERR_NO_ERROR) {
+    code = CodeOfFatal(fatal);
+  } else if (self->transactional) {
     code = Code::kAborted;
   }
   self->failed_delivery = {code, "a record for topic " +

@@ -10,6 +10,10 @@ from .fleet import HOMECOMING, SESSION, Worker
 
 # Where a worker ends itself, see common/base/crash_point.h, and how many passes it may take.
 CRASH_POINTS = {
+    "commit/begun": 40,
+    "commit/changes-sent": 40,
+    "commit/positions-sent": 40,
+    "commit/acknowledged": 40,
     "write-back/before": 3,
     "write-back/written": 3,
     "flush/before": 2,
@@ -80,7 +84,10 @@ def kill_two(world):
 
 def crash(world):
     """kill -9 at a named point inside of commit, write-back, flush or restore."""
-    number, point = world.any_worker(), world.random.choice(sorted(CRASH_POINTS))
+    points = set(CRASH_POINTS)
+    if not world.job.exactly_once:
+        points.remove("commit/acknowledged")  # of a transaction
+    number, point = world.any_worker(), world.random.choice(sorted(points))
     passes = world.random.randint(1, CRASH_POINTS[point])
     fleet = world.fleet
     fleet.kill(number)  # so that there is something to restore

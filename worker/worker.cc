@@ -19,11 +19,9 @@ std::string HostName() {
   return ::gethostname(name, sizeof name - 1) == 0 ? name : "localhost";
 }
 
-MemoryShares SharesOf(const Job& job, int64_t limit, int32_t tasks) {
+MemoryShares SharesOf(const Job& job, int64_t limit) {
   return {.limit_bytes = limit,
           .run_loops = job.workers.run_loops,
-          .tasks = tasks,
-          .workers = job.workers.count,
           .stores = static_cast<int32_t>(job.stores.size())};
 }
 
@@ -70,7 +68,8 @@ Failure Worker::OpenState() {
 
   constexpr int64_t kDefaultLimit = int64_t{1} << 30;
   memory_limit_ = CgroupMemoryLimit().value_or(kDefaultLimit);
-  budget_ = MemoryBudgetFor(SharesOf(job_, memory_limit_, 1));
+  budget_ = MemoryBudgetFor(SharesOf(job_, memory_limit_));
+  overlays_ = std::make_unique<OverlayBudget>(budget_.overlay_bytes);
   auto engines = EngineFactory::Create({.directory = state_directory_->path(),
                                         .block_cache_bytes = budget_.block_cache_bytes,
                                         .memtable_bytes = budget_.memtable_bytes});
@@ -125,11 +124,7 @@ void Worker::StartLoops() {
                 .loops = job_.workers.run_loops,
                 .heartbeat_interval = job_.failover.heartbeat_interval},
       .engines = engines_.get(),
-      .overlay_bytes_per_store =
-          [this](const JobModel& model) {
-            return MemoryBudgetFor(SharesOf(job_, memory_limit_, model.tasks))
-                .overlay_bytes_per_store;
-          },
+      .overlays = overlays_.get(),
       .restore_totals = &restore_totals_,
       .lease = at_least_once ? &lease_ : nullptr,
       .on_step = [this](const LifecycleStep& step) { lifecycle_.Step(step); },

@@ -28,6 +28,7 @@
 #include "worker/sdk/task.h"
 #include "worker/state_directory.h"
 #include "worker/store/engine.h"
+#include "worker/store/overlay_budget.h"
 
 namespace coho {
 
@@ -76,6 +77,7 @@ class Worker {
   MemoryBudget budget_;
   int64_t memory_limit_ = 0;
   std::unique_ptr<StateDirectory> state_directory_;
+  std::unique_ptr<OverlayBudget> overlays_;  // outlives the stores
   std::unique_ptr<EngineFactory> engines_;
   std::unique_ptr<CoordinationService> coordinator_;
   MonotonicTime started_at_;

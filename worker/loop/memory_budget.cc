@@ -48,9 +48,6 @@ std::optional<int64_t> SmallestOnPath(const std::string& mount, std::string grou
 
 MemoryBudget MemoryBudgetFor(const MemoryShares& shares) {
   const int64_t loops = std::max(1, shares.run_loops);
-  const int64_t tasks = std::max(1, shares.tasks);
-  const int64_t fair = (tasks + std::max(1, shares.workers) - 1) / std::max(1, shares.workers);
-  const int64_t overlays = std::min(tasks, 2 * fair) * std::max(1, shares.stores);
   // A quarter stays free for bursts: fetches that overshoot, compactions, iterators.
   const int64_t usable = std::max(32 * kMiB, shares.limit_bytes * 3 / 4 - kBaseBytes);
   // What a job without stores does not need goes to its queues.
@@ -60,12 +57,11 @@ MemoryBudget MemoryBudgetFor(const MemoryShares& shares) {
   if (stateful) {
     out.block_cache_bytes = usable * 2 / 10;
     out.memtable_bytes = usable * 2 / 10;
-    const int64_t overlay = usable * 3 / 10;
-    out.overlay_bytes_per_store = std::clamp(overlay / overlays, kMiB / 4, 64 * kMiB);
-    out.dirty_bytes_per_loop = std::max(kMiB, overlay / loops);
+    out.overlay_bytes = usable * 3 / 10;
+    out.dirty_bytes_per_loop = std::max(kMiB, out.overlay_bytes / loops);
   } else {
     out.block_cache_bytes = out.memtable_bytes = 8 * kMiB;
-    out.overlay_bytes_per_store = out.dirty_bytes_per_loop = kMiB;
+    out.overlay_bytes = out.dirty_bytes_per_loop = kMiB;
   }
   out.consumer_queue_bytes_per_loop = std::clamp(queues / 2 / loops, 4 * kMiB, 128 * kMiB);
   out.producer_queue_bytes_per_loop = std::clamp(queues / 2 / loops, 4 * kMiB, 128 * kMiB);

@@ -11,21 +11,18 @@ namespace coho {
 struct MemoryShares {
   int64_t limit_bytes = 1 << 30;  // of the process
   int32_t run_loops = 1;
-  int32_t tasks = 1;    // of the job
-  int32_t workers = 1;  // desired
-  int32_t stores = 0;   // per task
+  int32_t stores = 0;  // per task
 };
 
 struct MemoryBudget {
   int64_t block_cache_bytes = 0;
   int64_t memtable_bytes = 0;
-  int64_t overlay_bytes_per_store = 0;
+  int64_t overlay_bytes = 0;  // of all stores
   int64_t dirty_bytes_per_loop = 0;
   int64_t consumer_queue_bytes_per_loop = 0;
   int64_t producer_queue_bytes_per_loop = 0;
 };
 
-// Overlays are divided by twice the worker's fair share of the tasks, so that it can take over those of a lost worker.
 [[nodiscard]] MemoryBudget MemoryBudgetFor(const MemoryShares& shares);
 
 // The process's limit from cgroup v2 or v1 below `root` (normally "/sys/fs/cgroup"); nullopt: none is set.

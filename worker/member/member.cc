@@ -9,10 +9,10 @@
 #include <variant>
 
 #include "common/base/log.h"
+#include "common/base/mailbox.h"
 #include "common/kafka/admin.h"
 #include "common/kafka/producer.h"
 #include "worker/loop/failure.h"
-#include "common/base/mailbox.h"
 #include "worker/member/coordinator_topic.h"
 #include "worker/member/heartbeat_sender.h"
 #include "worker/restore/restorer.h"
@@ -320,7 +320,7 @@ void Member::Impl::Grant(const GrantTask& grant) {
                                      .job = options.job,
                                      .model = model.get(),
                                      .engines = options.engines,
-                                     .overlay_bytes_max = options.overlay_bytes_per_store(*model),
+                                     .overlays = options.overlays,
                                      .clock = options.clock,
                                      .records_total = &options.restore_totals->records,
                                      .bytes_total = &options.restore_totals->bytes,

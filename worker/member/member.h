@@ -22,6 +22,7 @@
 #include "worker/member/worker_status.h"
 #include "worker/sdk/lifecycle.h"
 #include "worker/store/engine.h"
+#include "worker/store/overlay_budget.h"
 
 namespace coho {
 
@@ -39,7 +40,7 @@ class Member {
     WorkerIdentity identity;
     MemberOptions state;
     EngineFactory* engines = nullptr;
-    std::function<int64_t(const JobModel&)> overlay_bytes_per_store;
+    OverlayBudget* overlays = nullptr;
     RestoreTotals* restore_totals = nullptr;
     Lease* lease = nullptr;  // guarantee AtLeastOnce
     const Clock* clock = &Clock::Real();

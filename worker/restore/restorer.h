@@ -33,7 +33,7 @@ class Restorer final : public RestorePort {
     const Job* job = nullptr;         // outlives the restorer
     const JobModel* model = nullptr;  // outlives the restorer
     EngineFactory* engines = nullptr;
-    int64_t overlay_bytes_max = 32 << 20;  // per store
+    OverlayBudget* overlays = nullptr;  // outlives the stores; nullptr: each has one of its own
     const Clock* clock = &Clock::Real();
     // Totals over all restores, for metrics: records, bytes, wipes.
     std::atomic<int64_t>* records_total = nullptr;

@@ -209,9 +209,8 @@ Result<RestoredTask> TaskRestore::Finish() {
       restored.state_without_positions +=
           (restored.state_without_positions.empty() ? "" : "; ") + name + ": " + found;
     }
-    COHO_ASSIGN_OR_RETURN(auto home,
-                          store.Finish(restored.positions.value_or(Positions()),
-                                       {.overlay_bytes_max = options_.overlay_bytes_max}));
+    COHO_ASSIGN_OR_RETURN(auto home, store.Finish(restored.positions.value_or(Positions()),
+                                                  {.budget = options_.overlays}));
     LogRestored(store);
     restored.stores.push_back(std::move(home));
     restored.source = std::max(restored.source, SourceOf(store));

@@ -6,6 +6,7 @@
 #include <bit>
 #include <cstdint>
 #include <cstring>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -38,7 +39,8 @@ using Int64Bytes = std::array<char, 8>;
 using Int64Buffer = std::array<char, 24>;
 [[nodiscard]] std::string_view EncodeInt64As(SerdeType type, int64_t value, Int64Buffer* buffer);
 
-// Maps a C++ type to bytes. Specialised for std::string, std::string_view and int64_t.
+// Maps a C++ type to bytes; Decode gives nullopt for bytes that are none of that type's. Specialised for std::string,
+// std::string_view and int64_t.
 template <class T>
 struct Serde;
 
@@ -46,7 +48,7 @@ template <>
 struct Serde<std::string_view> {
   using Encoded = std::string_view;
   static Encoded Encode(std::string_view v) { return v; }
-  static std::string Decode(std::string_view bytes) { return std::string(bytes); }
+  static std::optional<std::string> Decode(std::string_view bytes) { return std::string(bytes); }
   using Decoded = std::string;
   static bool Fits(SerdeType type) { return type != SerdeType::kInt64; }
 };
@@ -59,7 +61,10 @@ struct Serde<int64_t> {
     operator std::string_view() const { return {bytes.data(), bytes.size()}; }  // NOLINT
   };
   static Encoded Encode(int64_t v) { return {EncodeInt64(v)}; }
-  static int64_t Decode(std::string_view bytes) { return DecodeInt64(bytes); }
+  static std::optional<int64_t> Decode(std::string_view bytes) {
+    if (bytes.size() != sizeof(int64_t)) return std::nullopt;
+    return DecodeInt64(bytes);
+  }
   using Decoded = int64_t;
   static bool Fits(SerdeType type) { return type == SerdeType::kInt64; }
 };

@@ -9,4 +9,10 @@ std::string PrefixEnd(std::string_view prefix) {
   return end;
 }
 
+Status NotOfSerde(std::string_view part, size_t size, SerdeType serde) {
+  return Corruption("a " + std::string(part) + " of " + std::to_string(size) + " bytes is no " +
+                    std::string(SerdeName(serde)) +
+                    ": the store was written with another serde; name that one in spec.stores");
+}
+
 }  // namespace coho

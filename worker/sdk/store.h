@@ -40,10 +40,15 @@ class StoreBackend {
   [[nodiscard]] virtual std::optional<std::string_view> Get(std::string_view key) = 0;
   virtual void Put(std::string_view key, std::string_view value) = 0;
   virtual void Remove(std::string_view key) = 0;
+  // What was read makes no sense: ends the task's process before anything is committed.
+  virtual void Fail(Status error) = 0;
   // Keys in [from, to); an empty `to` means to the end.
   [[nodiscard]] virtual std::unique_ptr<StoreIterator> Range(std::string_view from,
                                                              std::string_view to) = 0;
 };
+
+// A key or value in a store that is not of the store's serde: what it was written with was another.
+[[nodiscard]] Status NotOfSerde(std::string_view part, size_t size, SerdeType serde);
 
 // Typed handle; opened by TaskContext::OpenStore in Init. K and V: std::string_view, std::string or int64_t.
 template <class K, class V>
@@ -65,7 +70,9 @@ class KeyValueStore {
   [[nodiscard]] std::optional<Value> Get(const K& key) const {
     const auto bytes = backend_->Get(Serde<K>::Encode(key));
     if (!bytes) return std::nullopt;
-    return Serde<V>::Decode(*bytes);
+    auto value = Serde<V>::Decode(*bytes);
+    if (!value) backend_->Fail(NotOfSerde("value", bytes->size(), backend_->spec().value));
+    return value;
   }
   void Put(const K& key, const V& value) {
     backend_->Put(Serde<K>::Encode(key), Serde<V>::Encode(value));
@@ -93,9 +100,14 @@ class KeyValueStore {
   }
 
  private:
-  static void Visit(StoreIterator& it, const Visitor& visit) {
+  void Visit(StoreIterator& it, const Visitor& visit) const {
     for (; it.Valid(); it.Next()) {
-      if (!visit(Serde<K>::Decode(it.key()), Serde<V>::Decode(it.value()))) return;
+      auto key = Serde<K>::Decode(it.key());
+      auto value = Serde<V>::Decode(it.value());
+      if (!key) return backend_->Fail(NotOfSerde("key", it.key().size(), backend_->spec().key));
+      if (!value)
+        return backend_->Fail(NotOfSerde("value", it.value().size(), backend_->spec().value));
+      if (!visit(*std::move(key), *std::move(value))) return;
     }
   }
   StoreBackend* backend_ = nullptr;

@@ -29,6 +29,10 @@ class MapStore final : public StoreBackend {
   std::unique_ptr<StoreIterator> Range(std::string_view from, std::string_view to) override {
     return std::make_unique<Iterator>(&values_, from, to);
   }
+  void Fail(Status error) override {
+    if (status_.ok()) status_ = std::move(error);
+  }
+  [[nodiscard]] const Status& status() const { return status_; }
 
  private:
   using Values = std::map<std::string, std::string, std::less<>>;
@@ -59,6 +63,7 @@ class MapStore final : public StoreBackend {
 
   StoreSpec spec_;
   Values values_;
+  Status status_;
 };
 
 class DriverContext final : public TaskContext {
@@ -84,6 +89,13 @@ class DriverContext final : public TaskContext {
     }
     return NotFound("store " + std::string(name) +
                     " is not among spec.stores, which are: " + (names.empty() ? "none" : names));
+  }
+  // First error of a store.
+  [[nodiscard]] Status StoreStatus() const {
+    for (const auto& store : stores_) {
+      if (!store->status().ok()) return store->status().WithContext("store " + store->spec().name);
+    }
+    return Status::Ok();
   }
 
  private:
@@ -202,7 +214,9 @@ Status TestDriver::Send(std::string_view topic, std::optional<std::string_view> 
   const kafka::Record record(parts);
   if (key) COHO_RETURN_IF_ERROR(CheckBytes(input->key, *key).WithContext("key"));
   if (value) COHO_RETURN_IF_ERROR(CheckBytes(input->value, *value).WithContext("value"));
-  return impl_->task->Process(Envelope(record, impl_->context.task()), impl_->collector);
+  COHO_RETURN_IF_ERROR(
+      impl_->task->Process(Envelope(record, impl_->context.task()), impl_->collector));
+  return impl_->context.StoreStatus();
 }
 
 Status TestDriver::Advance(Duration by) {

@@ -36,6 +36,10 @@ class Engine {
   [[nodiscard]] virtual Status Write(std::span<const EngineWrite> writes,
                                      const StoreMarker& marker) = 0;
   [[nodiscard]] virtual Status Flush() = 0;
+  // The same without waiting for it; the error of one that fails comes with a later Write.
+  [[nodiscard]] virtual Status StartFlush() = 0;
+  // Everything that was written before the last StartFlush is durable; true before the first.
+  [[nodiscard]] virtual bool FlushDone() const = 0;
   [[nodiscard]] virtual Result<std::optional<StoreMarker>> ReadMarker() = 0;
   [[nodiscard]] virtual int64_t SizeBytes() const = 0;  // estimate of live data
 };

@@ -7,6 +7,7 @@
 #include <rocksdb/env.h>
 #include <rocksdb/filter_policy.h>
 #include <rocksdb/iterator.h>
+#include <rocksdb/listener.h>
 #include <rocksdb/options.h>
 #include <rocksdb/slice_transform.h>
 #include <rocksdb/table.h>
@@ -16,6 +17,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <charconv>
 #include <cstdarg>
 #include <cstdio>
@@ -23,6 +25,7 @@
 #include <filesystem>
 #include <map>
 #include <mutex>
+#include <thread>
 #include <utility>
 
 #include "common/base/log.h"
@@ -75,6 +78,23 @@ void NoteCorruption(const fs::path& database) {
   if (std::FILE* note = std::fopen((database / kCorruptFile).c_str(), "we")) std::fclose(note);
 }
 
+// Up to where a database is on disk.
+class FlushedThrough final : public rocksdb::EventListener {
+ public:
+  void OnFlushCompleted(rocksdb::DB* /*db*/, const rocksdb::FlushJobInfo& flush) override {
+    Raise(flush.largest_seqno);
+  }
+  void Raise(uint64_t sequence) {
+    uint64_t before = sequence_;
+    while (before < sequence && !sequence_.compare_exchange_weak(before, sequence)) {
+    }
+  }
+  [[nodiscard]] uint64_t sequence() const { return sequence_; }
+
+ private:
+  std::atomic<uint64_t> sequence_{0};
+};
+
 // What the factory and its engines share; owned by all of them.
 struct Shared {
   fs::path root;  // <directory>/stores
@@ -120,8 +140,14 @@ class RocksIterator final : public StoreIterator {
 
 class RocksEngine final : public Engine {
  public:
-  RocksEngine(std::shared_ptr<Shared> shared, EngineId id, std::unique_ptr<rocksdb::DB> db)
-      : shared_(std::move(shared)), id_(std::move(id)), db_(std::move(db)) {
+  RocksEngine(std::shared_ptr<Shared> shared, EngineId id, std::unique_ptr<rocksdb::DB> db,
+              std::shared_ptr<FlushedThrough> flushed)
+      : shared_(std::move(shared)),
+        id_(std::move(id)),
+        db_(std::move(db)),
+        flushed_(std::move(flushed)) {
+    // Without a log, what is there at the opening is in files.
+    flushed_->Raise(db_->GetLatestSequenceNumber());
     name_ = "store " + id_.first + ", task " + ToString(id_.second);
     write_options_.disableWAL = true;
     const std::lock_guard lock(shared_->mutex);
@@ -169,6 +195,13 @@ class RocksEngine final : public Engine {
   }
 
   Status Flush() override { return Noted(db_->Flush(rocksdb::FlushOptions())); }
+  Status StartFlush() override {
+    flush_wanted_ = db_->GetLatestSequenceNumber();
+    rocksdb::FlushOptions options;
+    options.wait = false;
+    return Noted(db_->Flush(options));
+  }
+  bool FlushDone() const override { return flushed_->sequence() >= flush_wanted_; }
 
   Result<std::optional<StoreMarker>> ReadMarker() override {
     std::string bytes;
@@ -197,19 +230,24 @@ class RocksEngine final : public Engine {
   const std::shared_ptr<Shared> shared_;
   const EngineId id_;
   const std::unique_ptr<rocksdb::DB> db_;
+  const std::shared_ptr<FlushedThrough> flushed_;  // also the database's
+  uint64_t flush_wanted_ = 0;
   std::string name_;
   rocksdb::WriteOptions write_options_;
   std::string key_;  // reused
 };
 
 rocksdb::Options MakeOptions(const EngineFactory::Options& budget) {
-  // One thread for flushes and one for compactions in the whole process.
-  rocksdb::Env::Default()->SetBackgroundThreads(1, rocksdb::Env::HIGH);
-  rocksdb::Env::Default()->SetBackgroundThreads(1, rocksdb::Env::LOW);
+  // All stores of the process share them: a quarter of the processors for flushes, a half for compactions.
+  const int cores = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+  const int flushes = std::clamp(cores / 4, 1, 4);
+  const int compactions = std::clamp(cores / 2, 1, 8);
+  rocksdb::Env::Default()->SetBackgroundThreads(flushes, rocksdb::Env::HIGH);
+  rocksdb::Env::Default()->SetBackgroundThreads(compactions, rocksdb::Env::LOW);
 
   rocksdb::Options options;
   options.create_if_missing = true;
-  options.max_background_jobs = 2;
+  options.max_background_jobs = flushes + compactions;
   options.max_open_files = 256;
   options.max_file_opening_threads = 1;
   options.skip_stats_update_on_db_open = true;
@@ -219,6 +257,8 @@ rocksdb::Options MakeOptions(const EngineFactory::Options& budget) {
   options.info_log = std::make_shared<RocksLogger>();
   options.compression = rocksdb::kLZ4Compression;
   options.compaction_style = rocksdb::kCompactionStyleUniversal;
+  // A merge of everything needs twice the room for a while; old versions beside it take no more than half as much again.
+  options.compaction_options_universal.max_size_amplification_percent = 50;
 
   // Memtables of all stores share the budget: the one that writes flushes when it is used up.
   options.write_buffer_manager =
@@ -273,12 +313,15 @@ class RocksFactory final : public EngineFactory {
     fs::create_directories(path, error);
     if (error) return Internal(name + ": " + error.message());
     rocksdb::DB* db = nullptr;
-    const rocksdb::Status status = rocksdb::DB::Open(shared_->options, path.string(), &db);
+    rocksdb::Options options = shared_->options;
+    const auto flushed = std::make_shared<FlushedThrough>();
+    options.listeners.push_back(flushed);
+    const rocksdb::Status status = rocksdb::DB::Open(options, path.string(), &db);
     // A file that its list of files names is missing.
     if (status.IsPathNotFound()) return Corruption(name + ": " + status.ToString());
     COHO_RETURN_IF_ERROR(ToStatus(status, name));
     return std::unique_ptr<Engine>(
-        std::make_unique<RocksEngine>(shared_, id, std::unique_ptr<rocksdb::DB>(db)));
+        std::make_unique<RocksEngine>(shared_, id, std::unique_ptr<rocksdb::DB>(db), flushed));
   }
 
   // Renamed first: a crash must not leave half of a store under its name.

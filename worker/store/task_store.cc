@@ -1,6 +1,8 @@
 #include "worker/store/task_store.h"
 
+#include <algorithm>
 #include <chrono>
+#include <cstdlib>
 #include <utility>
 #include <vector>
 
@@ -19,6 +21,8 @@ namespace {
 constexpr int64_t kBatchBytesMax = 8 << 20;
 // An insertion over the budget looks at this many entries for one to evict: a bound on what it may take.
 constexpr size_t kEvictionSteps = 32;
+// A store that was not used for this long gives room to others.
+constexpr Duration kIdle = std::chrono::seconds(1);
 // A store that nobody writes to still writes its marker this often: how old the marker is decides whether it can be trusted.
 constexpr int64_t kMarkerRefreshMillis = 60 * 60 * 1000;
 
@@ -91,27 +95,64 @@ struct TaskStore::Impl {
       : options(std::move(o)),
         engine(std::move(e)),
         overlay(std::make_unique<Overlay>()),
+        own_budget(options.overlay_bytes_max),
+        budget(options.budget != nullptr ? options.budget : &own_budget),
+        step(std::min<int64_t>(budget->limit() / 1024, OverlayBudget::kStep)),
+        record_bytes_max(options.record_bytes_max),
         marker(options.marker),
-        engine_marker(options.marker) {}
+        engine_marker(options.marker) {
+    budget->AddStore();
+  }
+  ~Impl() {
+    budget->Add(-told_bytes, -told_kept);
+    budget->RemoveStore();
+  }
 
   void Set(std::string_view key, std::optional<std::string_view> value) {
-    if (!overlay->has_dirty()) dirty_since = now;
+    if (!overlay->has_dirty()) {
+      dirty_since = now;
+      if (!unflushed_since) unflushed_since = now;
+    }
+    Used();
     overlay->Set(key, value);
-    MakeRoom();
+    MakeRoom(kEvictionSteps);
   }
-  void MakeRoom() {
-    if (overlay->bytes() > options.overlay_bytes_max)
-      overlay->Evict(options.overlay_bytes_max, kEvictionSteps);
+  void Used() { last_used = now; }
+  [[nodiscard]] int64_t kept() const { return overlay->dirty_bytes() + overlay->undo_bytes(); }
+  void Tell() {
+    const int64_t bytes = overlay->bytes() - told_bytes;
+    const int64_t more_kept = kept() - told_kept;
+    if (std::abs(bytes) <= step && std::abs(more_kept) <= step) return;
+    budget->Add(bytes, more_kept);
+    told_bytes += bytes;
+    told_kept += more_kept;
+  }
+  // Looks at no more than `steps_max` entries.
+  void MakeRoom(size_t steps_max) {
+    Tell();
+    const int64_t excess = budget->excess();
+    if (excess == 0) return;
+    overlay->Evict(overlay->bytes() - excess, steps_max);
+    Tell();
   }
 
   const Options options;
   std::unique_ptr<Engine> engine;
   std::unique_ptr<Overlay> overlay;
+  OverlayBudget own_budget;
+  OverlayBudget* const budget;
+  const int64_t step;  // smaller changes are told later
+  int64_t told_bytes = 0;
+  int64_t told_kept = 0;
+  int64_t record_bytes_max;
   StoreMarker marker;         // of the last commit
   StoreMarker engine_marker;  // of the last write-back
   MonotonicTime now;
+  MonotonicTime last_used;
   MonotonicTime dirty_since;
+  std::optional<MonotonicTime> unflushed_since;
   Status status;
+  Status refused;
   int open_iterators = 0;
   std::string scratch;
   std::string key_scratch;
@@ -120,6 +161,9 @@ struct TaskStore::Impl {
     if (status.ok()) status = error;
   }
   [[nodiscard]] Status WriteDirty();
+  void NoteFlush() {
+    unflushed_since = overlay->has_dirty() ? std::optional(dirty_since) : std::nullopt;
+  }
 };
 
 TaskStore::TaskStore(Options options, std::unique_ptr<Engine> engine)
@@ -129,6 +173,7 @@ TaskStore::~TaskStore() = default;
 const StoreSpec& TaskStore::spec() const { return impl_->options.spec; }
 
 std::optional<std::string_view> TaskStore::Get(std::string_view key) {
+  impl_->Used();
   Overlay::Entry* entry = impl_->overlay->Find(key);
   if (entry == nullptr) {
     const Result<bool> found = impl_->engine->Get(key, &impl_->scratch);
@@ -143,14 +188,34 @@ std::optional<std::string_view> TaskStore::Get(std::string_view key) {
         return std::nullopt;
       }
     }
-    impl_->MakeRoom();
+    impl_->MakeRoom(kEvictionSteps);
     entry = impl_->overlay->AddClean(key, *found ? std::optional(stored.value) : std::nullopt);
   }
   if (!entry->present()) return std::nullopt;
   return entry->value();
 }
 
-void TaskStore::Put(std::string_view key, std::string_view value) { impl_->Set(key, value); }
+void TaskStore::Put(std::string_view key, std::string_view value) {
+  const auto size = static_cast<int64_t>(key.size() + value.size() + kPlainValueHeader.size());
+  if (impl_->record_bytes_max > 0 && size > impl_->record_bytes_max) [[unlikely]] {
+    if (impl_->refused.ok()) {
+      impl_->refused = InvalidRecord(
+          "store " + impl_->options.spec.name + ": a value of " + std::to_string(value.size()) +
+          " bytes under a key of " + std::to_string(key.size()) +
+          " bytes is larger than its changelog takes, which is " +
+          std::to_string(impl_->record_bytes_max) + " bytes together (max.message.bytes of topic " +
+          impl_->options.marker.changelog_topic + ", message.max.bytes of the producer)");
+    }
+    return;
+  }
+  impl_->Set(key, value);
+}
+bool TaskStore::refused() const { return !impl_->refused.ok(); }
+Status TaskStore::TakeRefused() { return std::exchange(impl_->refused, Status::Ok()); }
+void TaskStore::LimitRecords(int64_t record_bytes_max) {
+  impl_->record_bytes_max = record_bytes_max;
+}
+void TaskStore::Fail(Status error) { impl_->Fail(error); }
 void TaskStore::Remove(std::string_view key) {
   const Overlay::Entry* entry = impl_->overlay->Find(key);
   if (entry == nullptr || entry->present()) impl_->Set(key, std::nullopt);
@@ -186,6 +251,7 @@ size_t TaskStore::changed_keys() const { return impl_->overlay->changed().size()
 void TaskStore::Committed(std::optional<int64_t> position, WallTime at,
                           const Positions& positions) {
   impl_->overlay->ForgetFrozen();
+  impl_->Tell();
   if (position) impl_->marker.position = *position;
   impl_->marker.commit_time_ms = ToUnixMillis(at);
   if (!COHO_MUTANT("positions-not-in-marker")) impl_->marker.positions = positions;
@@ -195,21 +261,27 @@ void TaskStore::Undo() {
   COHO_CHECK(impl_->open_iterators == 0, "undo while an iterator is open");
   if (impl_->overlay->has_frozen()) COHO_SOMETIMES("undo of changes that were sent");
   impl_->overlay->Undo();
+  impl_->refused = Status::Ok();
+  impl_->Tell();
 }
 
 int64_t TaskStore::dirty_bytes() const { return impl_->overlay->dirty_bytes(); }
 int64_t TaskStore::overlay_bytes() const { return impl_->overlay->bytes(); }
-// Not all of the budget: the rest keeps clean values that are in use.
-bool TaskStore::over_budget() const {
-  return impl_->overlay->dirty_bytes() + impl_->overlay->undo_bytes() >=
-         impl_->options.overlay_bytes_max / 4 * 3;
-}
+bool TaskStore::over_budget() const { return impl_->budget->TooMuch(impl_->kept()); }
 
 std::optional<MonotonicTime> TaskStore::dirty_since() const {
   if (!impl_->overlay->has_dirty()) return std::nullopt;
   return impl_->dirty_since;
 }
-void TaskStore::NoteTime(MonotonicTime now) { impl_->now = now; }
+std::optional<MonotonicTime> TaskStore::unflushed_since() const { return impl_->unflushed_since; }
+// A store that is not used would keep its clean values for ever, and leave those that are used to evict their own.
+void TaskStore::NoteTime(MonotonicTime now) {
+  impl_->now = now;
+  if (!impl_->budget->under_pressure()) return;
+  if (now - impl_->last_used < kIdle) return impl_->MakeRoom(kEvictionSteps);
+  impl_->overlay->Evict(0, kEvictionSteps);
+  impl_->Tell();
+}
 
 // Every batch but the last carries the marker that the engine already has. If a crash leaves only some of them on disk, restore
 // begins at that older marker and applies the very changes again that the batches were made of, so that the end is the same.
@@ -248,7 +320,7 @@ Status TaskStore::WriteBack() {
   CrashPoint("write-back/written");
   impl_->overlay->MarkAllClean();
   // Twice round the clock finds every clean entry.
-  impl_->overlay->Evict(impl_->options.overlay_bytes_max, 2 * impl_->overlay->size());
+  impl_->MakeRoom(2 * impl_->overlay->size());
   return Status::Ok();
 }
 
@@ -256,7 +328,17 @@ Status TaskStore::Flush() {
   CrashPoint("flush/before");
   const Status status = impl_->engine->Flush();
   CrashPoint("flush/after");
+  if (status.ok()) impl_->NoteFlush();
   return status;
+}
+
+Status TaskStore::StartFlush() {
+  if (!impl_->engine->FlushDone()) return Status::Ok();
+  CrashPoint("flush/before");
+  COHO_RETURN_IF_ERROR(impl_->engine->StartFlush());
+  CrashPoint("flush/after");
+  impl_->NoteFlush();
+  return Status::Ok();
 }
 
 const StoreMarker& TaskStore::marker() const { return impl_->marker; }
@@ -264,6 +346,7 @@ int64_t TaskStore::SizeBytes() const { return impl_->engine->SizeBytes(); }
 
 std::unique_ptr<Engine> TaskStore::ReleaseEngine() {
   impl_->overlay = std::make_unique<Overlay>();
+  impl_->Tell();
   return std::move(impl_->engine);
 }
 

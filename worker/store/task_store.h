@@ -24,6 +24,7 @@
 #include "common/base/status.h"
 #include "worker/sdk/store.h"
 #include "worker/store/engine.h"
+#include "worker/store/overlay_budget.h"
 
 namespace coho {
 
@@ -32,20 +33,33 @@ class TaskStore final : public StoreBackend {
   struct Options {
     StoreSpec spec;
     StoreMarker marker;                    // as restored: job, topic, partition, position
-    int64_t overlay_bytes_max = 32 << 20;  // dirty and clean values together
+    OverlayBudget* budget = nullptr;       // outlives the store; nullptr: one of its own
+    int64_t overlay_bytes_max = 32 << 20;  // of its own
+    // Largest key and value together, as they lie in the changelog; 0: no limit.
+    int64_t record_bytes_max = 0;
   };
   TaskStore(Options options, std::unique_ptr<Engine> engine);
   ~TaskStore() override;
 
   [[nodiscard]] const StoreSpec& spec() const override;
   [[nodiscard]] std::optional<std::string_view> Get(std::string_view key) override;
+  // A value that is too large for the changelog is not stored; see TakeRefused.
   void Put(std::string_view key, std::string_view value) override;
   void Remove(std::string_view key) override;
   [[nodiscard]] std::unique_ptr<StoreIterator> Range(std::string_view from,
                                                      std::string_view to) override;
 
-  // First engine error; OK if there was none. It stays: the loop asks before each commit, and drops the store when there is one.
+  void Fail(Status error) override;
+
+  // First error of the engine or of a value in it; OK if there was none. It stays: the loop asks before each commit, and drops the
+  // store when there is one.
   [[nodiscard]] Status status() const;
+  // Largest key and value from now on, in place of what the options said.
+  void LimitRecords(int64_t record_bytes_max);
+  // kInvalidRecord: the first write since the last call that was refused, with its sizes and the limit. It follows onError of the
+  // record whose processing wrote it.
+  [[nodiscard]] bool refused() const;
+  [[nodiscard]] Status TakeRefused();
 
   // Calls send(key, value or nullopt for a removal) for each key changed since the last call, the last value of each; both as they
   // lie in a changelog (changelog_key.h, value_format.h), valid during the call. They are under way from then on. After an error
@@ -62,16 +76,21 @@ class TaskStore final : public StoreBackend {
 
   [[nodiscard]] int64_t dirty_bytes() const;    // committed or not, not yet in the engine
   [[nodiscard]] int64_t overlay_bytes() const;  // all of the overlay
-  // The overlay is at its budget: commit and write back now.
+  // The overlays are at their budget, and this one has its part in it: commit and write back now.
   [[nodiscard]] bool over_budget() const;
   [[nodiscard]] std::optional<MonotonicTime> dirty_since() const;
-  void NoteTime(MonotonicTime now);  // the loop's time of now, for dirty_since
+  // The oldest change that is neither in the engine's files nor in a flush under way.
+  [[nodiscard]] std::optional<MonotonicTime> unflushed_since() const;
+  // The loop's time of now, for both; to be told often, also to a store that is not used: it gives room to others then.
+  void NoteTime(MonotonicTime now);
 
   // REQUIRES: changed_keys() == 0 and the taken ones are committed; no iterator is open. Afterwards everything is clean; clean values
   // over the budget go.
   [[nodiscard]] Status WriteBack();
-  [[nodiscard]] Status
-  Flush();  // engine's memtable to disk; after it the marker on disk is this one
+  // Engine's memtable to disk; after it the marker on disk is this one.
+  [[nodiscard]] Status Flush();
+  // The same without waiting for it. Does nothing while an earlier one is under way.
+  [[nodiscard]] Status StartFlush();
 
   [[nodiscard]] const StoreMarker& marker() const;  // of the last commit (not of the engine)
   [[nodiscard]] int64_t SizeBytes() const;

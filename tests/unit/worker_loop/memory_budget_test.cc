@@ -18,18 +18,13 @@ TEST_CASE("MemoryBudgetFor: all caps together stay below the limit") {
   for (int i = 0; i < 2000; ++i) {
     const MemoryShares shares{.limit_bytes = (128 + static_cast<int64_t>(random() % 8000)) * kMiB,
                               .run_loops = 1 + static_cast<int32_t>(random() % 4),
-                              .tasks = 1 + static_cast<int32_t>(random() % 32),
-                              .workers = 1 + static_cast<int32_t>(random() % 8),
                               .stores = static_cast<int32_t>(random() % 3)};
     CAPTURE(i);
     CAPTURE(shares.limit_bytes);
     const MemoryBudget budget = MemoryBudgetFor(shares);
-    const int64_t fair = (shares.tasks + shares.workers - 1) / shares.workers;
-    const int64_t sum =
-        budget.block_cache_bytes + budget.memtable_bytes +
-        std::min<int64_t>(shares.tasks, 2 * fair) * shares.stores * budget.overlay_bytes_per_store +
-        shares.run_loops *
-            (budget.consumer_queue_bytes_per_loop + budget.producer_queue_bytes_per_loop);
+    const int64_t sum = budget.block_cache_bytes + budget.memtable_bytes + budget.overlay_bytes +
+                        shares.run_loops * (budget.consumer_queue_bytes_per_loop +
+                                            budget.producer_queue_bytes_per_loop);
     CHECK(sum < shares.limit_bytes);
     CHECK(budget.consumer_queue_bytes_per_loop >= 4 * kMiB);
   }
@@ -40,9 +35,9 @@ TEST_CASE("MemoryBudgetFor: more memory never means a smaller share") {
   for (int64_t mib = 64; mib <= 4096; mib += 64) {
     CAPTURE(mib);
     const MemoryBudget now =
-        MemoryBudgetFor({.limit_bytes = mib * kMiB, .run_loops = 2, .tasks = 8, .stores = 1});
+        MemoryBudgetFor({.limit_bytes = mib * kMiB, .run_loops = 2, .stores = 1});
     CHECK(now.block_cache_bytes >= before.block_cache_bytes);
-    CHECK(now.overlay_bytes_per_store >= before.overlay_bytes_per_store);
+    CHECK(now.overlay_bytes >= before.overlay_bytes);
     CHECK(now.consumer_queue_bytes_per_loop >= before.consumer_queue_bytes_per_loop);
     before = now;
   }

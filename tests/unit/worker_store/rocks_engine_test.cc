@@ -5,7 +5,9 @@
 #include <filesystem>
 #include <fstream>
 #include <memory>
+#include <span>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -87,6 +89,25 @@ TEST_CASE("RocksEngine: keeps values and marker over a reopening") {
   CHECK(Read(*engine, "a") == "(none)");
   CHECK(Read(*engine, "b") == "2");
   CHECK(Read(*engine, "") == "empty key");
+}
+
+TEST_CASE(
+    "RocksEngine: a flush that was started is done at some time, and survives like any other") {
+  const TempDirectory directory;
+  const auto factory = MakeFactory(directory.path());
+  const auto engine = Open(*factory);
+  CHECK(engine->FlushDone());
+  for (int i = 0; i < 3; ++i) {
+    const std::string value = std::to_string(i);
+    const EngineWrite write{.key = "a", .value = value};
+    REQUIRE(engine->Write(std::span(&write, 1), kMarker).ok());
+    REQUIRE(engine->StartFlush().ok());
+    while (!engine->FlushDone()) std::this_thread::yield();
+    CHECK(FilesWith(directory.path() / "stores" / "s" / "2", ".sst").size() >= 1);
+  }
+  // Nothing to flush is flushed at once.
+  REQUIRE(engine->StartFlush().ok());
+  CHECK(engine->FlushDone());
 }
 
 TEST_CASE("RocksEngine: iterators see neither the marker nor what is written later") {

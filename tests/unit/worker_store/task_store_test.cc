@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <memory>
 #include <optional>
 #include <string>
@@ -23,9 +24,10 @@ struct Fixture {
     auto owned = std::make_unique<MemoryEngine>(&disk);
     engine = owned.get();
     store = std::make_unique<TaskStore>(
-        TaskStore::Options{.spec = {.name = "s", .changelog = changelog},
-                           .marker = {"ns.job", "topic", 3, 100, 1000},
-                           .overlay_bytes_max = overlay_bytes_max},
+        TaskStore::Options{
+            .spec = {.name = "s", .value = SerdeType::kInt64, .changelog = changelog},
+            .marker = {"ns.job", "topic", 3, 100, 1000},
+            .overlay_bytes_max = overlay_bytes_max},
         std::move(owned));
   }
   Changes Take() {
@@ -347,6 +349,110 @@ TEST_CASE("TaskStore: at its budget it asks for a write-back; afterwards hot key
   const int gets = f.engine->gets;
   for (int i = 0; i < 10; ++i) CHECK(f.store->Get("key" + std::to_string(i)) == "value");
   CHECK(f.engine->gets == gets);
+}
+
+TEST_CASE("TaskStore: a thousand stores keep to the budget of one") {
+  constexpr int64_t kBudget = 4 << 20;
+  constexpr int kStores = 1000;
+  OverlayBudget budget(kBudget);
+  std::vector<MemoryEngine::Disk> disks(kStores);
+  std::vector<std::unique_ptr<TaskStore>> stores;
+  for (int i = 0; i < kStores; ++i) {
+    stores.push_back(std::make_unique<TaskStore>(
+        TaskStore::Options{.spec = {.name = "s"}, .budget = &budget},
+        std::make_unique<MemoryEngine>(&disks[static_cast<size_t>(i)])));
+  }
+  // What each holds and has not told yet.
+  constexpr int64_t kUntold = kStores * OverlayBudget::kStep;
+  const auto commit = [](TaskStore& store) {
+    REQUIRE(store.TakeChanges([](auto, auto) { return Status::Ok(); }).ok());
+    store.Committed(std::nullopt, WallTime(), {});
+  };
+  int64_t held_most = 0;
+  int write_backs = 0;
+  for (int round = 0; round < 100; ++round) {
+    for (auto& store : stores) {
+      for (int key = 0; key < 8; ++key)
+        store->Put("key" + std::to_string(key + 8 * round), std::string(100, 'v'));
+      commit(*store);
+      if (store->over_budget()) {
+        REQUIRE(store->WriteBack().ok());
+        ++write_backs;
+      }
+    }
+    int64_t held = 0;
+    for (const auto& store : stores) held += store->overlay_bytes();
+    held_most = std::max(held_most, held);
+  }
+  CHECK(held_most <= kBudget + kUntold);
+  CHECK(write_backs < 100 * kStores);  // not all of them for the sake of one
+  // Those that are not used any more give room to one that is.
+  for (auto& store : stores) REQUIRE(store->WriteBack().ok());
+  TaskStore& busy = *stores.front();
+  MonotonicTime now;
+  for (int i = 0; i < 400'000 && busy.overlay_bytes() < kBudget / 2; ++i) {
+    (void)busy.Get("cold" + std::to_string(i));
+    if (i % 100 == 0) {
+      now += std::chrono::milliseconds(20);
+      for (auto& store : stores) store->NoteTime(now);
+    }
+  }
+  CHECK(busy.overlay_bytes() >= kBudget / 2);
+  CHECK(budget.bytes() <= kBudget + OverlayBudget::kStep);
+  stores.clear();
+  CHECK(budget.bytes() == 0);
+}
+
+TEST_CASE("TaskStore: a value that its changelog would refuse is refused at once, and told") {
+  Fixture f;
+  f.store->LimitRecords(100);
+  f.store->Put("a", "before");
+  f.store->Put("a", std::string(98, 'v'));
+  CHECK(f.store->refused());
+  CHECK(f.store->Get("a") == "before");
+  const Status status = f.store->TakeRefused();
+  CHECK(status.code() == Code::kInvalidRecord);
+  for (const char* part : {"store s", "98 bytes", "key of 1 bytes", "100 bytes", "topic topic"})
+    CHECK(status.message().find(part) != std::string::npos);
+  CHECK(f.store->TakeRefused().ok());
+  f.store->Put("a", std::string(97, 'v'));  // with key and format exactly as large as it may be
+  CHECK_FALSE(f.store->refused());
+  CHECK(f.store->status().ok());
+}
+
+TEST_CASE("TaskStore: knows what is in no file and in no flush") {
+  Fixture f;
+  const auto at = [](int64_t n) { return MonotonicTime(Duration(n)); };
+  f.store->NoteTime(at(1));
+  f.store->Put("a", "1");
+  f.Commit(101);
+  REQUIRE(f.store->WriteBack().ok());
+  CHECK(f.store->unflushed_since() == at(1));
+  f.store->NoteTime(at(2));
+  f.store->Put("b", "1");
+  CHECK(f.store->unflushed_since() == at(1));
+  f.Commit(102);
+  REQUIRE(f.store->StartFlush().ok());
+  CHECK(f.store->unflushed_since() == at(2));
+  REQUIRE(f.store->WriteBack().ok());
+  REQUIRE(f.store->StartFlush().ok());
+  CHECK_FALSE(f.store->unflushed_since().has_value());
+}
+
+TEST_CASE("TaskStore: a value of another serde is an error, and never read as this one") {
+  Fixture f;
+  KeyValueStore<std::string_view, int64_t> counts;
+  f.store->Put("a", "abc");
+  REQUIRE(counts.Bind(f.store.get()).ok());
+  SUBCASE("asked for") { CHECK_FALSE(counts.Get("a").has_value()); }
+  SUBCASE("in a range") {
+    counts.All([](const std::string&, int64_t) {
+      FAIL("there is no value");
+      return true;
+    });
+  }
+  CHECK(f.store->status().code() == Code::kCorruption);
+  CHECK(f.store->status().message().find("3 bytes is no int64") != std::string::npos);
 }
 
 TEST_CASE("TaskStore: after ReleaseEngine nothing uncommitted is left") {

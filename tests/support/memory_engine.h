@@ -82,8 +82,6 @@ class MemoryEngine final : public Engine {
     disk_->flushed = content_;
     return Status::Ok();
   }
-  Status StartFlush() override { return Flush(); }
-  bool FlushDone() const override { return true; }
   Result<std::optional<StoreMarker>> ReadMarker() override {
     COHO_RETURN_IF_ERROR(Failure());
     return content_.marker;

@@ -37,9 +37,9 @@ class Engine {
                                      const StoreMarker& marker) = 0;
   [[nodiscard]] virtual Status Flush() = 0;
   // The same without waiting for it; the error of one that fails comes with a later Write.
-  [[nodiscard]] virtual Status StartFlush() = 0;
+  [[nodiscard]] virtual Status StartFlush() { return Flush(); }
   // Everything that was written before the last StartFlush is durable; true before the first.
-  [[nodiscard]] virtual bool FlushDone() const = 0;
+  [[nodiscard]] virtual bool FlushDone() const { return true; }
   [[nodiscard]] virtual Result<std::optional<StoreMarker>> ReadMarker() = 0;
   [[nodiscard]] virtual int64_t SizeBytes() const = 0;  // estimate of live data
 };

@@ -146,6 +146,14 @@ CrowdResult RunCrowd(const CrowdOptions& options) {
           const std::string violation =
               World({.seed = seed, .only = options.only, .without = {}}).Run();
           if (violation.empty()) continue;
+          // A mutant is found where it makes the difference.
+          if (!options.mutant.empty()) {
+            mutants::SwitchOn("");
+            const bool without =
+                World({.seed = seed, .only = options.only, .without = {}}).Run().empty();
+            mutants::SwitchOn(options.mutant);
+            if (!without) continue;
+          }
           out << "V " << seed << " " << OneLine(violation) << "\n";
           if (!options.all) break;
         }

@@ -198,6 +198,7 @@ void World::Apply(size_t number) {
       break;
     case FaultKind::kRemakeInput:
       may_refuse_ = true;
+      oracle_->Forgive();
       (void)cloud_.kafka.DeleteTopic("in");
       (void)cloud_.kafka.CreateTopic("in", tasks_, {});
       break;

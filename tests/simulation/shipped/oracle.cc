@@ -36,11 +36,16 @@ std::string Oracle::Judge(const std::string& name, int64_t count, int64_t index)
     key.first = start_from_ == StartFrom::kEarliest ? 1 : first_processed_[name];
     key.last = key.first - 1;
   }
-  if (index > key.last + 1) return "lost: " + what;
+  // What was deleted before anybody read it is nobody's fault.
+  const auto forgiven = forgiven_.find(name);
+  const bool gap = index > key.last + 1;
+  if (gap && (forgiven == forgiven_.end() || index > forgiven->second + 1)) return "lost: " + what;
+  if (gap) key.skipped += index - key.last - 1;
+  const int64_t least = index - key.first + 1 - key.skipped;
   if (guarantee_ == Guarantee::kExactlyOnce) {
     if (index <= key.last) return "twice: " + what;
-    if (count != index - key.first + 1) return "wrong state: " + what;
-  } else if (count < index - key.first + 1) {
+    if (count != least) return "wrong state: " + what;
+  } else if (count < least) {
     return "lost update: " + what;
   }
   key.last = std::max(key.last, index);
@@ -54,7 +59,7 @@ std::string Oracle::Missing() const {
   for (const auto& [name, fed] : fed_) {
     const auto key = keys_.find(name);
     const int64_t last = key == keys_.end() ? 0 : key->second.last;
-    if (last == fed) continue;
+    if (last == fed || forgiven_.contains(name)) continue;
     if (start_from_ == StartFrom::kLatest && !first_processed_.contains(name)) continue;
     return "key " + name + " is at record " + std::to_string(last) + " of " + std::to_string(fed);
   }

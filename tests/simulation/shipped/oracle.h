@@ -28,6 +28,8 @@ class Oracle {
   }
   // User code was given a key's record, committed or not: from then on nothing of the key may be passed over.
   void Processed(const std::string& key, int64_t index);
+  // The input is gone, with whatever nobody had read.
+  void Forgive() { forgiven_ = fed_; }
   // Reads what was committed since the last call; empty: all well.
   [[nodiscard]] std::string Read(sim::Kafka* kafka, const std::string& output);
   // Everything that was fed has come out.
@@ -39,12 +41,14 @@ class Oracle {
     int64_t first = 0;  // index of the first record that counts
     int64_t last = 0;   // highest index so far
     int64_t count = 0;
+    int64_t skipped = 0;
   };
   [[nodiscard]] std::string Judge(const std::string& key, int64_t count, int64_t index);
 
   const Guarantee guarantee_;
   const StartFrom start_from_;
   std::map<std::string, int64_t> fed_;
+  std::map<std::string, int64_t> forgiven_;
   std::map<std::string, int64_t> first_processed_;
   std::map<std::string, Key> keys_;
   std::map<int32_t, int64_t> next_;  // of the output's partitions

@@ -9,19 +9,15 @@ using std::chrono::seconds;
 
 const char* NameOf(FaultKind kind) {
   static constexpr const char* kNames[kFaultKinds] = {
-      "kill worker",      "stop worker",
-      "freeze worker",    "sleep machine",
-      "double worker",    "cut worker",
-      "wipe disk",        "full disk",
-      "kill all",         "kill operator",
-      "freeze operator",  "cut operator",
-      "rival operator",   "foreign operator",
-      "Kafka away",       "leader away",
-      "coordinator away", "scale",
-      "expire offsets",   "compact",
-      "jump clock",       "remake heartbeats",
-      "add input",        "remake input",
-      "delete changelog", "delete coordinator topic"};
+      "kill worker",    "stop worker",       "freeze worker",
+      "sleep machine",  "double worker",     "cut worker",
+      "wipe disk",      "full disk",         "kill all",
+      "kill operator",  "freeze operator",   "cut operator",
+      "rival operator", "foreign operator",  "Kafka away",
+      "leader away",    "coordinator away",  "scale",
+      "expire offsets", "compact",           "jump clock",
+      "long stop",      "remake heartbeats", "add input",
+      "remake input",   "delete changelog",  "delete coordinator topic"};
   return kNames[static_cast<size_t>(kind)];
 }
 
@@ -165,6 +161,12 @@ void World::Apply(size_t number) {
     case FaultKind::kExpireOffsets:
       cloud_.kafka.ExpireOffsets(job_.ConsumerGroup());
       break;
+    case FaultKind::kLongStop:
+      for (const Pod& one : pods_) scheduler_.Kill(one.process);
+      for (const Operator& one : operators_) scheduler_.Kill(one.process);
+      scheduler_.SkipWallTime(std::chrono::hours(24 * 9));
+      cloud_.kafka.ExpireOffsets(job_.ConsumerGroup());
+      [[fallthrough]];
     case FaultKind::kCompact:
       for (const auto& [name, topic] : cloud_.kafka.topics()) {
         if (!topic->config.contains("cleanup.policy") ||

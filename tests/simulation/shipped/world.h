@@ -44,6 +44,7 @@ enum class FaultKind {
   kExpireOffsets,
   kCompact,
   kJumpClock,
+  kLongStop,  // nothing runs for days; offsets expire, the cleaner comes by
   kRemakeHeartbeats,
   kAddInput,
   // After these the job may refuse to go on, but what comes out must be right.

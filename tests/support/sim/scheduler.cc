@@ -68,7 +68,7 @@ Scheduler::~Scheduler() {
 }
 
 WallTime Scheduler::wall() const {
-  return WallTime(now_.time_since_epoch() + std::chrono::hours(24 * 365 * 52));
+  return WallTime(now_.time_since_epoch() + skipped_ + std::chrono::hours(24 * 365 * 52));
 }
 
 void Scheduler::Push(MonotonicTime at, Fiber* fiber) {

@@ -49,6 +49,8 @@ class Scheduler {
 
   [[nodiscard]] MonotonicTime now() const { return now_; }
   [[nodiscard]] WallTime wall() const;
+  // So much time passes at once, for nobody: only where nothing runs.
+  void SkipWallTime(Duration time) { skipped_ += time; }
   [[nodiscard]] Dice& dice() { return dice_; }
 
   // `main` runs in the process; the process ends when it returns.
@@ -105,6 +107,7 @@ class Scheduler {
 
   Dice dice_;
   MonotonicTime now_{};
+  Duration skipped_{};
   uint64_t order_ = 0;
   uint64_t switches_ = 0;
   bool stopped_ = false;

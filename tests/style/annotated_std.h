@@ -23,7 +23,9 @@ class __attribute__((capability("mutex"))) mutex : public unannotated_mutex {
  public:
   void lock() __attribute__((acquire_capability())) { unannotated_mutex::lock(); }
   void unlock() __attribute__((release_capability())) { unannotated_mutex::unlock(); }
-  bool try_lock() __attribute__((try_acquire_capability(true))) { return unannotated_mutex::try_lock(); }
+  bool try_lock() __attribute__((try_acquire_capability(true))) {
+    return unannotated_mutex::try_lock();
+  }
 };
 
 template <class Mutex>
@@ -46,7 +48,8 @@ class __attribute__((scoped_lockable)) unique_lock : public UnannotatedUniqueLoc
  public:
   using Base = UnannotatedUniqueLock;
   explicit unique_lock(Mutex& m) __attribute__((acquire_capability(m))) : Base(m) {}
-  unique_lock(Mutex& m, std::try_to_lock_t t) __attribute__((try_acquire_capability(true, m))) : Base(m, t) {}
+  unique_lock(Mutex& m, std::try_to_lock_t t) __attribute__((try_acquire_capability(true, m)))
+  : Base(m, t) {}
   ~unique_lock() __attribute__((release_capability())) {}
   void lock() __attribute__((acquire_capability())) { Base::lock(); }
   void unlock() __attribute__((release_capability())) { Base::unlock(); }

@@ -45,16 +45,16 @@ wait_until 90 "another operator leads" another_leads || fail "nobody took over f
 new=$(leader)
 note "$new took over after $(_elapsed_since "$start") s"
 
-# The new leader works: what belongs to a job is made again when somebody deletes it.
-budget=$(kubectl get poddisruptionbudgets -l coho.dev/job=visits -o jsonpath='{.items[0].metadata.name}')
-uid=$(kubectl get poddisruptionbudget "$budget" -o jsonpath='{.metadata.uid}')
-kubectl delete poddisruptionbudget "$budget"
+# The new leader works: what belongs to a job is made again when somebody deletes it, and takes over the pod that is there.
+set_of_worker=visits-worker-1
+uid=$(kubectl get statefulset "$set_of_worker" -o jsonpath='{.metadata.uid}')
+kubectl delete statefulset "$set_of_worker" --cascade=orphan
 made_again() {
   local now
-  now=$(kubectl get poddisruptionbudget "$budget" -o jsonpath='{.metadata.uid}')
+  now=$(kubectl get statefulset "$set_of_worker" -o jsonpath='{.metadata.uid}')
   [[ -n $now && $now != "$uid" ]]
 }
-wait_until 60 "$budget is made again" made_again || fail "$new does not act: $budget was deleted and is not there"
+wait_until 60 "$set_of_worker is made again" made_again || fail "$new does not act: $set_of_worker was deleted and is not there"
 
 # Whether it is the same process that goes on, or its container was restarted meanwhile: it does not lead.
 kill -CONT "$stopped" 2>/dev/null || true

@@ -57,7 +57,7 @@ check_counts() {
 # A topic of a job's own by the end of its name: `job_topic visits coordinator`.
 job_topic() {
   local topic
-  topic=$(kcat -b "$KAFKA" -L -J -m 20 | jq -r --arg end "$1-$2" '.topics[].topic | select(test("^coho-default[.-]" + $end + "$"))')
+  topic=$(kcat -b "$KAFKA" -L -J -m 20 | jq -r --arg tail "$1-$2" '.topics[].topic | select(test("^coho-default[.-]" + $tail + "$"))')
   [[ -n $topic ]] || fail "job $1 has no topic $2"
   echo "$topic"
 }

@@ -1,6 +1,7 @@
 """A broker of one's own, which may be killed; and reading its topics with kcat, a client independent of ours."""
 import collections
 import os
+import random
 import re
 import signal
 import socket
@@ -22,7 +23,8 @@ def _port_is_free(port):
 
 
 def _free_offset():
-    for offset in range(1000, 9000, 100):
+    # In any order, so that two runs that begin at once do not choose the same.
+    for offset in random.sample(range(1000, 9000, 100), 80):
         if all(_port_is_free(19091 + offset + i) for i in range(3)):
             return offset
     raise Failure("no free ports for a broker")

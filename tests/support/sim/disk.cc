@@ -69,6 +69,22 @@ class MemoryEngine final : public Engine {
     disk_->stores[name_] = now_;
     return Status::Ok();
   }
+  Status StartFlush() override {
+    flushing_ = std::make_shared<bool>(false);
+    Cloud::current->scheduler.After(
+        Cloud::current->scheduler.dice().Millis(1, 800),
+        [disk = disk_, name = name_, files = now_, done = flushing_,
+         process = sim::Scheduler::CurrentProcess()] {
+          if (disk->full || process->dead) return;
+          StoreFiles& flushed = disk->stores[name];
+          if (flushed.marker && files.marker && flushed.marker->position > files.marker->position)
+            return;
+          flushed = files;
+          *done = true;
+        });
+    return Status::Ok();
+  }
+  [[nodiscard]] bool FlushDone() const override { return flushing_ == nullptr || *flushing_; }
   Result<std::optional<StoreMarker>> ReadMarker() override { return now_.marker; }
   [[nodiscard]] int64_t SizeBytes() const override {
     return static_cast<int64_t>(now_.values.size()) * 20;
@@ -78,6 +94,7 @@ class MemoryEngine final : public Engine {
   const std::shared_ptr<Disk> disk_;
   const std::pair<std::string, TaskId> name_;
   StoreFiles now_;
+  std::shared_ptr<bool> flushing_;
 };
 
 class MemoryEngines final : public EngineFactory {

@@ -1,6 +1,8 @@
 // coho-operator: see --help. Exit codes: 0 ended by SIGTERM or SIGINT; 1 cannot start, or leadership was lost; others: the
 // command line is wrong.
 #include <csignal>
+#include <cstdio>
+#include <cstdlib>
 #include <ctime>
 
 #include "common/base/log.h"
@@ -8,6 +10,13 @@
 #include "operator/options.h"
 
 namespace {
+
+// Without the destructors of what other threads may still use.
+[[noreturn]] void End(coho::Operator& self, int exit_code) {
+  (void)self.Stop();
+  std::fflush(nullptr);
+  std::_Exit(exit_code);
+}
 
 int Run(const coho::OperatorOptions& options) {
   coho::Result<std::unique_ptr<coho::Operator>> started = coho::Operator::Start(options);
@@ -25,13 +34,11 @@ int Run(const coho::OperatorOptions& options) {
   while (true) {
     const int signal = sigtimedwait(&signals, nullptr, &kTick);
     if (signal == SIGTERM || signal == SIGINT) {
-      self.Stop();
-      return 0;
+      End(self, 0);
     }
     if (const coho::Status status = self.Tick(); !status.ok()) {
       coho::LogError("operator has to end", {{"error", status}});
-      self.Stop();
-      return 1;
+      End(self, 1);
     }
   }
 }

@@ -17,6 +17,9 @@ namespace {
 // A coordinator's view changes with every heartbeat; reconciling a moment later takes a burst at once.
 constexpr Duration kGatherChangesFor = std::chrono::milliseconds(100);
 constexpr Duration kLongestReconcile = std::chrono::minutes(5);
+// Together with the lease's last call well below the 30 s that Kubernetes grants.
+constexpr Duration kEndReconcile = std::chrono::seconds(5);
+constexpr Duration kEndCoordination = std::chrono::seconds(8);
 
 std::string HostName() {
   char name[256] = {};
@@ -50,13 +53,14 @@ Operator::Operator(const OperatorOptions& options, std::unique_ptr<kube::AccessS
       registry_(std::make_shared<prometheus::Registry>()),
       access_(std::move(access)),
       api_(*access_, clock_, {}, *registry_),
-      lease_api_(*access_, clock_, {.timeout = std::chrono::seconds(5)}, *registry_),
+      // A renewal is tried once and then judged: nothing is slept away.
+      lease_api_(*access_, clock_,
+                 {.timeout = kube::LeaseTiming().attempt, .tries_when_throttled = 1}, *registry_),
       queue_(std::make_shared<kube::WorkQueue>("streamjob", clock_, *registry_)),
       events_(api_, clock_, HostName(), *registry_),
       cache_(api_, clock_, options_.ns, [this](const kube::ObjectKey& job) { queue_->Add(job); }),
       coordination_(
-          {.installation_id = options_.installation_id,
-           .on_change =
+          {.on_change =
                [this](const JobId& id) {
                  queue_->AddAfter({id.ns, id.name}, kGatherChangesFor);
                },
@@ -68,7 +72,9 @@ Operator::Operator(const OperatorOptions& options, std::unique_ptr<kube::AccessS
                    .coordination = coordination_,
                    .clock = clock_,
                    .registry = *registry_,
-                   .settings = {.image_pull_policy = options_.image_pull_policy}}),
+                   .settings = {.installation = options_.installation_id,
+                                .image_pull_policy = options_.image_pull_policy},
+                   .may_write = [this] { return MayWrite(); }}),
       lease_(lease_api_, clock_,
              {.ns = LeaseNamespace(options_, *access_),
               .name = options_.lease_name,
@@ -79,7 +85,11 @@ Operator::Operator(const OperatorOptions& options, std::unique_ptr<kube::AccessS
              *registry_),
       server_({.host = options_.metrics_host, .port = options_.metrics_port}) {}
 
-Operator::~Operator() { Stop(); }
+Operator::~Operator() { (void)Stop(); }
+
+bool Operator::MayWrite() const {
+  return !ending_ && !lost_ && (!options_.leader_elect || lease_.leading());
+}
 
 Result<std::unique_ptr<Operator>> Operator::Start(const OperatorOptions& options) {
   COHO_ASSIGN_OR_RETURN(
@@ -143,12 +153,6 @@ Status Operator::Tick() {
   if (lost_)
     return Fenced("lease " + options_.lease_name +
                   ": not renewed in time, or taken by another operator");
-  if (coordination_.fenced()) {
-    return Fenced("another operator with installation id \"" + options_.installation_id +
-                  "\" took over the coordinators in Kafka; if it belongs to another installation, "
-                  "give each its own "
-                  "--installation-id");
-  }
   if (leading_ && !reconciling_ && cache_.synced()) {
     reconciling_ = true;
     LogInfo("reconciling begins", {{"jobs", cache_.jobs().size()}});
@@ -157,18 +161,22 @@ Status Operator::Tick() {
   return Status::Ok();
 }
 
-void Operator::Stop() {
-  if (std::exchange(stopped_, true)) return;
+bool Operator::Stop() {
+  if (std::exchange(stopped_, true)) return all_ended_;
   ending_ = true;
   LogInfo("operator ends");
   queue_->Stop();
+  // Who leads no more waits for no answer; else the call under way may end by itself.
+  if (lost_ || !reconciler_.JoinWithin(kEndReconcile)) api_.Stop();
   reconciler_.Join();
-  coordination_.Stop();
+  all_ended_ = coordination_.Stop(lost_ ? Duration::zero() : kEndCoordination);
   lease_.Stop();
+  lease_api_.Stop();
   events_.Stop();
   api_.Stop();
   cache_.Stop();
   server_.Stop();
+  return all_ended_;
 }
 
 }  // namespace coho

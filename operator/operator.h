@@ -2,8 +2,9 @@
 //
 //   every operator: caches filled, /metrics /livez /readyz      the leader besides: reconcile loop, coordination services
 //
-// Ending: intake stops, the reconcile under way ends, coordination ends, the lease is given back, watches end. Losing the
-// lease or being fenced in Kafka ends the process with exit code 1: its successor is at work already.
+// Ending: intake stops, the plan under way is cut between two writes, coordination ends, the lease is given back, watches end, each
+// within a bound, well within Kubernetes' grace period. Losing the lease ends the process with exit code 1: its successor is at
+// work already. What happens to coordinators in Kafka is a matter of their jobs and ends nothing.
 #pragma once
 
 #include <prometheus/registry.h>
@@ -37,12 +38,14 @@ class Operator {
   // A step of the main thread, some times a second: begins the leader's work when it is time, and tells when the process has to
   // end. OK: go on.
   [[nodiscard]] Status Tick();
-  // Ends in good order. Idempotent.
-  void Stop();
+  // Ends in good order. Idempotent. False: a coordination service has not ended in time, and its thread still runs.
+  bool Stop();
 
  private:
   Operator(const OperatorOptions& options, std::unique_ptr<kube::AccessSource> access);
   [[nodiscard]] Status Serve();
+  // Whether this process may act: it leads, by the clock, and does not end.
+  [[nodiscard]] bool MayWrite() const;
   [[nodiscard]] http::Response Livez() const;
   [[nodiscard]] http::Response Readyz() const;
   void OnJobEvent(const JobId& id, const EmitEvent& event);
@@ -64,6 +67,7 @@ class Operator {
 
   bool reconciling_ = false;  // the main thread only
   bool stopped_ = false;      // the main thread only
+  bool all_ended_ = true;     // the main thread only
   std::atomic<bool> ending_ = false;
   std::atomic<bool> leading_ = false;
   std::atomic<bool> lost_ = false;

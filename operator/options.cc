@@ -64,7 +64,8 @@ ParsedOptions ParseOptions(int argc, const char* const* argv) {
       ->capture_default_str();
   app.add_option(
          "--installation-id", options.installation_id,
-         "Tells operators apart that share a Kafka cluster; letters, digits, dots and dashes")
+         "Names this installation in the claims with which it marks its jobs' topics in Kafka; "
+         "letters, digits, dots and dashes")
       ->capture_default_str();
   app.add_option("--worker-image-pull-policy", options.image_pull_policy,
                  "imagePullPolicy of worker pods")

@@ -4,7 +4,12 @@
 #include <utility>
 
 #include "common/base/log.h"
+#include "operator/api/names.h"
+#include "operator/cluster_identity.h"
+#include "operator/kube/json.h"
+#include "operator/kube/kinds.h"
 #include "operator/observe/observe.h"
+#include "operator/report/status.h"
 
 namespace coho {
 namespace {
@@ -13,6 +18,9 @@ namespace {
 constexpr Duration kRepairEvery = std::chrono::minutes(5);
 constexpr Duration kReadSecretEvery = std::chrono::seconds(60);
 constexpr Duration kTryConnectionAgainAfter = std::chrono::seconds(10);
+constexpr Duration kTryHandOverAgainAfter = std::chrono::milliseconds(500);
+// Objects that are not ours go away without telling us.
+constexpr Duration kReadForeignAgainAfter = std::chrono::seconds(2);
 constexpr char kController[] = "streamjob";
 
 prometheus::Histogram::BucketBoundaries ReconcileBuckets() {
@@ -22,6 +30,11 @@ prometheus::Histogram::BucketBoundaries ReconcileBuckets() {
 
 void Sooner(Duration when, std::optional<Duration>* requeue) {
   *requeue = requeue->has_value() ? std::min(**requeue, when) : when;
+}
+
+bool HasForeign(const std::map<ObjectKey, ObjectFacts>& objects, const std::string& uid) {
+  return std::any_of(objects.begin(), objects.end(),
+                     [&](const auto& entry) { return entry.second.controller_uid != uid; });
 }
 
 JobProblem ConnectionProblem(const Status& status) {
@@ -55,6 +68,11 @@ Reconciler::Metrics Reconciler::MakeMetrics(prometheus::Registry& registry) {
                         .Help("Reconciles that failed.")
                         .Register(registry)
                         .Add({{"controller", kController}}),
+          .panics = prometheus::BuildCounter()
+                        .Name("controller_runtime_reconcile_panics_total")
+                        .Help("Reconciles that ended by an exception, which was caught.")
+                        .Register(registry)
+                        .Add({{"controller", kController}}),
           .seconds = prometheus::BuildHistogram()
                          .Name("controller_runtime_reconcile_time_seconds")
                          .Help("How long a reconcile takes.")
@@ -80,7 +98,22 @@ Reconciler::Reconciler(Parts parts)
 Reconciler::~Reconciler() { Join(); }
 
 void Reconciler::Start() {
-  thread_ = std::thread([this] { Loop(); });
+  done_ = false;
+  thread_ = std::thread([this] {
+    Loop();
+    done_ = true;
+    done_.notify_all();
+  });
+}
+
+bool Reconciler::JoinWithin(Duration most) {
+  constexpr Duration kLook = std::chrono::milliseconds(10);
+  for (Duration waited{}; !done_; waited += kLook) {
+    if (waited >= most) return false;
+    std::this_thread::sleep_for(kLook);
+  }
+  Join();
+  return true;
 }
 
 void Reconciler::Join() {
@@ -106,7 +139,7 @@ void Reconciler::Loop() {
 
 void Reconciler::Handle(const kube::ObjectKey& key) {
   const MonotonicTime began = parts_.clock.Now();
-  const Result<std::optional<Duration>> result = Reconcile(key);
+  const Result<std::optional<Duration>> result = Contained(key);
   metrics_.seconds.Observe(std::chrono::duration<double>(parts_.clock.Now() - began).count());
   metrics_.jobs.Set(static_cast<double>(parts_.cache.jobs().size()));
   if (!result.ok()) {
@@ -129,7 +162,48 @@ void Reconciler::Handle(const kube::ObjectKey& key) {
   }
 }
 
+Result<std::optional<Duration>> Reconciler::Contained(const kube::ObjectKey& key) {
+  try {
+    return Reconcile(key);
+  } catch (const std::exception& e) {
+    return Caught(key, e.what());
+  }
+}
+
+// A defect, and maybe one that comes again each time: nothing is relied on but what is stored.
+Status Reconciler::Caught(const kube::ObjectKey& key, const std::string& what) {
+  metrics_.panics.Increment();
+  LogError("a reconcile failed by an exception; other jobs go on",
+           {{"job", key.ToString()}, {"error", what}});
+  try {
+    memory_[{key.ns, key.name}].internal_error = what;
+    const kube::ObjectPtr object = parts_.cache.jobs().Get(key);
+    if (object == nullptr || !parts_.may_write()) return Internal(what);
+    const kube::Json status = StatusOfCaughtError(kube::At(*object, {"status"}),
+                                                  kube::IntAt(*object, {"metadata", "generation"}),
+                                                  what, parts_.clock.WallNow());
+    (void)parts_.api.ApplyStatus(StreamJobType(),
+                                 {{"apiVersion", std::string(kApiVersion)},
+                                  {"kind", std::string(kStreamJobKind)},
+                                  {"metadata", {{"name", key.name}, {"namespace", key.ns}}},
+                                  {"status", status}});
+    parts_.events.Record(
+        {.about = SubjectOf({key.ns, key.name}, kube::TextAt(*object, {"metadata", "uid"})),
+         .warning = true,
+         .reason = std::string(NameOf(ProblemReason::kInternalError)),
+         .action = "Reconcile",
+         .note = what});
+  } catch (const std::exception& e) {
+    LogError("what was caught cannot be shown", {{"job", key.ToString()}, {"error", e.what()}});
+  }
+  return Internal(what);
+}
+
 Result<std::optional<Duration>> Reconciler::Reconcile(const kube::ObjectKey& key) {
+  // Before the first claim: who we are must not change.
+  if (!cluster_uid_) {
+    COHO_ASSIGN_OR_RETURN(cluster_uid_, ReadClusterUid(parts_.api));
+  }
   const kube::ObjectPtr object = parts_.cache.jobs().Get(key);
   if (object == nullptr) {
     Gone({key.ns, key.name});
@@ -137,11 +211,13 @@ Result<std::optional<Duration>> Reconciler::Reconcile(const kube::ObjectKey& key
   }
   COHO_ASSIGN_OR_RETURN(StreamJob job, ParseStreamJob(*object));
   Memory& memory = memory_[job.id];
+  // Deleted and made again under its name: nothing that was learned holds.
+  if (memory.uid != job.uid) memory = {.uid = job.uid};
   COHO_ASSIGN_OR_RETURN(Observed observed, Gather(std::move(job), &memory));
   const ReconcilePlan plan = PlanReconcile(observed);
-  const bool show_again = Coordinate(observed.job, plan, &memory);
+  const Coordinated coordinated = Coordinate(observed.job, plan, &memory);
 
-  PerformOutcome outcome = Perform(observed.job, plan, parts_.api, parts_.events);
+  PerformOutcome outcome = Perform(observed.job, plan, parts_.api, parts_.events, parts_.may_write);
   if (outcome.objects_written > 0 || outcome.status_written) {
     LogDebug("reconciled", {{"job", observed.job.id.ToString()},
                             {"applied", outcome.objects_written},
@@ -151,6 +227,7 @@ Result<std::optional<Duration>> Reconciler::Reconcile(const kube::ObjectKey& key
   if (outcome.status_written) memory.status_written = observed.now;
   for (auto& [applied, facts] : outcome.applied)
     memory.objects->insert_or_assign(applied, std::move(facts));
+  for (const ObjectKey& deleted : outcome.deleted) memory.objects->erase(deleted);
   if (outcome.status.ok() && observed.repair) memory.repaired_at = parts_.clock.Now();
   const bool error_changed =
       std::exchange(memory.write_error, outcome.write_error) != outcome.write_error;
@@ -161,11 +238,13 @@ Result<std::optional<Duration>> Reconciler::Reconcile(const kube::ObjectKey& key
                           .action = "Reconcile",
                           .note = outcome.write_error});
   }
-  if (show_again || error_changed) parts_.queue.Add(key);
+  const bool error_over = !std::exchange(memory.internal_error, "").empty();
+  if (coordinated.show_again || error_changed || error_over) parts_.queue.Add(key);
   COHO_RETURN_IF_ERROR(outcome.status);
 
   std::optional<Duration> requeue = plan.requeue_after;
   if (observed.job.deleting) return requeue;
+  if (coordinated.waits) Sooner(kTryHandOverAgainAfter, &requeue);
   if (memory.repaired_at) Sooner(*memory.repaired_at + kRepairEvery - parts_.clock.Now(), &requeue);
   if (memory.connection_problem) {
     Sooner(kTryConnectionAgainAfter, &requeue);
@@ -179,8 +258,11 @@ Result<Observed> Reconciler::Gather(StreamJob job, Memory* memory) {
   const MonotonicTime now = parts_.clock.Now();
   Observed observed;
   observed.repair = !memory->repaired_at || now - *memory->repaired_at >= kRepairEvery;
-  if ((!memory->objects || observed.repair) && !job.deleting) {
+  const bool look_again = memory->objects && HasForeign(*memory->objects, job.uid) &&
+                          now - memory->objects_read_at >= kReadForeignAgainAfter;
+  if ((!memory->objects || observed.repair || look_again) && !job.deleting) {
     COHO_ASSIGN_OR_RETURN(memory->objects, ReadSmallObjects(parts_.api, job.id));
+    memory->objects_read_at = now;
   }
   if (!memory->objects) memory->objects.emplace();
   observed.job = std::move(job);
@@ -189,6 +271,13 @@ Result<Observed> Reconciler::Gather(StreamJob job, Memory* memory) {
   observed.coordination = parts_.coordination.View(id);
   observed.connection_problem = memory->connection_problem;
   observed.write_error = memory->write_error;
+  observed.internal_error = memory->internal_error;
+  if (observed.job.job) {
+    observed.prefix_holder =
+        OlderJobWithPrefix(parts_.cache, {.job = id,
+                                          .prefix = observed.job.job->kafka.topic_prefix,
+                                          .created = observed.job.created});
+  }
   observed.objects = *memory->objects;
   observed.status_written = memory->status_written;
   observed.settings = parts_.settings;
@@ -196,14 +285,15 @@ Result<Observed> Reconciler::Gather(StreamJob job, Memory* memory) {
   return observed;
 }
 
-bool Reconciler::Coordinate(const StreamJob& job, const ReconcilePlan& plan, Memory* memory) {
+Reconciler::Coordinated Reconciler::Coordinate(const StreamJob& job, const ReconcilePlan& plan,
+                                               Memory* memory) {
   switch (plan.coordination) {
     case Coordination::kForget:
       parts_.coordination.Forget(job.id);
-      return false;
+      return {};
     case Coordination::kKeep:
       parts_.coordination.SetPodFacts(job.id, plan.pod_facts);
-      return false;
+      return {};
     case Coordination::kRun:
       break;
   }
@@ -218,11 +308,17 @@ bool Reconciler::Coordinate(const StreamJob& job, const ReconcilePlan& plan, Mem
     }
   }
   // A job that is coordinated already goes on with the credentials it has.
-  if (!problem) parts_.coordination.Run(*job.job, secrets);
+  Coordinated out;
+  if (!problem) {
+    const JobIdentity identity{.job_uid = job.uid,
+                               .installation = parts_.settings.installation,
+                               .kubernetes_cluster_uid = *cluster_uid_};
+    out.waits = !parts_.coordination.Run(*job.job, identity, secrets);
+  }
   parts_.coordination.SetPodFacts(job.id, plan.pod_facts);
-  const bool changed = memory->connection_problem != problem;
+  out.show_again = memory->connection_problem != problem;
   memory->connection_problem = std::move(problem);
-  return changed;
+  return out;
 }
 
 void Reconciler::Gone(const JobId& id) {

@@ -40,6 +40,7 @@ class Reconciler {
     const Clock& clock;
     prometheus::Registry& registry;
     OperatorSettings settings;
+    MayWrite may_write;
   };
   explicit Reconciler(Parts parts);
   ~Reconciler();  // REQUIRES: the queue was stopped, or Start() was never called
@@ -47,23 +48,29 @@ class Reconciler {
   void Start();
   // Waits for the reconcile under way. REQUIRES: the queue was stopped.
   void Join();
+  // The same, but no longer than `most`: then false.
+  [[nodiscard]] bool JoinWithin(Duration most);
   // When the reconcile under way began; nullopt: none is. For /livez.
   [[nodiscard]] std::optional<MonotonicTime> busy_since() const;
 
  private:
   // What we remember of a job between reconciles; losing it costs a few calls.
   struct Memory {
+    std::string uid;  // of the StreamJob that all this was learned of
     std::optional<std::map<ObjectKey, ObjectFacts>> objects;  // nullopt: to be read
+    MonotonicTime objects_read_at;
     std::optional<MonotonicTime> repaired_at;
     std::optional<WallTime> status_written;
     std::optional<JobProblem> connection_problem;
     std::string write_error;
+    std::string internal_error;
   };
   struct Metrics {
     prometheus::Counter& success;
     prometheus::Counter& error;
     prometheus::Counter& requeue_after;
     prometheus::Counter& errors;
+    prometheus::Counter& panics;
     prometheus::Histogram& seconds;
     prometheus::Gauge& active;
     prometheus::Gauge& jobs;
@@ -72,16 +79,26 @@ class Reconciler {
 
   void Loop();
   void Handle(const kube::ObjectKey& key);
+  // Reconcile, with an exception as a failure of this job alone.
+  [[nodiscard]] Result<std::optional<Duration>> Contained(const kube::ObjectKey& key);
+  [[nodiscard]] Status Caught(const kube::ObjectKey& key, const std::string& what);
   [[nodiscard]] Result<std::optional<Duration>> Reconcile(const kube::ObjectKey& key);
   [[nodiscard]] Result<Observed> Gather(StreamJob job, Memory* memory);
-  // Hands the job to its coordination service, or away from it. True when that changed what is to be shown.
-  [[nodiscard]] bool Coordinate(const StreamJob& job, const ReconcilePlan& plan, Memory* memory);
+  // Hands the job to its coordination service, or away from it.
+  struct Coordinated {
+    bool show_again = false;  // that changed what is to be shown
+    bool waits = false;       // the service before has not let go of the job
+  };
+  [[nodiscard]] Coordinated Coordinate(const StreamJob& job, const ReconcilePlan& plan,
+                                       Memory* memory);
   void Gone(const JobId& id);
 
   const Parts parts_;
   const Metrics metrics_;
   KafkaSecrets secrets_;
-  std::map<JobId, Memory> memory_;      // the loop's thread only
+  std::map<JobId, Memory> memory_;          // the loop's thread only
+  std::optional<std::string> cluster_uid_;  // the loop's thread only; nullopt: to be read
+  std::atomic<bool> done_{true};
   std::atomic<int64_t> busy_since_{0};  // MonotonicTime's count; 0: idle
   std::thread thread_;
 };

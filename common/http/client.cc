@@ -197,6 +197,25 @@ void Client::Cancel() {
   }
 }
 
+void Client::Interrupt() {
+  {
+    const std::lock_guard lock(impl_->mutex);
+    impl_->cancelled = true;
+    if (!impl_->in_call) return;
+  }
+  impl_->http->stop();
+}
+
+void Client::SetTimeouts(Duration connect, Duration read) {
+  using std::chrono::duration_cast;
+  using std::chrono::milliseconds;
+  impl_->options.connect_timeout = connect;
+  impl_->options.read_timeout = read;
+  impl_->http->set_connection_timeout(
+      std::max(milliseconds(1), duration_cast<milliseconds>(connect)));
+  impl_->http->set_read_timeout(std::max(milliseconds(1), duration_cast<milliseconds>(read)));
+}
+
 std::string PercentEncode(std::string_view text) {
   constexpr char kHex[] = "0123456789ABCDEF";
   std::string out;

@@ -61,6 +61,10 @@ class Client {
 
   // Ends the call under way, which returns Aborted, and every later one.
   void Cancel();
+  // The same without waiting for the call's end; to be called again while it is not over.
+  void Interrupt();
+  // Of calls that begin from now on. REQUIRES: no call is under way.
+  void SetTimeouts(Duration connect, Duration read);
 
  private:
   Client();

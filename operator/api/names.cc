@@ -18,7 +18,9 @@ std::string WorkerClaimName(std::string_view job, WorkerId worker) {
 
 std::string ServiceName(std::string_view job) { return std::string(job) + "-workers"; }
 
-std::string JobConfigMapName(std::string_view job) { return std::string(job) + "-job"; }
+std::string JobConfigMapName(std::string_view job, std::string_view config_hash) {
+  return std::string(job) + "-job-" + std::string(config_hash);
+}
 
 std::string AssignmentConfigMapName(std::string_view job) {
   return std::string(job) + "-assignment";

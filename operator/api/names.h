@@ -41,8 +41,9 @@ inline constexpr std::string_view kOutOfServiceTaint = "node.kubernetes.io/out-o
 [[nodiscard]] std::string WorkerSetName(std::string_view job, WorkerId worker);
 [[nodiscard]] std::string WorkerPodName(std::string_view job, WorkerId worker);
 [[nodiscard]] std::string WorkerClaimName(std::string_view job, WorkerId worker);
-[[nodiscard]] std::string ServiceName(std::string_view job);              // <job>-workers
-[[nodiscard]] std::string JobConfigMapName(std::string_view job);         // <job>-job
+[[nodiscard]] std::string ServiceName(std::string_view job);  // <job>-workers
+// <job>-job-<hash>: one for each content, never changed.
+[[nodiscard]] std::string JobConfigMapName(std::string_view job, std::string_view config_hash);
 [[nodiscard]] std::string AssignmentConfigMapName(std::string_view job);  // <job>-assignment
 [[nodiscard]] std::string WorkerAccountName(std::string_view job);        // <job>-worker
 [[nodiscard]] std::string DisruptionBudgetName(std::string_view job);     // <job>-workers

@@ -16,6 +16,7 @@
 namespace coho {
 
 struct OperatorSettings {
+  std::string installation;
   std::string image_pull_policy = "IfNotPresent";  // of workers
 };
 
@@ -24,12 +25,16 @@ struct ObjectFacts {
   std::string uid;
   std::string controller_uid;  // of its controller owner reference; empty: none
   std::string applied_hash;    // annotation coho.dev/applied-hash
+  // Its controller is a StreamJob of this job's name: ours, or an earlier one whose objects still go away.
+  bool of_this_name = false;
+  friend bool operator==(const ObjectFacts&, const ObjectFacts&) = default;
 };
 
 struct StatefulSetFacts {
   std::string name;
   ObjectFacts object;
   std::string template_hash;  // annotation coho.dev/template-hash of spec.template
+  std::string config_hash;    // annotation coho.dev/config-hash of spec.template
   bool observed =
       false;  // status.observedGeneration >= metadata.generation: its controller knows this template
   bool delete_claim_with_set = false;  // persistentVolumeClaimRetentionPolicy.whenDeleted: Delete
@@ -54,6 +59,7 @@ struct PodFacts {
   std::string unschedulable;  // message of condition PodScheduled=False; empty: none
   std::optional<WallTime> unschedulable_since;  // its last transition
   std::string template_hash;                    // annotation coho.dev/template-hash
+  std::string config_hash;                      // annotation coho.dev/config-hash
 };
 
 struct VolumeFacts {
@@ -95,8 +101,12 @@ struct Observed {
   std::map<WorkerId, VolumeFacts> volumes;
   bool nodes_known = false;  // false: nodes cannot be read; then no node is ever called lost
   std::map<std::string, NodeFacts> nodes;
-  // The job's ServiceAccount, ConfigMaps, Service and PodDisruptionBudget.
+  // Another StreamJob of this installation has the same topic prefix, and has had it for longer.
+  std::optional<JobId> prefix_holder;
+  // The job's ServiceAccount, ConfigMaps (job files of earlier contents, too), Service and PodDisruptionBudget.
   std::map<ObjectKey, ObjectFacts> objects;
+  // A defect was caught when the job was reconciled last; empty: none.
+  std::string internal_error;
   // Apply everything even where the stored hash is right: repairs what others changed. For the first reconcile after a start
   // and now and then.
   bool repair = false;

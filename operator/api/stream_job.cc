@@ -1,5 +1,6 @@
 #include "operator/api/stream_job.h"
 
+#include <tuple>
 #include <utility>
 
 #include "operator/api/pod_template.h"
@@ -36,6 +37,19 @@ std::string JobPart(const json& object) {
 
 }  // namespace
 
+PrefixUse PrefixUseOf(const json& object) {
+  const json& metadata = Child(object, "metadata");
+  PrefixUse use{.job = {.ns = Text(metadata, "namespace"), .name = Text(metadata, "name")},
+                .prefix = Text(Child(Child(object, "spec"), "kafka"), "topicPrefix"),
+                .created = Text(metadata, "creationTimestamp")};
+  if (use.prefix.empty()) use.prefix = DefaultTopicPrefix(use.job);
+  return use;
+}
+
+bool IsOlder(const PrefixUse& a, const PrefixUse& b) {
+  return std::tie(a.created, a.job) < std::tie(b.created, b.job);
+}
+
 Result<StreamJob> ParseStreamJob(const json& object) {
   const json& metadata = Child(object, "metadata");
   StreamJob result;
@@ -48,6 +62,7 @@ Result<StreamJob> ParseStreamJob(const json& object) {
   if (const json& generation = Child(metadata, "generation"); generation.is_number_integer()) {
     result.generation = generation.get<int64_t>();
   }
+  result.created = Text(metadata, "creationTimestamp");
   result.resource_version = Text(metadata, "resourceVersion");
   if (const json& annotations = Child(metadata, "annotations"); annotations.is_object()) {
     for (const auto& [key, value] : annotations.items()) {

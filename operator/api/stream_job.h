@@ -18,6 +18,7 @@ struct StreamJob {
   JobId id;
   std::string uid;
   int64_t generation = 0;
+  std::string created;  // as the API server writes it: texts in the order of time
   std::string resource_version;
   std::map<std::string, std::string> annotations;
   bool deleting = false;
@@ -34,5 +35,15 @@ struct StreamJob {
 // A spec that cannot be used is no failure here: it comes back inside the StreamJob. Fails only on what is no object with
 // metadata.name, namespace and uid.
 [[nodiscard]] Result<StreamJob> ParseStreamJob(const nlohmann::json& object);
+
+// Which topics a StreamJob object asks for, whatever else is wrong with it.
+struct PrefixUse {
+  JobId job;
+  std::string prefix;
+  std::string created;
+};
+[[nodiscard]] PrefixUse PrefixUseOf(const nlohmann::json& object);
+// Which of two comes first where only one may have a prefix: the one that was made earlier, then by name.
+[[nodiscard]] bool IsOlder(const PrefixUse& a, const PrefixUse& b);
 
 }  // namespace coho

@@ -20,7 +20,7 @@ Status ApplyOne(const JobId& id, const Json& object, kube::Api& api, PerformOutc
     return Internal("plan wants to apply " + kind + " outside of the job's namespace");
   }
   COHO_ASSIGN_OR_RETURN(const Json stored, api.Apply(*type, object));
-  outcome->applied[{kind, TextAt(stored, {"metadata", "name"})}] = ReadObjectFacts(stored);
+  outcome->applied[{kind, TextAt(stored, {"metadata", "name"})}] = ReadObjectFacts(stored, id.name);
   ++outcome->objects_written;
   return Status::Ok();
 }
@@ -38,17 +38,24 @@ Status DeleteOne(const JobId& id, const DeleteAction& action, kube::Api& api) {
   return status.code() == Code::kConflict ? Status::Ok() : status;
 }
 
+Status CutShort() { return Aborted("this operator leads no more: the rest of the plan is left"); }
+
 bool IsRefusal(const Status& status) {
   return status.code() == Code::kInvalidArgument || status.code() == Code::kUnauthenticated ||
          status.code() == Code::kConflict || status.code() == Code::kInternal;
 }
 
 Status WriteObjects(const StreamJob& job, const ReconcilePlan& plan, kube::Api& api,
-                    PerformOutcome* outcome) {
-  for (const Json& object : plan.apply)
+                    const MayWrite& may_write, PerformOutcome* outcome) {
+  for (const Json& object : plan.apply) {
+    if (!may_write()) return CutShort();
     COHO_RETURN_IF_ERROR(ApplyOne(job.id, object, api, outcome));
-  for (const DeleteAction& action : plan.deletes)
+  }
+  for (const DeleteAction& action : plan.deletes) {
+    if (!may_write()) return CutShort();
     COHO_RETURN_IF_ERROR(DeleteOne(job.id, action, api));
+    outcome->deleted.push_back({action.kind, action.name});
+  }
   return Status::Ok();
 }
 
@@ -63,11 +70,12 @@ kube::EventSubject SubjectOf(const JobId& id, const std::string& uid) {
 }
 
 PerformOutcome Perform(const StreamJob& job, const ReconcilePlan& plan, kube::Api& api,
-                       kube::EventRecorder& events) {
+                       kube::EventRecorder& events, const MayWrite& may_write) {
   PerformOutcome outcome;
-  outcome.status = WriteObjects(job, plan, api, &outcome);
+  outcome.status = WriteObjects(job, plan, api, may_write, &outcome);
   if (IsRefusal(outcome.status)) outcome.write_error = outcome.status.message();
-  if (plan.status) {
+  if (outcome.status.ok() && !may_write()) outcome.status = CutShort();
+  if (plan.status && may_write()) {
     const Status written = api.ApplyStatus(StreamJobType(), *plan.status).status();
     outcome.status_written = written.ok();
     // A job deleted meanwhile has no status any more.

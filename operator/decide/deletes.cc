@@ -1,6 +1,8 @@
 #include "operator/decide/deletes.h"
 
+#include "operator/api/names.h"
 #include "operator/decide/nodes.h"
+#include "operator/manifests/config_map.h"
 #include "operator/manifests/object.h"
 
 namespace coho {
@@ -77,6 +79,23 @@ void ReplaceLostWorkers(const Observed& observed, const std::map<WorkerId, std::
     DeleteAction action = Delete(kPodType, pod->second.name, pod->second.uid);
     if (pod_lost) action.grace_period = 0;  // nobody on the node would confirm its end
     plan->deletes.push_back(std::move(action));
+  }
+}
+
+void DeleteUnusedJobFiles(const Observed& observed, ReconcilePlan* plan) {
+  const std::string& job = observed.job.id.name;
+  std::set<std::string> used = {JobConfigMapName(job, WorkerConfigHash(*observed.job.job))};
+  for (const auto& [id, set] : observed.sets) {
+    // Its controller may make a pod of a template that we do not see any more.
+    if (!set.observed) return;
+    used.insert(JobConfigMapName(job, set.config_hash));
+  }
+  for (const auto& [id, pod] : observed.pods) used.insert(JobConfigMapName(job, pod.config_hash));
+  for (const auto& [key, object] : observed.objects) {
+    const bool job_file =
+        key.kind == kConfigMapType.kind && key.name.starts_with(JobConfigMapName(job, ""));
+    if (!job_file || used.contains(key.name) || object.controller_uid != observed.job.uid) continue;
+    plan->deletes.push_back(Delete(kConfigMapType, key.name, object.uid));
   }
 }
 

@@ -19,6 +19,9 @@ void DeleteEmptiedWorkers(const Observed& observed, const std::set<WorkerId>& le
 void ReplaceLostWorkers(const Observed& observed, const std::map<WorkerId, std::string>& lost,
                         ReconcilePlan* plan);
 
+// Job files of earlier contents that no pod and no set refers to any more.
+void DeleteUnusedJobFiles(const Observed& observed, ReconcilePlan* plan);
+
 // Pods that are to come back with the current template.
 void ReplaceOutdatedPods(const Observed& observed, const std::vector<WorkerId>& workers,
                          ReconcilePlan* plan);

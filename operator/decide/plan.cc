@@ -25,6 +25,8 @@ namespace {
 using nlohmann::json;
 
 constexpr Duration kLagWrites = std::chrono::seconds(10);
+constexpr Duration kLookAtForeign = std::chrono::seconds(3);
+constexpr Duration kLookAtPrefix = std::chrono::seconds(10);
 
 std::string TextAt(const json& object, const char* pointer) {
   const json::json_pointer path(pointer);
@@ -47,19 +49,37 @@ const ObjectFacts* FindObject(const Observed& observed, const std::string& kind,
 // The first object that carries one of our names but belongs to somebody else, for instance to an earlier StreamJob of this
 // name that is still being cleaned up.
 std::optional<JobProblem> FindForeignObject(const Observed& observed) {
-  const auto problem = [&](const std::string& kind, const std::string& name) {
+  const auto problem = [&](const std::string& kind, const std::string& name,
+                           const ObjectFacts& object) {
+    // Its StreamJob is gone, since the name is ours: the garbage collector is on its way.
+    if (object.of_this_name) {
+      return JobProblem{.reason = ProblemReason::kBeingCleanedUp,
+                        .message = kind + " " + name +
+                                   " belongs to an earlier StreamJob of this name and is being "
+                                   "cleaned up; the job begins when it is gone"};
+    }
     return JobProblem{.reason = ProblemReason::kNameTaken,
                       .message = kind + " " + name +
                                  " exists and does not belong to this StreamJob; it is left alone; "
                                  "delete it, or give the StreamJob another name"};
   };
   for (const auto& [key, object] : observed.objects) {
-    if (object.controller_uid != observed.job.uid) return problem(key.kind, key.name);
+    if (object.controller_uid != observed.job.uid) return problem(key.kind, key.name, object);
   }
   for (const auto& [id, set] : observed.sets) {
-    if (set.object.controller_uid != observed.job.uid) return problem("StatefulSet", set.name);
+    if (set.object.controller_uid != observed.job.uid)
+      return problem("StatefulSet", set.name, set.object);
   }
   return std::nullopt;
+}
+
+JobProblem PrefixTaken(const Observed& observed) {
+  return {.reason = ProblemReason::kTopicPrefixTaken,
+          .message = "spec.kafka.topicPrefix: found \"" + observed.job.job->kafka.topic_prefix +
+                     "\", which StreamJob " + observed.prefix_holder->ns + "/" +
+                     observed.prefix_holder->name +
+                     " has already; two jobs would write the same topics: make this StreamJob anew "
+                     "with a prefix of its own"};
 }
 
 // The gravest first.
@@ -67,10 +87,16 @@ std::optional<JobProblem> FindProblem(const Observed& observed) {
   if (!observed.job.job)
     return JobProblem{.reason = ProblemReason::kInvalidSpec,
                       .message = observed.job.error.message()};
+  if (observed.prefix_holder) return PrefixTaken(observed);
   if (observed.connection_problem) return observed.connection_problem;
   if (observed.coordination && observed.coordination->problem)
     return observed.coordination->problem;
   if (auto foreign = FindForeignObject(observed)) return foreign;
+  if (!observed.internal_error.empty()) {
+    return JobProblem{.reason = ProblemReason::kInternalError,
+                      .message = "a defect of Coho was caught: " + observed.internal_error,
+                      .blocks_start = false};
+  }
   if (!observed.write_error.empty()) {
     // Not blocking: the write has to be tried again.
     return JobProblem{.reason = ProblemReason::kWriteRefused,
@@ -117,9 +143,15 @@ void Apply(const Observed& observed, json object, ReconcilePlan* plan) {
   plan->apply.push_back(std::move(object));
 }
 
+// What never changes is applied where it is missing.
+void ApplyOnce(const Observed& observed, json object, ReconcilePlan* plan) {
+  if (FindObject(observed, TextAt(object, "/kind"), TextAt(object, "/metadata/name")) == nullptr)
+    plan->apply.push_back(std::move(object));
+}
+
 void ApplyShared(const Observed& observed, ReconcilePlan* plan) {
   Apply(observed, MakeServiceAccount(observed.job), plan);
-  Apply(observed, MakeJobConfigMap(observed.job), plan);
+  ApplyOnce(observed, MakeJobConfigMap(observed.job), plan);
   Apply(observed, MakeAssignmentConfigMap(observed.job, observed.coordination->assignment), plan);
   Apply(observed, MakeService(observed.job), plan);
   Apply(observed, MakeDisruptionBudget(observed.job), plan);
@@ -168,6 +200,7 @@ void Act(const Observed& observed, Situation* situation, ReconcilePlan* plan) {
   // What is deleted now could not come back, and what the coordinator knows may be old.
   if (situation->kafka_is_away()) return;
   DeleteEmptiedWorkers(observed, situation->leaving, plan);
+  DeleteUnusedJobFiles(observed, plan);
   ReplaceLostWorkers(observed, situation->lost, plan);
   std::vector<WorkerId> replace = rollout.replace;
   std::erase_if(replace, [&](WorkerId id) { return situation->lost.contains(id); });
@@ -180,6 +213,16 @@ void RequeueAfter(Duration delay, ReconcilePlan* plan) {
 
 void PlanStatus(const Observed& observed, const Situation& situation, ReconcilePlan* plan) {
   json status = BuildStatus(observed, situation);
+  // Where another installation of this cluster writes what its workers do, ours would only quarrel with it.
+  const std::string writer = TextAt(observed.job.status, "/installation");
+  if (situation.is_not_ours() && !writer.empty() && writer != observed.settings.installation) {
+    plan->events.push_back({.warning = true,
+                            .reason = std::string(NameOf(situation.problem->reason)),
+                            .action = "Coordinate",
+                            .note = "installation " + observed.settings.installation +
+                                    " leaves the job alone: " + situation.problem->message});
+    return;
+  }
   if (status == observed.job.status) return;
   if (observed.status_written && SameButLag(status, observed.job.status)) {
     const Duration since = observed.now - *observed.status_written;
@@ -196,7 +239,13 @@ void PlanStatus(const Observed& observed, const Situation& situation, ReconcileP
                   {"status", std::move(status)}};
 }
 
-void PlanRequeue(const Observed& observed, ReconcilePlan* plan) {
+void PlanRequeue(const Observed& observed, const Situation& situation, ReconcilePlan* plan) {
+  // Nobody tells of it when they go.
+  if (situation.problem && (situation.problem->reason == ProblemReason::kBeingCleanedUp ||
+                            situation.problem->reason == ProblemReason::kNameTaken)) {
+    RequeueAfter(kLookAtForeign, plan);
+  }
+  if (observed.prefix_holder) RequeueAfter(kLookAtPrefix, plan);
   if (const auto delay = UntilNextNodeIsLost(observed)) RequeueAfter(*delay, plan);
   for (const auto& [id, pod] : observed.pods) {
     if (pod.unschedulable.empty() || !pod.unschedulable_since) continue;
@@ -216,12 +265,14 @@ ReconcilePlan PlanReconcile(const Observed& observed) {
     return plan;
   }
   plan.coordination = observed.job.job ? Coordination::kRun : Coordination::kKeep;
+  if (observed.prefix_holder) plan.coordination = Coordination::kForget;
   Situation situation = Judge(observed);
   // Without the coordinator's view nothing is known of where the state is: what exists stays as it is.
-  if (observed.job.job && observed.coordination && observed.coordination->prepared)
+  if (observed.job.job && observed.coordination && observed.coordination->prepared &&
+      !observed.prefix_holder && !situation.is_not_ours())
     Act(observed, &situation, &plan);
   PlanStatus(observed, situation, &plan);
-  PlanRequeue(observed, &plan);
+  PlanRequeue(observed, situation, &plan);
   return plan;
 }
 

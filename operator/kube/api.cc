@@ -9,7 +9,6 @@
 namespace coho::kube {
 namespace {
 
-constexpr int kTriesWhenThrottled = 10;
 constexpr size_t kIdleConnections = 4;
 
 std::string FirstWords(std::string text) {
@@ -81,7 +80,8 @@ Api::Api(AccessSource& access, const Clock& clock, Options options, prometheus::
                     .Name("rest_client_requests_total")
                     .Help("Calls to the API server, by status code, method and host.")
                     .Register(registry)),
-      limit_(options_.calls_per_second, options_.burst) {}
+      limit_(options_.calls_per_second, options_.burst),
+      timeout_(options_.timeout.count()) {}
 
 void Api::Count(const std::string& method, const std::string& code) {
   const auto access = access_.Current();
@@ -135,6 +135,27 @@ void Api::Stop() {
     stopped_ = true;
   }
   stopping_.notify_all();
+  // Cancelling waits for the call, which ends itself under the lock: so one at a time, and without it.
+  std::unique_lock lock(mutex_);
+  while (!busy_.empty()) {
+    stopping_.wait_for(lock, std::chrono::milliseconds(20), [this] { return busy_.empty(); });
+    for (http::Client* client : busy_) client->Interrupt();
+  }
+}
+
+bool Api::Begin(http::Client* client) {
+  const std::lock_guard lock(mutex_);
+  if (stopped_) return false;
+  busy_.insert(client);
+  return true;
+}
+
+void Api::End(http::Client* client) {
+  {
+    const std::lock_guard lock(mutex_);
+    busy_.erase(client);
+  }
+  stopping_.notify_all();
 }
 
 Result<http::ClientResponse> Api::Exchange(std::string_view verb, const std::string& path,
@@ -143,7 +164,11 @@ Result<http::ClientResponse> Api::Exchange(std::string_view verb, const std::str
   const http::Headers headers = HeadersFor(*access, content_type);
   const std::string full_path = access->base_path + path;
   COHO_ASSIGN_OR_RETURN(Connection connection, Borrow(std::move(access)));
+  const Duration timeout(timeout_);
+  connection.client->SetTimeouts(timeout, timeout);
+  if (!Begin(connection.client.get())) return Aborted("API call: the operator stops");
   Result<http::ClientResponse> response = connection.client->Send(verb, full_path, headers, body);
+  End(connection.client.get());
   Count(std::string(verb), response.ok() ? std::to_string(response->status) : "<error>");
   if (response.ok()) Return(std::move(connection));
   return response;
@@ -165,7 +190,7 @@ Result<http::ClientResponse> Api::Call(std::string_view verb, const std::string&
     if (response->status == 401 && !credentials_renewed) {
       credentials_renewed = true;
       access = access_.Reload();
-    } else if (response->status == 429 && attempt < kTriesWhenThrottled) {
+    } else if (response->status == 429 && attempt < options_.tries_when_throttled) {
       if (!Wait(RetryAfter(*response, std::chrono::seconds(1))))
         return Aborted("API call: the operator stops");
     } else {
@@ -188,6 +213,25 @@ Result<Json> Api::CallForObject(std::string_view verb, const std::string& path,
 
 Result<Json> Api::Get(const ResourceType& type, const ObjectKey& key) {
   return CallForObject("GET", ObjectPath(type, key), "", nullptr, What("get", type, key));
+}
+
+Result<std::vector<Json>> Api::List(const ResourceType& type, const std::string& ns,
+                                    const std::string& label_selector) {
+  constexpr int kMost = 500;
+  COHO_ASSIGN_OR_RETURN(Json list,
+                        CallForObject("GET",
+                                      CollectionPath(type, ns) + "?limit=" + std::to_string(kMost) +
+                                          "&labelSelector=" + http::PercentEncode(label_selector),
+                                      "", nullptr, "list " + type.plural + " of " + ns));
+  std::vector<Json> objects;
+  if (const auto items = list.find("items"); items != list.end() && items->is_array()) {
+    for (Json& item : *items) {
+      item["kind"] = type.kind;
+      item["apiVersion"] = ApiVersion(type);
+      objects.push_back(std::move(item));
+    }
+  }
+  return objects;
 }
 
 Result<Json> Api::Create(const ResourceType& type, const std::string& ns, const Json& object) {

@@ -9,9 +9,11 @@
 
 #include <prometheus/registry.h>
 
+#include <atomic>
 #include <condition_variable>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -41,6 +43,8 @@ class Api {
     double calls_per_second = 50;
     double burst = 100;
     Duration timeout = std::chrono::seconds(30);
+    // How often a call is made while the server answers 429. 1: its answer is the caller's to judge, and nothing is slept away.
+    int tries_when_throttled = 10;
   };
 
   // `access` must outlive this.
@@ -65,8 +69,14 @@ class Api {
                                                   const std::string& content_type,
                                                   const std::string& body);
 
-  // Ends waits for the rate limit and for Retry-After; later calls are Aborted.
+  // Of calls that begin from now on: to connect, and for each silence of the server.
+  void SetTimeout(Duration timeout) { timeout_ = timeout.count(); }
+  // Ends calls under way and their waits; later calls are Aborted.
   void Stop();
+
+  // The objects of a namespace that carry a label. For small collections: one page.
+  [[nodiscard]] Result<std::vector<Json>> List(const ResourceType& type, const std::string& ns,
+                                               const std::string& label_selector);
 
   // A connection of the caller's own, with the current credentials, and the headers that a call needs. For watches.
   [[nodiscard]] Result<std::unique_ptr<http::Client>> Connect(Duration read_timeout);
@@ -83,6 +93,9 @@ class Api {
   };
   [[nodiscard]] Result<Connection> Borrow(std::shared_ptr<const ClusterAccess> access);
   void Return(Connection connection);
+  // False: stopped meanwhile, the call must not be made.
+  [[nodiscard]] bool Begin(http::Client* client);
+  void End(http::Client* client);
   [[nodiscard]] bool Wait(Duration time);
   [[nodiscard]] Result<http::ClientResponse> Exchange(std::string_view verb,
                                                       const std::string& path,
@@ -103,6 +116,8 @@ class Api {
   bool stopped_ = false;          // guarded by mutex_
   TokenBucket limit_;             // guarded by mutex_
   std::vector<Connection> idle_;  // guarded by mutex_
+  std::set<http::Client*> busy_;  // guarded by mutex_
+  std::atomic<int64_t> timeout_;  // Duration's count
 };
 
 // OK for 2xx; else the Status for an answer, with the server's message. `what`: "apply StatefulSet web/visits-worker-0".

@@ -32,17 +32,51 @@ Lease::~Lease() { Stop(); }
 
 void Lease::Start() {
   thread_ = std::thread([this] { Run(); });
+  time_thread_ = std::thread([this] { WatchTime(); });
+}
+
+bool Lease::leading() const {
+  return leading_ && !lost_ && clock_.Now().time_since_epoch().count() < leads_until_;
+}
+
+void Lease::Lose() {
+  if (!leading_ || lost_.exchange(true)) return;
+  status_metric_.Set(0);
+  LogError("leadership lost", {{"lease", options_.ns + "/" + options_.name}});
+  options_.on_lost();
+  const std::lock_guard lock(mutex_);
+  stop_.notify_all();
+}
+
+// Apart from the attempts, of which any may hang.
+void Lease::WatchTime() {
+  std::unique_lock lock(mutex_);
+  while (!stopping_ && !lost_) {
+    const MonotonicTime now = clock_.Now();
+    const MonotonicTime until{Duration(leads_until_)};
+    if (!leading_) {
+      stop_.wait_for(lock, options_.timing.retry_period);
+    } else if (now < until) {
+      stop_.wait_for(lock, until - now);
+    } else {
+      lock.unlock();
+      Lose();
+      return;
+    }
+  }
 }
 
 bool Lease::Sleep(Duration time) {
   std::unique_lock lock(mutex_);
-  stop_.wait_for(lock, time, [this] { return stopping_; });
-  return !stopping_;
+  stop_.wait_for(lock, time, [this] { return stopping_ || lost_; });
+  return !stopping_ && !lost_;
 }
 
 void Lease::Run() {
   do {
-    const Status status = Try();
+    const Duration at_most = state_.AttemptTime(options_.timing, clock_.Now());
+    const Status status =
+        at_most > Duration::zero() ? Try(at_most) : DeadlineExceeded("no time is left to renew it");
     const std::string error = status.ok() ? "" : status.ToString();
     // A Conflict means that another candidate was faster: nothing to tell.
     if (error != last_error_ && !status.ok() && status.code() != Code::kConflict) {
@@ -50,17 +84,20 @@ void Lease::Run() {
               {{"lease", options_.ns + "/" + options_.name}, {"error", error}});
     }
     last_error_ = error;
+    if (lost_) return;
+    if (const auto until = state_.LeadsUntil(options_.timing))
+      leads_until_ = until->time_since_epoch().count();
     const bool leads = state_.Leads(options_.timing, clock_.Now());
     if (leads && !leading_.exchange(true)) {
       status_metric_.Set(1);
       LogInfo("leading",
               {{"lease", options_.ns + "/" + options_.name}, {"identity", options_.identity}});
       options_.on_leading();
-    } else if (!leads && leading_.exchange(false)) {
-      status_metric_.Set(0);
-      LogError("leadership lost",
-               {{"lease", options_.ns + "/" + options_.name}, {"holder", state_.record().holder}});
-      options_.on_lost();
+      // The time counts from now on.
+      const std::lock_guard lock(mutex_);
+      stop_.notify_all();
+    } else if (!leads && leading_) {
+      Lose();
       return;
     }
   } while (Sleep(std::chrono::duration_cast<Duration>(
@@ -68,7 +105,9 @@ void Lease::Run() {
       (leading_ ? 1.0 : std::uniform_real_distribution<double>(1.0, 1.2)(random_)))));
 }
 
-Status Lease::Try() {
+Status Lease::Try(Duration at_most) {
+  const MonotonicTime deadline = clock_.Now() + at_most;
+  api_.SetTimeout(at_most);
   Result<LeaseRecord> record = Read();
   if (!record.ok()) return record.status();
   state_.Observe(*record, clock_.Now());
@@ -76,6 +115,8 @@ Status Lease::Try() {
   if (action == LeaseAction::kWait) return Status::Ok();
   // From before the write: it is no older than what the others will see.
   const MonotonicTime before = clock_.Now();
+  if (before >= deadline) return DeadlineExceeded("reading it took all the time");
+  api_.SetTimeout(deadline - before);
   COHO_RETURN_IF_ERROR(Write(action));
   state_.Held(before);
   return Status::Ok();
@@ -84,9 +125,11 @@ Status Lease::Try() {
 Result<LeaseRecord> Lease::Read() {
   Result<Json> object = api_.Get(LeaseType(), {options_.ns, options_.name});
   if (!object.ok()) {
+    stored_ = Json();
     if (object.status().code() == Code::kNotFound) return LeaseRecord{};
     return object.status();
   }
+  stored_ = *object;
   return LeaseRecord{.exists = true,
                      .holder = TextAt(*object, {"spec", "holderIdentity"}),
                      .duration_seconds = IntAt(*object, {"spec", "leaseDurationSeconds"}),
@@ -96,42 +139,43 @@ Result<LeaseRecord> Lease::Read() {
                      .resource_version = TextAt(*object, {"metadata", "resourceVersion"})};
 }
 
+// The lease as it is stored, labels and annotations with it, and ours in it.
+Json Lease::With(Json spec) const {
+  Json object = stored_.is_object() ? stored_ : Json::object();
+  object["apiVersion"] = ApiVersion(LeaseType());
+  object["kind"] = LeaseType().kind;
+  object["metadata"]["namespace"] = options_.ns;
+  object["metadata"]["name"] = options_.name;
+  object["metadata"].erase("managedFields");
+  object["spec"].update(spec);
+  return object;
+}
+
 Status Lease::Write(LeaseAction action) {
   const LeaseRecord& stored = state_.record();
   const std::string now = FormatMicroTime(clock_.WallNow());
   const bool renew = action == LeaseAction::kRenew;
-  Json object = {
-      {"apiVersion", ApiVersion(LeaseType())},
-      {"kind", LeaseType().kind},
-      {"metadata", {{"namespace", options_.ns}, {"name", options_.name}}},
-      {"spec",
-       {{"holderIdentity", options_.identity},
-        {"leaseDurationSeconds", options_.timing.duration / std::chrono::seconds(1)},
-        {"acquireTime", renew && !stored.acquire_time.empty() ? stored.acquire_time : now},
-        {"renewTime", now},
-        {"leaseTransitions",
-         action == LeaseAction::kTake ? stored.transitions + 1 : stored.transitions}}}};
+  const Json object =
+      With({{"holderIdentity", options_.identity},
+            {"leaseDurationSeconds", options_.timing.duration / std::chrono::seconds(1)},
+            {"acquireTime", renew && !stored.acquire_time.empty() ? stored.acquire_time : now},
+            {"renewTime", now},
+            {"leaseTransitions",
+             action == LeaseAction::kTake ? stored.transitions + 1 : stored.transitions}});
   if (action == LeaseAction::kCreate) return api_.Create(LeaseType(), options_.ns, object).status();
-  object["metadata"]["resourceVersion"] = stored.resource_version;
   return api_.Update(LeaseType(), object).status();
 }
 
 void Lease::Release() {
+  api_.SetTimeout(options_.timing.attempt);
   Result<LeaseRecord> record = Read();
   if (!record.ok() || record->holder != options_.identity) return;
   const std::string now = FormatMicroTime(clock_.WallNow());
-  const Json object = {{"apiVersion", ApiVersion(LeaseType())},
-                       {"kind", LeaseType().kind},
-                       {"metadata",
-                        {{"namespace", options_.ns},
-                         {"name", options_.name},
-                         {"resourceVersion", record->resource_version}}},
-                       {"spec",
-                        {{"holderIdentity", ""},
-                         {"leaseDurationSeconds", 1},
-                         {"acquireTime", now},
-                         {"renewTime", now},
-                         {"leaseTransitions", record->transitions}}}};
+  const Json object = With({{"holderIdentity", ""},
+                            {"leaseDurationSeconds", 1},
+                            {"acquireTime", now},
+                            {"renewTime", now},
+                            {"leaseTransitions", record->transitions}});
   const Result<Json> released = api_.Update(LeaseType(), object);
   if (released.ok()) {
     LogInfo("lease released", {{"lease", options_.ns + "/" + options_.name}});
@@ -149,7 +193,8 @@ void Lease::Stop() {
   }
   stop_.notify_all();
   thread_.join();
-  if (leading_.exchange(false)) {
+  time_thread_.join();
+  if (leading_.exchange(false) && !lost_) {
     status_metric_.Set(0);
     Release();
   }

@@ -1,5 +1,7 @@
 #include "operator/kube/lease_state.h"
 
+#include <algorithm>
+
 namespace coho::kube {
 
 void LeaseState::Observe(const LeaseRecord& record, MonotonicTime now) {
@@ -27,6 +29,17 @@ LeaseAction LeaseState::Next(MonotonicTime now) const {
 
 bool LeaseState::Leads(const LeaseTiming& timing, MonotonicTime now) const {
   return holding_ && now - held_at_ < timing.renew_deadline;
+}
+
+std::optional<MonotonicTime> LeaseState::LeadsUntil(const LeaseTiming& timing) const {
+  if (!holding_) return std::nullopt;
+  return held_at_ + timing.renew_deadline;
+}
+
+Duration LeaseState::AttemptTime(const LeaseTiming& timing, MonotonicTime now) const {
+  const auto until = LeadsUntil(timing);
+  if (!until) return timing.attempt;
+  return std::clamp<Duration>(*until - now, Duration::zero(), timing.attempt);
 }
 
 }  // namespace coho::kube

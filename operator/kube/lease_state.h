@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "common/base/clock.h"
@@ -17,6 +18,7 @@ struct LeaseTiming {
   Duration renew_deadline =
       std::chrono::seconds(10);  // a leader that could not renew for so long stops leading
   Duration retry_period = std::chrono::seconds(2);
+  Duration attempt = std::chrono::seconds(4);  // one read and one write take no longer
 };
 
 // What is stored.
@@ -50,6 +52,11 @@ class LeaseState {
   [[nodiscard]] LeaseAction Next(MonotonicTime now) const;
   // True while we lead and our last successful write is younger than the renew deadline.
   [[nodiscard]] bool Leads(const LeaseTiming& timing, MonotonicTime now) const;
+  // The moment from which we lead no more unless we renew before it; nullopt: we do not lead. Strictly before any other
+  // candidate may take the lease, since it counts from before our write, and theirs from after they saw it.
+  [[nodiscard]] std::optional<MonotonicTime> LeadsUntil(const LeaseTiming& timing) const;
+  // How long an attempt that begins now may take: it never goes on beyond that moment. Zero: there is no time for one.
+  [[nodiscard]] Duration AttemptTime(const LeaseTiming& timing, MonotonicTime now) const;
   [[nodiscard]] bool holding() const { return holding_; }
   [[nodiscard]] const LeaseRecord& record() const { return record_; }
 

@@ -1,5 +1,6 @@
 #include "operator/kube/watch.h"
 
+#include <exception>
 #include <utility>
 
 #include "common/base/log.h"
@@ -62,8 +63,24 @@ void Watch::Run() {
         options_.on_synced();
       }
     }
-    const WatchEvent event = Perform(effects.back());
+    const WatchEvent event = Contained(effects.back());
     effects = Step(&state_, event, clock_.Now(), Random());
+  }
+}
+
+// An object that brings down its reader must not bring down the process: the watch begins anew after its pause.
+WatchEvent Watch::Contained(const WatchEffect& effect) {
+  try {
+    return Perform(effect);
+  } catch (const std::exception& e) {
+    api_.Count("WATCH", "<exception>");
+    {
+      const std::lock_guard lock(mutex_);
+      streaming_ = nullptr;
+    }
+    LogError("a watch failed by an exception, it will be tried again",
+             {{"type", options_.type.plural}, {"error", e.what()}});
+    return Failed{};
   }
 }
 

@@ -55,6 +55,7 @@ class Watch {
 
  private:
   void Run();
+  [[nodiscard]] WatchEvent Contained(const WatchEffect& effect);
   [[nodiscard]] WatchEvent Perform(const WatchEffect& effect);
   [[nodiscard]] WatchEvent List(const StartList& list);
   [[nodiscard]] WatchEvent Follow(const StartWatch& watch);

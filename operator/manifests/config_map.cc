@@ -19,24 +19,34 @@ json TaskNumbers(const std::vector<TaskId>& tasks) {
 
 }  // namespace
 
-json MakeJobConfigMap(const StreamJob& job) {
-  json object = MakeObject(job, kConfigMapType, JobConfigMapName(job.id.name));
-  object["data"] = {{kJobFileKey, JobToJson(*job.job)}};
-  return Sealed(std::move(object));
-}
-
-std::string WorkerConfigHash(const Job& job) {
+Job WorkerJob(const Job& job) {
   Job read = job;
   read.image.clear();
   read.workers.count = WorkersSpec().count;
-  const Duration flush_interval = read.storage.flush_interval;
   read.storage = StorageSpec();
-  read.storage.flush_interval = flush_interval;
+  read.storage.flush_interval = job.storage.flush_interval;
   read.failover.homecoming_timeout = FailoverSpec().homecoming_timeout;
   read.failover.lost_node_policy = FailoverSpec().lost_node_policy;
   read.failover.lost_node_timeout = FailoverSpec().lost_node_timeout;
-  return TextHash(JobToJson(read));
+  read.state = StateSpec();
+  // With AtLeastOnce the model asks for it.
+  if (read.failover.homecoming_timeout < read.failover.session_timeout)
+    read.failover.homecoming_timeout = read.failover.session_timeout;
+  return read;
 }
+
+json MakeJobConfigMap(const StreamJob& job) {
+  json object =
+      MakeObject(job, kConfigMapType, JobConfigMapName(job.id.name, WorkerConfigHash(*job.job)));
+  // How many there are to be is a hint for the memory of a worker; it is that of the time when the file was made.
+  Job read = WorkerJob(*job.job);
+  read.workers.count = job.job->workers.count;
+  object["data"] = {{kJobFileKey, JobToJson(read)}};
+  object["immutable"] = true;
+  return Sealed(std::move(object));
+}
+
+std::string WorkerConfigHash(const Job& job) { return TextHash(JobToJson(WorkerJob(job))); }
 
 json MakeAssignmentConfigMap(const StreamJob& job, const Assignment& assignment) {
   json workers = json::object();

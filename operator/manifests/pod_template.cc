@@ -99,9 +99,10 @@ json Container(const StreamJob& job, const WorkerPodOptions& options) {
 }
 
 json Volumes(const StreamJob& job) {
-  json volumes =
-      json::array({{{"name", "job"}, {"configMap", {{"name", JobConfigMapName(job.id.name)}}}},
-                   {{"name", "tmp"}, {"emptyDir", {{"medium", "Memory"}, {"sizeLimit", "64Mi"}}}}});
+  json volumes = json::array(
+      {{{"name", "job"},
+        {"configMap", {{"name", JobConfigMapName(job.id.name, WorkerConfigHash(*job.job))}}}},
+       {{"name", "tmp"}, {"emptyDir", {{"medium", "Memory"}, {"sizeLimit", "64Mi"}}}}});
   if (const std::string& secret = job.job->kafka.secret_name; !secret.empty()) {
     volumes.push_back(
         {{"name", "kafka"}, {"secret", {{"secretName", secret}, {"defaultMode", 0440}}}});

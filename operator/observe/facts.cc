@@ -49,23 +49,28 @@ std::optional<WorkerId> WorkerOf(const Json& object) {
   return ParseWorkerLabel(LabelOf(object, kWorkerLabel));
 }
 
-ObjectFacts ReadObjectFacts(const Json& object) {
+ObjectFacts ReadObjectFacts(const Json& object, std::string_view job) {
   ObjectFacts facts{.uid = TextAt(object, {"metadata", "uid"}),
                     .controller_uid = "",
                     .applied_hash = AnnotationOf(object, kAppliedHashAnnotation)};
   const Json& owners = At(object, {"metadata", "ownerReferences"});
   if (owners.is_array()) {
     for (const Json& owner : owners) {
-      if (BoolAt(owner, {"controller"})) facts.controller_uid = TextAt(owner, {"uid"});
+      if (!BoolAt(owner, {"controller"})) continue;
+      facts.controller_uid = TextAt(owner, {"uid"});
+      facts.of_this_name = TextAt(owner, {"kind"}) == kStreamJobKind &&
+                           TextAt(owner, {"apiVersion"}).starts_with(kApiGroup) &&
+                           TextAt(owner, {"name"}) == job;
     }
   }
   return facts;
 }
 
-StatefulSetFacts ReadStatefulSetFacts(const Json& set) {
+StatefulSetFacts ReadStatefulSetFacts(const Json& set, std::string_view job) {
   return {.name = TextAt(set, {"metadata", "name"}),
-          .object = ReadObjectFacts(set),
+          .object = ReadObjectFacts(set, job),
           .template_hash = AnnotationOf(At(set, {"spec", "template"}), kTemplateHashAnnotation),
+          .config_hash = AnnotationOf(At(set, {"spec", "template"}), kConfigHashAnnotation),
           .observed = IntAt(set, {"status", "observedGeneration"}, -1) >=
                       IntAt(set, {"metadata", "generation"}),
           .delete_claim_with_set = TextAt(set, {"spec", "persistentVolumeClaimRetentionPolicy",
@@ -78,7 +83,8 @@ PodFacts ReadPodFacts(const Json& pod) {
                  .uid = TextAt(pod, {"metadata", "uid"}),
                  .node = TextAt(pod, {"spec", "nodeName"}),
                  .deleting = IsDeleting(pod),
-                 .template_hash = AnnotationOf(pod, kTemplateHashAnnotation)};
+                 .template_hash = AnnotationOf(pod, kTemplateHashAnnotation),
+                 .config_hash = AnnotationOf(pod, kConfigHashAnnotation)};
   const Json& conditions = At(pod, {"status", "conditions"});
   facts.ready = TextAt(Find(conditions, "type", "Ready"), {"status"}) == "True";
   if (const Json& scheduled = Find(conditions, "type", "PodScheduled");

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "common/base/ids.h"
 #include "operator/api/observed.h"
@@ -15,8 +16,10 @@ namespace coho {
 // The worker that an object's coho.dev/worker label names.
 [[nodiscard]] std::optional<WorkerId> WorkerOf(const nlohmann::json& object);
 
-[[nodiscard]] ObjectFacts ReadObjectFacts(const nlohmann::json& object);
-[[nodiscard]] StatefulSetFacts ReadStatefulSetFacts(const nlohmann::json& set);
+// `job`: the name of the job that asks.
+[[nodiscard]] ObjectFacts ReadObjectFacts(const nlohmann::json& object, std::string_view job);
+[[nodiscard]] StatefulSetFacts ReadStatefulSetFacts(const nlohmann::json& set,
+                                                    std::string_view job);
 [[nodiscard]] PodFacts ReadPodFacts(const nlohmann::json& pod);
 [[nodiscard]] NodeFacts ReadNodeFacts(const nlohmann::json& node);
 

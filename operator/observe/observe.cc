@@ -15,7 +15,8 @@ using kube::TextAt;
 
 void ObserveCluster(const ClusterCache& cache, const JobId& id, Observed* observed) {
   for (const ObjectPtr& set : cache.sets().WithLabel(id.ns, id.name)) {
-    if (const auto worker = WorkerOf(*set)) observed->sets[*worker] = ReadStatefulSetFacts(*set);
+    if (const auto worker = WorkerOf(*set))
+      observed->sets[*worker] = ReadStatefulSetFacts(*set, id.name);
   }
   for (const ObjectPtr& pod : cache.pods().WithLabel(id.ns, id.name)) {
     const auto worker = WorkerOf(*pod);
@@ -42,10 +43,20 @@ void ObserveCluster(const ClusterCache& cache, const JobId& id, Observed* observ
   }
 }
 
+std::optional<JobId> OlderJobWithPrefix(const ClusterCache& cache, const PrefixUse& mine) {
+  std::optional<PrefixUse> oldest;
+  for (const ObjectPtr& object : cache.jobs().All()) {
+    const PrefixUse other = PrefixUseOf(*object);
+    if (other.job == mine.job || other.prefix != mine.prefix) continue;
+    if (IsOlder(other, mine) && (!oldest || IsOlder(other, *oldest))) oldest = other;
+  }
+  if (!oldest) return std::nullopt;
+  return oldest->job;
+}
+
 Result<std::map<ObjectKey, ObjectFacts>> ReadSmallObjects(kube::Api& api, const JobId& id) {
-  const std::array<std::pair<kube::ResourceType, std::string>, 5> objects = {{
+  const std::array<std::pair<kube::ResourceType, std::string>, 4> objects = {{
       {ServiceAccountType(), WorkerAccountName(id.name)},
-      {ConfigMapType(), JobConfigMapName(id.name)},
       {ConfigMapType(), AssignmentConfigMapName(id.name)},
       {ServiceType(), ServiceName(id.name)},
       {PodDisruptionBudgetType(), DisruptionBudgetName(id.name)},
@@ -54,10 +65,18 @@ Result<std::map<ObjectKey, ObjectFacts>> ReadSmallObjects(kube::Api& api, const 
   for (const auto& [type, name] : objects) {
     const Result<Json> object = api.Get(type, {id.ns, name});
     if (object.ok()) {
-      found[{type.kind, name}] = ReadObjectFacts(*object);
+      found[{type.kind, name}] = ReadObjectFacts(*object, id.name);
     } else if (object.status().code() != Code::kNotFound) {
       return object.status();
     }
+  }
+  // Job files, of which there is one for each content that some pod was started with.
+  COHO_ASSIGN_OR_RETURN(const std::vector<Json> files,
+                        api.List(ConfigMapType(), id.ns, std::string(kJobLabel) + "=" + id.name));
+  for (const Json& file : files) {
+    const std::string name = TextAt(file, {"metadata", "name"});
+    if (name.starts_with(JobConfigMapName(id.name, "")))
+      found[{ConfigMapType().kind, name}] = ReadObjectFacts(file, id.name);
   }
   return found;
 }

@@ -16,6 +16,10 @@ namespace coho {
 // Reads jobs, sets, pods, volumes and nodes from the cache; the rest of Observed is the caller's.
 void ObserveCluster(const ClusterCache& cache, const JobId& id, Observed* observed);
 
+// The StreamJob, other than `mine`, that has had the same topic prefix for longest; nullopt: nobody has had it for longer.
+[[nodiscard]] std::optional<JobId> OlderJobWithPrefix(const ClusterCache& cache,
+                                                      const PrefixUse& mine);
+
 // The job's small objects that exist: ServiceAccount, ConfigMaps, Service, PodDisruptionBudget.
 [[nodiscard]] Result<std::map<ObjectKey, ObjectFacts>> ReadSmallObjects(kube::Api& api,
                                                                         const JobId& id);

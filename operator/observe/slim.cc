@@ -47,10 +47,10 @@ void SlimStreamJob(Json* job) {
 void SlimStatefulSet(Json* set) {
   Json slim = Identity(*set);
   CopyAnnotation(*set, kAppliedHashAnnotation, &slim);
-  Copy(
-      *set,
-      {"spec", "template", "metadata", "annotations", std::string(kTemplateHashAnnotation).c_str()},
-      &slim);
+  for (const std::string_view annotation : {kTemplateHashAnnotation, kConfigHashAnnotation}) {
+    Copy(*set, {"spec", "template", "metadata", "annotations", std::string(annotation).c_str()},
+         &slim);
+  }
   Copy(*set, {"spec", "persistentVolumeClaimRetentionPolicy"}, &slim);
   Copy(*set, {"status", "observedGeneration"}, &slim);
   *set = std::move(slim);
@@ -59,6 +59,7 @@ void SlimStatefulSet(Json* set) {
 void SlimPod(Json* pod) {
   Json slim = Identity(*pod);
   CopyAnnotation(*pod, kTemplateHashAnnotation, &slim);
+  CopyAnnotation(*pod, kConfigHashAnnotation, &slim);
   Copy(*pod, {"spec", "nodeName"}, &slim);
   Copy(*pod, {"status", "phase"}, &slim);
   Copy(*pod, {"status", "conditions"}, &slim);

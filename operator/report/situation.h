@@ -22,6 +22,11 @@ struct Situation {
   // service says, a foreign object under one of our names (NameTaken), or a write that the API server refused (WriteRefused).
   std::optional<JobProblem> problem;
 
+  // Somebody else coordinates the job: nothing of it is ours to write.
+  [[nodiscard]] bool is_not_ours() const {
+    return problem && (problem->reason == ProblemReason::kClaimedByAnother ||
+                       problem->reason == ProblemReason::kCoordinatorFenced);
+  }
   // Then no heartbeat says anything, and no state could be restored.
   [[nodiscard]] bool kafka_is_away() const {
     return problem && MeaningOf(problem->reason).kafka_away;

@@ -72,6 +72,10 @@ bool IsKafkaAway(std::string_view reason) {
   return false;
 }
 
+bool IsHeld(const Observed& observed, const Situation& situation) {
+  return observed.coordination && observed.coordination->prepared && !situation.is_not_ours();
+}
+
 std::string Ratio(int32_t some, int32_t all) {
   return std::to_string(some) + "/" + std::to_string(all);
 }
@@ -110,6 +114,13 @@ json BuildStatus(const Observed& observed, const Situation& situation) {
       {"sticky", Ratio(workers.sticky, workers.desired)},
       {"lag", LagText(tasks.lag)},
   };
+  // Who holds the job's claim says so: an installation without it finds here whose the job is.
+  if (IsHeld(observed, situation)) {
+    status["installation"] = observed.settings.installation;
+  } else if (const std::string before = TextOf(observed.job.status, "installation");
+             !before.empty()) {
+    status["installation"] = before;
+  }
   if (observed.coordination)
     status["assignmentGeneration"] = observed.coordination->assignment.generation.value();
   return status;
@@ -129,6 +140,28 @@ bool SameButLag(const json& a, const json& b) {
   return without_lag(a) == without_lag(b);
 }
 
+json StatusOfCaughtError(json status, int64_t generation, const std::string& what, WallTime now) {
+  const std::string message = Shortened("a defect of Coho was caught: " + what, kLongestNote);
+  if (!status.is_object()) status = json::object();
+  json& conditions = status["conditions"];
+  if (!conditions.is_array()) conditions = json::array();
+  json degraded = {{"type", "Degraded"},
+                   {"status", "True"},
+                   {"reason", NameOf(ProblemReason::kInternalError)},
+                   {"message", message},
+                   {"observedGeneration", generation},
+                   {"lastTransitionTime", Timestamp(now)}};
+  for (json& condition : conditions) {
+    if (TextOf(condition, "type") != "Degraded") continue;
+    if (TextOf(condition, "status") == "True")
+      degraded["lastTransitionTime"] = condition.value("lastTransitionTime", Timestamp(now));
+    condition = std::move(degraded);
+    return status;
+  }
+  conditions.push_back(std::move(degraded));
+  return status;
+}
+
 std::vector<PlannedEvent> EventsOfChange(const json& before, const json& after) {
   std::vector<PlannedEvent> events;
   const auto note = [](const json& condition) {
@@ -144,7 +177,9 @@ std::vector<PlannedEvent> EventsOfChange(const json& before, const json& after) 
         was && TextOf(was_degraded, "reason") == reason &&
         (IsKafkaAway(reason) || TextOf(was_degraded, "message") == TextOf(degraded, "message"));
     // The reconcile loop announces a refused write itself, since a plan's events are left out when a write fails.
-    if (!same && reason != NameOf(ProblemReason::kWriteRefused)) {
+    // Objects that still go away after a delete are no cause for alarm.
+    if (!same && reason != NameOf(ProblemReason::kWriteRefused) &&
+        reason != NameOf(ProblemReason::kBeingCleanedUp)) {
       events.push_back(
           {.warning = true, .reason = reason, .action = "Reconcile", .note = note(degraded)});
     }

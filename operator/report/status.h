@@ -15,6 +15,11 @@ namespace coho {
 // The whole of `status`. A condition keeps the lastTransitionTime of the stored status while its truth stays the same.
 [[nodiscard]] nlohmann::json BuildStatus(const Observed& observed, const Situation& situation);
 
+// The stored status with the one thing that is known when a reconcile failed by an exception. Reads nothing of the spec, which may
+// be the cause.
+[[nodiscard]] nlohmann::json StatusOfCaughtError(nlohmann::json status, int64_t generation,
+                                                 const std::string& what, WallTime now);
+
 // True if the two differ in nothing but lags, which change all the time.
 [[nodiscard]] bool SameButLag(const nlohmann::json& a, const nlohmann::json& b);
 

@@ -16,10 +16,14 @@
 - apiGroups: [apps]
   resources: [statefulsets]
   verbs: [get, list, watch, create, patch, delete]
-# Job file, assignment, headless Service and the workers' account without rights. Owner references remove them.
+# Assignment, headless Service and the workers' account without rights. Owner references remove them.
 - apiGroups: [""]
   resources: [configmaps, services, serviceaccounts]
   verbs: [get, create, patch]
+# Job files: one for each content, deleted when no pod was started with it any more.
+- apiGroups: [""]
+  resources: [configmaps]
+  verbs: [list, delete]
 # Drains take one worker at a time.
 - apiGroups: [policy]
   resources: [poddisruptionbudgets]

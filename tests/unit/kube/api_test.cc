@@ -2,7 +2,9 @@
 
 #include <doctest/doctest.h>
 
+#include <atomic>
 #include <mutex>
+#include <thread>
 
 #include "operator/kube/watch.h"
 #include "tests/unit/http/scripted_server.h"
@@ -54,6 +56,23 @@ TEST_CASE("API: server-side apply says whose it is and forces") {
   REQUIRE(f.api.ApplyStatus(kPods, {{"metadata", {{"namespace", "web"}, {"name", "p"}}}}).ok());
   CHECK(seen.target ==
         "/api/v1/namespaces/web/pods/p/status?force=true&fieldManager=coho-operator");
+}
+
+TEST_CASE("API: stopping ends a call that is under way") {
+  std::atomic<bool> asked = false;
+  Fixture f([&](const ScriptedRequest&, const ScriptedServer::Connection& to) {
+    asked = true;
+    asked.notify_all();
+    to.StayOpen();
+    return false;
+  });
+  Status ended;
+  std::thread caller([&] { ended = f.api.Get(kPods, {"web", "p"}).status(); });
+  asked.wait(false);
+  f.api.Stop();
+  caller.join();
+  CHECK(ended.code() == Code::kAborted);
+  CHECK(f.api.Get(kPods, {"web", "p"}).status().code() == Code::kAborted);
 }
 
 TEST_CASE("API: a delete carries the uid, and what is gone already is fine") {

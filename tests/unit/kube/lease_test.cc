@@ -1,6 +1,16 @@
+#include "operator/kube/lease.h"
+
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
+#include <mutex>
+#include <optional>
+#include <random>
+
 #include "operator/kube/lease_state.h"
+#include "tests/unit/http/scripted_server.h"
 
 namespace coho::kube {
 namespace {
@@ -79,6 +89,139 @@ TEST_CASE("Lease: two candidates with clocks of their own never lead at once") {
     const bool b_takes = b.Next(At(now)) == LeaseAction::kTake;
     CHECK(!(b_takes && a.Leads(timing, At(now))));
   }
+}
+
+TEST_CASE("Lease: an attempt never outlasts the time for which we lead") {
+  const LeaseTiming timing;
+  LeaseState state("me");
+  CHECK(state.AttemptTime(timing, At(0)) == timing.attempt);
+  CHECK_FALSE(state.LeadsUntil(timing));
+  state.Observe(Record("me", "1"), At(0));
+  state.Held(At(0));
+  for (int now = 0; now < 40; ++now) {
+    CHECK(At(now) + state.AttemptTime(timing, At(now)) <=
+          std::max(At(now), *state.LeadsUntil(timing)));
+  }
+  CHECK(state.AttemptTime(timing, At(9)) == seconds(1));
+  CHECK(state.AttemptTime(timing, At(30)) == Duration::zero());
+}
+
+TEST_CASE("Lease: whatever clock and API server do, we stop before another may begin") {
+  // Writes are answered late or never, and the machine may sleep at any moment.
+  const LeaseTiming timing;
+  std::minstd_rand dice(7);
+  const auto below = [&](int n) { return static_cast<int>(dice() % static_cast<unsigned>(n)); };
+  for (int round = 0; round < 2000; ++round) {
+    LeaseState a("a");
+    LeaseState b("b");
+    int version = 1;
+    int now = 0;
+    a.Observe(Record("a", "1"), At(0));
+    a.Held(At(0));
+    b.Observe(Record("a", "1"), At(0));
+    while (now < 60) {
+      now += 1 + below(below(10) == 0 ? 20 : 3);
+      if (a.Leads(timing, At(now)) && below(2) == 0) {
+        const int began = now;
+        const Duration at_most = a.AttemptTime(timing, At(began));
+        now += below(6);
+        // It reached the server; the answer comes in time, or is cut off.
+        b.Observe(Record("a", std::to_string(++version)), At(now));
+        if (At(now) - At(began) <= at_most) a.Held(At(began));
+      }
+      if (b.Next(At(now)) == LeaseAction::kTake) {
+        REQUIRE_FALSE(a.Leads(timing, At(now)));
+        break;
+      }
+    }
+  }
+}
+
+std::unique_ptr<AccessSource> AccessTo(const ScriptedServer& server) {
+  auto source = AccessSource::Create(
+      [port = server.port()]() -> Result<ClusterAccess> {
+        ClusterAccess access;
+        access.host = "127.0.0.1";
+        access.port = port;
+        access.use_tls = false;
+        return access;
+      },
+      Clock::Real());
+  REQUIRE(source.ok());
+  return std::move(*source);
+}
+
+TEST_CASE("Lease: leading ends in time though the API server throttles or says nothing any more") {
+  using std::chrono::milliseconds;
+  std::atomic<bool> hostile = false;
+  bool throttles = false;
+  SUBCASE("it asks for a long pause") { throttles = true; }
+  SUBCASE("it does not answer") {}
+  std::mutex mutex;
+  Json stored;
+  ScriptedServer server([&](const ScriptedRequest& request, const ScriptedServer::Connection& to) {
+    if (hostile && throttles) return to.Answer(429, "{}", "Retry-After: 60\r\n");
+    if (hostile) {
+      to.StayOpen();
+      return false;
+    }
+    const std::lock_guard lock(mutex);
+    if (request.method == "GET" && stored.is_null()) return to.Answer(404, "{}");
+    if (request.method != "GET") {
+      stored = Json::parse(request.body);
+      // Others may keep something in it.
+      stored["metadata"]["labels"]["team"] = "web";
+      stored["metadata"]["resourceVersion"] = "1";
+    }
+    return to.Answer(200, stored.dump());
+  });
+  const auto access = AccessTo(server);
+  prometheus::Registry registry;
+  const LeaseTiming timing{.duration = milliseconds(900),
+                           .renew_deadline = milliseconds(600),
+                           .retry_period = milliseconds(50),
+                           .attempt = milliseconds(400)};
+  Api api(*access, Clock::Real(), {.timeout = timing.attempt, .tries_when_throttled = 1}, registry);
+  std::mutex ended_mutex;
+  std::condition_variable changed;
+  bool leads = false;
+  std::optional<MonotonicTime> lost;
+  Lease lease(api, Clock::Real(),
+              {.ns = "coho",
+               .name = "coho-operator",
+               .identity = "me",
+               .timing = timing,
+               .on_leading =
+                   [&] {
+                     const std::lock_guard lock(ended_mutex);
+                     leads = true;
+                     changed.notify_all();
+                   },
+               .on_lost =
+                   [&] {
+                     const std::lock_guard lock(ended_mutex);
+                     lost = Clock::Real().Now();
+                     changed.notify_all();
+                   }},
+              registry);
+  lease.Start();
+  {
+    std::unique_lock lock(ended_mutex);
+    REQUIRE(changed.wait_for(lock, seconds(10), [&] { return leads; }));
+  }
+  CHECK(lease.leading());
+  const MonotonicTime began = Clock::Real().Now();
+  hostile = true;
+  {
+    std::unique_lock lock(ended_mutex);
+    REQUIRE(changed.wait_for(lock, seconds(10), [&] { return lost.has_value(); }));
+  }
+  CHECK_FALSE(lease.leading());
+  CHECK(*lost - began < timing.duration);
+  api.Stop();
+  lease.Stop();
+  const std::lock_guard lock(mutex);
+  CHECK(stored["metadata"]["labels"]["team"] == "web");
 }
 
 }  // namespace

@@ -165,8 +165,8 @@ TEST_CASE("Facts: nothing in an object is needed, and odd shapes are as good as 
        R"({"metadata":{"labels":[1],"ownerReferences":{"a":1},"annotations":7},"status":{"conditions":{},"containerStatuses":[5,null,[]]}})"}) {
     CAPTURE(text);
     const Json object = Json::parse(text);
-    (void)ReadObjectFacts(object);
-    (void)ReadStatefulSetFacts(object);
+    (void)ReadObjectFacts(object, "visits");
+    (void)ReadStatefulSetFacts(object, "visits");
     CHECK(!ReadPodFacts(object).running);
     (void)ReadNodeFacts(object);
     (void)ReadVolumeFacts(object, object, [](const VisitNode&) {});
@@ -184,7 +184,7 @@ TEST_CASE("Slimming keeps every fact") {
       "status":{"observedGeneration":4}})");
   SlimStatefulSet(&set);
   CHECK(!set["spec"]["template"].contains("spec"));
-  const StatefulSetFacts facts = ReadStatefulSetFacts(set);
+  const StatefulSetFacts facts = ReadStatefulSetFacts(set, "visits");
   CHECK(facts.object.uid == "u");
   CHECK(facts.object.controller_uid == "job");
   CHECK(facts.object.applied_hash == "h");

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "operator/api/names.h"
+#include "operator/report/status.h"
 #include "toy_cluster.h"
 
 namespace coho {
@@ -12,18 +14,24 @@ namespace {
 using nlohmann::json;
 using std::chrono::seconds;
 
+// A job file's name without the hash of its content.
+std::string WithoutHash(const std::string& name) {
+  return name.starts_with("visits-job-") ? "visits-job" : name;
+}
+
 std::vector<std::string> Names(const std::vector<json>& objects) {
   std::vector<std::string> names;
   for (const json& object : objects) {
     names.push_back(object["kind"].get<std::string>() + "/" +
-                    object["metadata"]["name"].get<std::string>());
+                    WithoutHash(object["metadata"]["name"].get<std::string>()));
   }
   return names;
 }
 
 std::vector<std::string> Names(const std::vector<DeleteAction>& deletes) {
   std::vector<std::string> names;
-  for (const DeleteAction& action : deletes) names.push_back(action.kind + "/" + action.name);
+  for (const DeleteAction& action : deletes)
+    names.push_back(action.kind + "/" + WithoutHash(action.name));
   return names;
 }
 
@@ -72,7 +80,7 @@ TEST_CASE("plan: what is right is left alone") {
   SUBCASE("a repair applies everything again, and nothing else") {
     cluster.observed.repair = true;
     const ReconcilePlan plan = cluster.Plan();
-    CHECK(plan.apply.size() == 8);
+    CHECK(plan.apply.size() == 7);
     CHECK(plan.deletes.empty());
   }
   SUBCASE("an object that somebody deleted comes back") {
@@ -112,7 +120,7 @@ TEST_CASE("plan: more workers") {
   cluster.Edit(Spec({{"workers", {{"count", 3}}}}));
   const ReconcilePlan plan = cluster.Plan();
   // The job file changes; running workers have no reason to restart.
-  CHECK(Names(plan.apply) == Texts{"ConfigMap/visits-job", "StatefulSet/visits-worker-2"});
+  CHECK(Names(plan.apply) == Texts{"StatefulSet/visits-worker-2"});
   CHECK(plan.deletes.empty());
   CHECK(Reasons(plan.events).front() == "WorkersCreated");
 }
@@ -197,7 +205,7 @@ TEST_CASE("plan: a problem that blocks the job takes nothing down") {
         JobProblem{ProblemReason::kTooManyWorkers, "spec.workers.count: found 9, need at most 8"};
     cluster.Edit(Spec({{"workers", {{"count", 9}}}}));
     const ReconcilePlan plan = cluster.Plan();
-    CHECK(Names(plan.apply) == Texts{"ConfigMap/visits-job"});  // no new workers
+    CHECK(plan.apply.empty());  // no new workers
     CHECK(plan.deletes.empty());
     CHECK(Reasons(plan.events) == Texts{"TooManyWorkers"});
     CHECK(plan.events[0].warning);
@@ -223,7 +231,7 @@ TEST_CASE("plan: a problem that blocks the job takes nothing down") {
     cluster.observed.coordination->problem = JobProblem{ProblemReason::kTopicMissing, "requests"};
     cluster.Edit(Spec({{"image", "coho-worker:2"}}));
     const ReconcilePlan plan = cluster.Plan();
-    CHECK(plan.apply.size() == 4);  // a mended spec reaches the workers that exist
+    CHECK(plan.apply.size() == 3);  // a mended spec reaches the workers that exist
     CHECK(plan.deletes.empty());
   }
   SUBCASE("a problem that does not block leaves the job at work") {
@@ -236,6 +244,110 @@ TEST_CASE("plan: a problem that blocks the job takes nothing down") {
     CHECK(ConditionOf(cluster.observed.job.status, "Degraded")["reason"] ==
           "PartitionCountChanged");
   }
+}
+
+TEST_CASE("plan: a job whose topics are another job's is not begun, and says whose they are") {
+  ToyCluster cluster(2, 4);
+  cluster.observed.prefix_holder = JobId{"shop", "clicks"};
+  const ReconcilePlan plan = cluster.Plan();
+  CHECK(plan.coordination == Coordination::kForget);
+  CHECK(plan.apply.empty());
+  CHECK(plan.requeue_after <= seconds(10));
+  REQUIRE(plan.status);
+  const json valid = ConditionOf((*plan.status)["status"], "ConfigValid");
+  CHECK(valid["reason"] == "TopicPrefixTaken");
+  CHECK(valid["message"].get<std::string>().find("StreamJob shop/clicks") != std::string::npos);
+  CHECK(Reasons(plan.events) == Texts{"TopicPrefixTaken"});
+
+  cluster.observed.prefix_holder.reset();
+  CHECK(cluster.Plan().coordination == Coordination::kRun);
+}
+
+TEST_CASE(
+    "plan: an installation without the claim writes nothing of the job and says whose it is") {
+  ToyCluster cluster(2, 4);
+  cluster.observed.settings.installation = "first";
+  cluster.Settle();
+  CHECK(cluster.observed.job.status["installation"] == "first");
+
+  cluster.observed.settings.installation = "second";
+  cluster.observed.coordination = JobView{
+      .problem = JobProblem{ProblemReason::kClaimedByAnother, "the topics belong to \"first\""}};
+  const ReconcilePlan plan = cluster.Plan();
+  CHECK(plan.apply.empty());
+  CHECK(plan.deletes.empty());
+  CHECK_FALSE(plan.status);
+  REQUIRE(Reasons(plan.events) == Texts{"ClaimedByAnother"});
+  CHECK(plan.events[0].note.find("\"first\"") != std::string::npos);
+
+  // Nobody of this cluster shows it: then the condition is ours to write.
+  cluster.observed.job.status.erase("installation");
+  const ReconcilePlan alone = cluster.Plan();
+  REQUIRE(alone.status);
+  CHECK(ConditionOf((*alone.status)["status"], "Degraded")["reason"] == "ClaimedByAnother");
+  CHECK_FALSE((*alone.status)["status"].contains("installation"));
+
+  // Even with what it knew before it was displaced.
+  ToyCluster displaced(2, 4);
+  displaced.Settle();
+  displaced.Edit(Spec({{"image", "coho-worker:2"}}));
+  displaced.observed.coordination->problem =
+      JobProblem{ProblemReason::kCoordinatorFenced, "taken over"};
+  CHECK(displaced.Plan().apply.empty());
+  CHECK(displaced.Plan().deletes.empty());
+}
+
+TEST_CASE("plan: objects of an earlier StreamJob of the name are waited for, not complained of") {
+  ToyCluster cluster(2, 4);
+  cluster.observed.objects[{"ServiceAccount", "visits-worker"}] = {
+      .uid = "x", .controller_uid = "earlier", .of_this_name = true};
+  const ReconcilePlan plan = cluster.Plan();
+  REQUIRE(plan.status);
+  CHECK(ConditionOf((*plan.status)["status"], "Ready")["reason"] == "BeingCleanedUp");
+  CHECK(plan.events.empty());
+  CHECK(plan.requeue_after <= seconds(5));
+  cluster.Perform(plan);
+
+  cluster.observed.objects.erase({"ServiceAccount", "visits-worker"});
+  cluster.Settle();
+  CHECK(ConditionOf(cluster.observed.job.status, "Ready")["status"] == "True");
+}
+
+TEST_CASE("plan: a job file stays while a pod was started with it, and goes afterwards") {
+  ToyCluster cluster(2, 4);
+  cluster.Settle();
+  const auto files = [&] {
+    Texts names;
+    for (const auto& [key, object] : cluster.observed.objects) {
+      if (key.name.starts_with("visits-job-")) names.push_back(key.name);
+    }
+    return names;
+  };
+  REQUIRE(files().size() == 1);
+  const std::string first = files()[0];
+  cluster.Edit(Spec({{"processing", {{"commitInterval", "1s"}}}}));
+  const ReconcilePlan edited = cluster.Plan();
+  cluster.Perform(edited);
+  CHECK(files().size() == 2);  // what runs finds at each start what it was made for
+  cluster.Settle();
+  REQUIRE(files().size() == 1);
+  CHECK(files()[0] != first);
+  for (const auto& [id, pod] : cluster.observed.pods)
+    CHECK(JobConfigMapName("visits", pod.config_hash) == files()[0]);
+}
+
+TEST_CASE("plan: a defect that was caught is told and stops nothing") {
+  ToyCluster cluster(2, 4);
+  cluster.Settle();
+  cluster.observed.internal_error = "no such key";
+  const ReconcilePlan plan = cluster.Plan();
+  CHECK(Reasons(plan.events) == Texts{"InternalError"});
+  CHECK(plan.deletes.empty());
+  const json status =
+      StatusOfCaughtError(cluster.observed.job.status, 3, "no such key", cluster.observed.now);
+  CHECK(ConditionOf(status, "Degraded")["reason"] == "InternalError");
+  CHECK(ConditionOf(status, "Ready") == ConditionOf(cluster.observed.job.status, "Ready"));
+  CHECK(status["workers"] == cluster.observed.job.status["workers"]);
 }
 
 TEST_CASE("plan: a spec that cannot be used leaves everything as it is and says so once") {
@@ -265,7 +377,8 @@ TEST_CASE("plan: a spec that cannot be used leaves everything as it is and says 
 TEST_CASE("plan: somebody else's object under our name is left alone") {
   ToyCluster cluster(2, 4);
   SUBCASE("a ConfigMap") {
-    cluster.observed.objects[{"ConfigMap", "visits-job"}] = {.uid = "x", .controller_uid = ""};
+    cluster.observed.objects[{"ConfigMap", "visits-assignment"}] = {.uid = "x",
+                                                                    .controller_uid = ""};
   }
   SUBCASE("a set of an earlier StreamJob of this name") {
     cluster.observed.sets[WorkerId(0)] = {.name = "visits-worker-0",

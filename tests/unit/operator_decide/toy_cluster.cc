@@ -105,7 +105,8 @@ void ToyCluster::StartPod(WorkerId worker) {
                            .node = volume.node,
                            .running = true,
                            .ready = true,
-                           .template_hash = observed.sets[worker].template_hash};
+                           .template_hash = observed.sets[worker].template_hash,
+                           .config_hash = observed.sets[worker].config_hash};
 }
 
 void ToyCluster::Delete(const DeleteAction& action) {
@@ -117,6 +118,12 @@ void ToyCluster::Delete(const DeleteAction& action) {
     for (auto& [id, volume] : observed.volumes) {
       if (is_it(volume.claim, volume.claim_uid)) volume.claim_deleting = true;
     }
+    return;
+  }
+  if (action.kind == "ConfigMap") {
+    std::erase_if(observed.objects, [&](const auto& entry) {
+      return entry.first.kind == action.kind && is_it(entry.first.name, entry.second.uid);
+    });
     return;
   }
   std::set<WorkerId> ended;
@@ -160,6 +167,8 @@ void ToyCluster::Perform(const ReconcilePlan& plan) {
     set = {.name = name,
            .object = facts,
            .template_hash = TemplateHash(object["spec"]["template"]),
+           .config_hash = object["spec"]["template"]["metadata"]["annotations"]
+                                [std::string(kConfigHashAnnotation)],
            .observed = true,
            .delete_claim_with_set =
                object["spec"]["persistentVolumeClaimRetentionPolicy"]["whenDeleted"] == "Delete"};

@@ -83,6 +83,28 @@ TEST_CASE("manifests: golden") {
   CheckGolden("assignment_config_map.json", MakeAssignmentConfigMap(job, assignment));
 }
 
+TEST_CASE("manifests: a job file is named by what workers read of it and never changes") {
+  const auto name = [](const json& patch) {
+    return MakeJobConfigMap(Job(patch))["metadata"]["name"].get<std::string>();
+  };
+  const json file = MakeJobConfigMap(Job());
+  CHECK(file["immutable"] == true);
+  CHECK(name({{"spec", {{"workers", {{"count", 5}}}}}}) == name(json::object()));
+  CHECK(name({{"spec", {{"state", {{"onLeftover", "Adopt"}}}}}}) == name(json::object()));
+  CHECK(name({{"spec", {{"processing", {{"commitInterval", "100ms"}}}}}}) == name(json::object()));
+  CHECK(name({{"spec", {{"processing", {{"commitInterval", "1s"}}}}}}) != name(json::object()));
+  const json pod = MakePodTemplate(Job(), Options());
+  CHECK(pod["spec"]["volumes"][0]["configMap"]["name"] == name(json::object()));
+  CHECK(name(json::object()) ==
+        JobConfigMapName(
+            "visits",
+            pod["metadata"]["annotations"][std::string(kConfigHashAnnotation)].get<std::string>()));
+  const auto read = ParseJobJson(file["data"]["job.json"].get<std::string>());
+  REQUIRE_MESSAGE(read.ok(), read.status().ToString());
+  CHECK(read->workers.count == 3);
+  CHECK(read->kafka.topic_prefix == "coho-web.visits");
+}
+
 TEST_CASE("manifests: restricted pod security") {
   const json pod = MakePodTemplate(Job(), Options())["spec"];
   CHECK(pod["automountServiceAccountToken"] == false);

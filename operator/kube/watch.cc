@@ -3,7 +3,9 @@
 #include <exception>
 #include <utility>
 
+#include "common/base/check.h"
 #include "common/base/log.h"
+#include "common/base/overloaded.h"
 #include "operator/kube/line_splitter.h"
 
 namespace coho::kube {
@@ -56,20 +58,16 @@ void Watch::Run() {
       const std::lock_guard lock(mutex_);
       if (stopping_) return;
     }
-    for (size_t i = 0; i + 1 < effects.size(); ++i) {
-      if (const auto* vanished = std::get_if<Vanished>(&effects[i])) Drop(vanished->key);
-      if (std::holds_alternative<Synced>(effects[i]) && !synced_.exchange(true) &&
-          options_.on_synced) {
-        options_.on_synced();
-      }
-    }
-    const WatchEvent event = Contained(effects.back());
-    effects = Step(&state_, event, clock_.Now(), Random());
+    // The last one is what to wait for; it alone leads to an event.
+    std::optional<WatchEvent> event;
+    for (const WatchEffect& effect : effects) event = Contained(effect);
+    COHO_CHECK(event, "a watch always knows what to do next");
+    effects = Step(&state_, *event, clock_.Now(), Random());
   }
 }
 
 // An object that brings down its reader must not bring down the process: the watch begins anew after its pause.
-WatchEvent Watch::Contained(const WatchEffect& effect) {
+std::optional<WatchEvent> Watch::Contained(const WatchEffect& effect) {
   try {
     return Perform(effect);
   } catch (const std::exception& e) {
@@ -84,12 +82,25 @@ WatchEvent Watch::Contained(const WatchEffect& effect) {
   }
 }
 
-WatchEvent Watch::Perform(const WatchEffect& effect) {
-  if (const auto* list = std::get_if<StartList>(&effect)) return List(*list);
-  if (const auto* watch = std::get_if<StartWatch>(&effect)) return Follow(*watch);
-  std::unique_lock lock(mutex_);
-  stop_.wait_for(lock, std::get<Wait>(effect).time, [this] { return stopping_; });
-  return Elapsed{};
+std::optional<WatchEvent> Watch::Perform(const WatchEffect& effect) {
+  using Happened = std::optional<WatchEvent>;
+  return std::visit(Overloaded{[&](const StartList& list) { return Happened(List(list)); },
+                               [&](const StartWatch& watch) { return Happened(Follow(watch)); },
+                               [&](const Wait& wait) {
+                                 std::unique_lock lock(mutex_);
+                                 stop_.wait_for(lock, wait.time, [this] { return stopping_; });
+                                 return Happened(Elapsed{});
+                               },
+                               [&](const Vanished& vanished) {
+                                 Drop(vanished.key);
+                                 return Happened();
+                               },
+                               [&](const Synced&) {
+                                 if (!synced_.exchange(true) && options_.on_synced)
+                                   options_.on_synced();
+                                 return Happened();
+                               }},
+                    effect);
 }
 
 WatchEvent Watch::List(const StartList& list) {

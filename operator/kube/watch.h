@@ -10,6 +10,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <random>
 #include <string>
 #include <string_view>
@@ -55,8 +56,9 @@ class Watch {
 
  private:
   void Run();
-  [[nodiscard]] WatchEvent Contained(const WatchEffect& effect);
-  [[nodiscard]] WatchEvent Perform(const WatchEffect& effect);
+  // What came of it; nullopt: nothing that the state has to know.
+  [[nodiscard]] std::optional<WatchEvent> Contained(const WatchEffect& effect);
+  [[nodiscard]] std::optional<WatchEvent> Perform(const WatchEffect& effect);
   [[nodiscard]] WatchEvent List(const StartList& list);
   [[nodiscard]] WatchEvent Follow(const StartWatch& watch);
   // A line of the stream. False ends the stream; then *end says why.

@@ -95,14 +95,15 @@ class CoordinationServices::Gate {
 // Destroys services, each in a thread of its own: one may wait for a broker that does not answer.
 class CoordinationServices::Reaper {
  public:
-  static void End(const std::shared_ptr<Reaper>& self, ServicePtr service) {
+  static void End(const std::shared_ptr<Reaper>& self, ServicePtr service, EndedFlag ended) {
     {
       const std::lock_guard lock(self->mutex_);
       ++self->ending_;
     }
     // Detached: it holds all that it needs, and who must end in time does not wait for it beyond a bound.
-    std::thread([self, service = std::move(service)]() mutable {
+    std::thread([self, service = std::move(service), ended = std::move(ended)]() mutable {
       service.reset();
+      *ended = true;
       {
         const std::lock_guard lock(self->mutex_);
         --self->ending_;
@@ -162,12 +163,9 @@ CoordinationServices::ServicePtr CoordinationServices::StartLocked(
 bool CoordinationServices::LetGoLocked(const JobId& id) {
   const auto leaving = leaving_.find(id);
   if (leaving == leaving_.end()) return true;
-  // Never held here: whoever holds a service last waits for its end.
-  const std::weak_ptr<JobCoordination>& from = leaving->second.from;
-  bool gone = from.expired();
+  bool gone = *leaving->second.ended;
   for (const auto& [key, entry] : entries_) {
-    const bool is_it = !entry.service.owner_before(from) && !from.owner_before(entry.service);
-    if (is_it) gone = !entry.service->View(id);
+    if (entry.ended == leaving->second.ended) gone = !entry.service->View(id);
   }
   if (!gone && options_.clock->Now() - leaving->second.since < options_.longest_hand_over)
     return false;
@@ -224,11 +222,11 @@ void CoordinationServices::ForgetLocked(const JobId& id) {
   if (it == key_of_job_.end()) return;
   const auto entry = entries_.find(it->second);
   entry->second.service->RemoveJob(id);
-  std::erase_if(leaving_, [](const auto& past) { return past.second.from.expired(); });
-  leaving_[id] = {.from = entry->second.service, .since = options_.clock->Now()};
+  std::erase_if(leaving_, [](const auto& past) { return past.second.ended->load(); });
+  leaving_[id] = {.ended = entry->second.ended, .since = options_.clock->Now()};
   entry->second.jobs.erase(id);
   if (entry->second.jobs.empty()) {
-    Reaper::End(reaper_, std::move(entry->second.service));
+    Reaper::End(reaper_, std::move(entry->second.service), entry->second.ended);
     entries_.erase(entry);
   }
   key_of_job_.erase(it);
@@ -255,7 +253,7 @@ bool CoordinationServices::Stop(Duration most) {
   gate_->Close();
   {
     const std::lock_guard lock(mutex_);
-    for (auto& [key, entry] : entries_) Reaper::End(reaper_, std::move(entry.service));
+    for (auto& [key, entry] : entries_) Reaper::End(reaper_, std::move(entry.service), entry.ended);
     entries_.clear();
     key_of_job_.clear();
     leaving_.clear();

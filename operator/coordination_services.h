@@ -7,6 +7,7 @@
 // Safe to use from any thread. No call waits for Kafka: services end in the background, with no lock held.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <map>
 #include <memory>
@@ -67,20 +68,22 @@ class CoordinationServices {
       CoordinationService::Options options);
 
  private:
-  // Shared with the thread in which it ends.
-  using ServicePtr = std::shared_ptr<JobCoordination>;
+  using ServicePtr = std::unique_ptr<JobCoordination>;
   struct Given {
     Job job;
     JobIdentity identity;
     friend bool operator==(const Given&, const Given&) = default;
   };
+  // Of a service: set when nothing of it runs any more. Shared with the thread in which it ends.
+  using EndedFlag = std::shared_ptr<std::atomic<bool>>;
   struct Entry {
     std::map<std::string, std::string> secrets;
     ServicePtr service;
+    EndedFlag ended = std::make_shared<std::atomic<bool>>(false);
     std::map<JobId, Given> jobs;
   };
   struct HandOver {
-    std::weak_ptr<JobCoordination> from;
+    EndedFlag ended;  // of the service before
     MonotonicTime since;
   };
   class Gate;    // what services call back through

@@ -119,7 +119,7 @@ void RunChildUntilKilled(const fs::path& directory, unsigned seed, size_t kill_a
     execve("/proc/self/exe", const_cast<char**>(arguments), const_cast<char**>(environment));
     _exit(127);
   }
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(120);
   std::error_code none_yet;
   for (;;) {
     const auto size = fs::file_size(directory / "changelog", none_yet);

@@ -55,9 +55,10 @@ std::variant<WorkerFlags, int> ParseFlags(int argc, char** argv) {
       ->envname(kEnvWorkerId)
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
-  app.add_option(kFlagCoordinator, coordinator,
-                 "in-process: decide here which worker runs what; elsewhere: another worker's process "
-                 "or the operator does")
+  app.add_option(
+         kFlagCoordinator, coordinator,
+         "in-process: decide here which worker runs what; elsewhere: another worker's process "
+         "or the operator does")
       ->check(CLI::IsMember({kCoordinatorInProcess, kCoordinatorElsewhere}))
       ->capture_default_str();
   app.add_option(kFlagStateDir, flags.state_dir,

@@ -11,7 +11,8 @@
 namespace coho {
 namespace {
 
-// How long the coordinator in the process may be unable to start the job; what is wrong may be about to be put right.
+// How long the coordinator in the process may be unable to start the job; what is wrong may be
+// about to be put right.
 constexpr Duration kProblemGrace = std::chrono::seconds(10);
 
 std::string HostName() {
@@ -35,10 +36,10 @@ Worker::Worker(Options options)
 Worker::~Worker() {
   http_.reset();
   // Loops first: they tell the member, and ask its restorer.
-  for (const auto& loop : loops_) loop->GiveUp();
+  GiveUp();
   loops_.clear();
   member_.reset();
-  if (stopping_) lifecycle_.AfterStop();
+  if (drained()) lifecycle_.AfterStop();
   coordinator_.reset();
   engines_.reset();
 }
@@ -152,23 +153,27 @@ void Worker::StartLoops() {
           }});
   std::vector<RunLoop*> loops;
   for (int32_t i = 0; i < job_.workers.run_loops; ++i) {
-    loops_.push_back(std::make_unique<RunLoop>(RunLoop::Options{
+    ports_.push_back(std::make_unique<KafkaLoopPorts>(
+        KafkaLoopPorts::Options{.job = &job_,
+                                .kafka = options_.kafka,
+                                .transactional_id = ids[static_cast<size_t>(i)],
+                                .consumer_queue_bytes = budget_.consumer_queue_bytes_per_loop,
+                                .producer_queue_bytes = budget_.producer_queue_bytes_per_loop}));
+    loops_.push_back(std::make_unique<LoopThread>(RunLoop::Options{
         .index = i,
         .job = &job_,
         .factory = options_.factory,
-        .clients = {.job = &job_,
-                    .kafka = options_.kafka,
-                    .transactional_id = ids[static_cast<size_t>(i)],
-                    .consumer_queue_bytes = budget_.consumer_queue_bytes_per_loop,
-                    .producer_queue_bytes = budget_.producer_queue_bytes_per_loop},
+        .ports = ports_.back().get(),
+        .transaction_timeout = TransactionTimeout(job_),
         .commit = {.commit_interval = job_.processing.commit_interval,
                    .flush_interval = job_.storage.flush_interval,
-                   .dirty_bytes_max = budget_.dirty_bytes_per_loop},
+                   .dirty_bytes_max = budget_.dirty_bytes_per_loop,
+                   .transaction_age_max = TransactionTimeout(job_) / 2},
         .lease = at_least_once ? &lease_ : nullptr,
         .on_event = [this](int32_t loop,
                            LoopEvent event) { member_->OnLoopEvent(loop, std::move(event)); },
         .on_step = [this](const LifecycleStep& step) { lifecycle_.Step(step); }}));
-    loops.push_back(loops_.back().get());
+    loops.push_back(&loops_.back()->loop());
   }
   member_->Start(std::move(loops));
   const std::lock_guard lock(mutex_);
@@ -179,6 +184,15 @@ void Worker::Drain() {
   if (std::exchange(stopping_, true)) return;
   lifecycle_.BeforeStop();
   member_->Drain();
+}
+
+void Worker::GiveUp() {
+  for (const auto& loop : loops_) loop->loop().GiveUp();
+}
+
+bool Worker::ended() const {
+  return std::all_of(loops_.begin(), loops_.end(),
+                     [](const auto& loop) { return loop->loop().ended(); });
 }
 
 void Worker::Fail(Failure failure) {
@@ -225,7 +239,7 @@ WorkerStatus Worker::Snapshot() const {
     if (!running_) return {};
   }
   WorkerStatus out{.member = member_->status(), .loops = {}};
-  for (const auto& loop : loops_) out.loops.push_back(loop->status());
+  for (const auto& loop : loops_) out.loops.push_back(loop->loop().status());
   return out;
 }
 
@@ -236,7 +250,7 @@ std::vector<ThreadProgress> Worker::Progress() const {
   }
   std::vector<ThreadProgress> out = {{.name = "the member", .last = member_->progress()}};
   for (size_t i = 0; i < loops_.size(); ++i) {
-    out.push_back({.name = "run loop " + std::to_string(i), .last = loops_[i]->progress()});
+    out.push_back({.name = "run loop " + std::to_string(i), .last = loops_[i]->loop().progress()});
   }
   return out;
 }

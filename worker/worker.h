@@ -1,4 +1,5 @@
-// A worker process put together (DESIGN 4.1): state directory, HTTP, coordinator if it is in the process, run loops, member.
+// A worker process put together (DESIGN 4.1): state directory, HTTP, coordinator if it is in the
+// process, run loops, member.
 //
 //   Worker worker(std::move(options));
 //   if (const Failure failure = worker.Start(); failure.exit_code != 0) ...
@@ -22,8 +23,9 @@
 #include "worker/admin/health.h"
 #include "worker/flags.h"
 #include "worker/lifecycle.h"
+#include "worker/loop/kafka_ports.h"
+#include "worker/loop/loop_thread.h"
 #include "worker/loop/memory_budget.h"
-#include "worker/loop/run_loop.h"
 #include "worker/member/member.h"
 #include "worker/sdk/task.h"
 #include "worker/state_directory.h"
@@ -54,10 +56,15 @@ class Worker {
   [[nodiscard]] Failure Start();
   // Commits and closes all tasks in the background.
   void Drain();
+  // Nothing more is waited for: what is under way ends as if the process had been killed.
+  void GiveUp();
 
-  // Why the worker cannot go on; nullopt: it can. Also looks at the coordinator in the process, so ask now and then.
+  // Why the worker cannot go on; nullopt: it can. Also looks at the coordinator in the process, so
+  // ask now and then.
   [[nodiscard]] std::optional<Failure> failure();
   [[nodiscard]] bool drained() const;
+  // No run loop does anything any more. User code that never returns keeps this from becoming true.
+  [[nodiscard]] bool ended() const;
 
  private:
   [[nodiscard]] Failure OpenState();
@@ -91,7 +98,8 @@ class Worker {
   bool running_ = false;  // member_ and loops_ are there
 
   std::unique_ptr<Member> member_;
-  std::vector<std::unique_ptr<RunLoop>> loops_;
+  std::vector<std::unique_ptr<KafkaLoopPorts>> ports_;
+  std::vector<std::unique_ptr<LoopThread>> loops_;
   std::unique_ptr<http::Server> http_;
 };
 

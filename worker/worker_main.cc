@@ -28,6 +28,8 @@ namespace {
 // Below Kubernetes' default grace period of 30 s.
 constexpr Duration kDrainMost = std::chrono::seconds(25);
 constexpr Duration kDrainMostAfterFailure = std::chrono::seconds(5);
+// Until the threads have noticed that nothing is waited for any more.
+constexpr Duration kGiveUpMost = std::chrono::seconds(3);
 
 // The one line that says why, and the same for `kubectl describe pod`.
 int Die(const Failure& failure) {
@@ -55,8 +57,8 @@ Result<Job> LoadJob(const std::string& path) {
   return job;
 }
 
-// The operator empties workers beyond the count before it removes them, and such a pod may be restarted meanwhile; a person
-// who starts one has made a mistake.
+// The operator empties workers beyond the count before it removes them, and such a pod may be
+// restarted meanwhile; a person who starts one has made a mistake.
 std::string WorkerIdOutOfRange(const WorkerFlags& flags, const Job& job) {
   if (!flags.pod.empty() || flags.worker.value() < job.workers.count) return "";
   return "--worker-id: found " + ToString(flags.worker) + ", need 0 to " +
@@ -113,6 +115,7 @@ int RunWorker(Worker::Options options) {
 
   int exit_code = kExitOk;
   bool draining = false;
+  bool gave_up = false;
   MonotonicTime deadline;
   const auto drain = [&](Duration most) {
     draining = true;
@@ -132,14 +135,20 @@ int RunWorker(Worker::Options options) {
       if (!draining) drain(kDrainMostAfterFailure);
     }
     if (worker.drained()) break;
-    if (draining && Clock::Real().Now() >= deadline) {
+    const MonotonicTime now = Clock::Real().Now();
+    if (!gave_up && draining && now >= deadline) {
       if (exit_code == kExitOk) {
         exit_code = Die(
             {kExitKafkaUnavailable,
              "not everything could be committed in time; the rest is replayed at the next start"});
       }
-      break;
+      worker.GiveUp();
+      gave_up = true;
     }
+    if (gave_up && worker.ended()) break;
+    // User code that does not come back cannot be ended. Nothing on disk needs a destructor: what
+    // counts is the last flush.
+    if (gave_up && now >= deadline + kGiveUpMost) std::_Exit(exit_code);
   }
   if (exit_code == kExitOk) LogInfo("worker ended, everything is committed");
   return exit_code;

@@ -176,6 +176,13 @@ class Planner {
               {"min.compaction.lag.ms", "0"},
               {"delete.retention.ms", "86400000"}});
     }
+    const std::string& positions = plan_.model.positions_topic;
+    const bool a_changelog =
+        std::any_of(plan_.model.stores.begin(), plan_.model.stores.end(),
+                    [&](const auto& store) { return store.second.changelog == positions; });
+    if (a_changelog || positions.empty()) return true;
+    if (!CheckCompacted("positions topic", positions, plan_.model.tasks)) return false;
+    Create(positions, plan_.model.tasks, {{"cleanup.policy", "compact"}});
     return true;
   }
 
@@ -189,9 +196,13 @@ class Planner {
 
 std::vector<std::string> CompactedTopicsOf(const Job& job) {
   std::set<std::string> topics = {job.CoordinatorTopic()};
+  bool changelogs = false;
   for (const StoreSpec& store : job.stores) {
-    if (store.changelog) topics.insert(job.ChangelogTopic(store.name));
+    if (!store.changelog) continue;
+    changelogs = true;
+    topics.insert(job.ChangelogTopic(store.name));
   }
+  if (!changelogs) topics.insert(job.kafka.topic_prefix + "-positions");
   return {topics.begin(), topics.end()};
 }
 

@@ -61,7 +61,8 @@ void Producer::Impl::OnDelivery(rd_kafka_t* handle, const rd_kafka_message_t* me
   auto* self = static_cast<Impl*>(Client::DeliveryOpaque(opaque));
   if (!self->failed_delivery.ok()) return;
   Code code = CodeOf(message->err);
-  // Whatever is wrong with a record of a transaction, its way out is an abort, unless the producer cannot go on at all.
+  // Whatever is wrong with a record of a transaction, its way out is an abort, unless the producer
+  // cannot go on at all.
   if (const auto fatal = rd_kafka_fatal_error(handle, nullptr, 0);
       fatal != RD_KAFKA_RESP_ERR_NO_ERROR) {
     code = CodeOfFatal(fatal);
@@ -189,8 +190,11 @@ Status Producer::Flush(Duration timeout) {
   COHO_RETURN_IF_ERROR(impl_->client->Await(timeout, "delivering records", [&](int timeout_ms) {
     return ToStatus(rd_kafka_flush(impl_->get(), timeout_ms), "delivering records");
   }));
-  return impl_->transactional ? impl_->failed_delivery
-                              : std::exchange(impl_->failed_delivery, Status::Ok());
+  if (impl_->transactional) return impl_->failed_delivery;
+  Status failed = std::exchange(impl_->failed_delivery, Status::Ok());
+  // A record that was given up on is not one that is still under way.
+  if (failed.retry_class() == RetryClass::kRetry && !failed.ok()) return Aborted(failed.message());
+  return failed;
 }
 
 Status Producer::Impl::Transact(Duration timeout, std::string_view context,
@@ -221,10 +225,12 @@ Status Producer::SendOffsets(const std::string& group,
                              const std::map<TopicPartition, int64_t>& offsets, Duration timeout) {
   if (offsets.empty()) return Status::Ok();
   const PartitionList list = ToList(offsets);
-  // Without membership: that nobody else commits for this task is R1's business, and transactional ids' fencing.
+  // Without membership: that nobody else commits for this task is R1's business, and transactional
+  // ids' fencing.
   const Owned<rd_kafka_consumer_group_metadata_t, rd_kafka_consumer_group_metadata_destroy>
       metadata(rd_kafka_consumer_group_metadata_new(group.c_str()));
-  // In one call: librdkafka goes on asking a group's coordinator that moves, and when the time is over the transaction is lost.
+  // In one call: librdkafka goes on asking a group's coordinator that moves, and when the time is
+  // over the transaction is lost.
   Status status = TakeError(rd_kafka_send_offsets_to_transaction(impl_->get(), list.get(),
                                                                  metadata.get(), ToMillis(timeout)),
                             "adding offsets to the transaction");
@@ -243,9 +249,10 @@ Status Producer::CommitTransaction(Duration timeout) {
 }
 
 Status Producer::AbortTransaction(Duration timeout) {
-  // A partition that the broker has not added to the transaction yet, because it is still closing the one before, makes it
-  // refuse the abort, which is fatal to librdkafka. Delivered records are proof that theirs were added. After a failure
-  // nothing is delivered any more, and nothing need be waited for.
+  // A partition that the broker has not added to the transaction yet, because it is still closing
+  // the one before, makes it refuse the abort, which is fatal to librdkafka. Delivered records are
+  // proof that theirs were added. After a failure nothing is delivered any more, and nothing need
+  // be waited for.
   constexpr Duration kDeliverFirst = std::chrono::seconds(5);
   if (impl_->in_transaction && !impl_->must_abort && impl_->failed_delivery.ok()) {
     Flush(std::min<Duration>(timeout, kDeliverFirst))

@@ -105,11 +105,13 @@ void AddCommits(const WorkerStatus& status, std::vector<MetricFamily>* out) {
   CommitTimes times;
   uint64_t aborts = 0;
   uint64_t fenced = 0;
+  uint64_t lost = 0;
   for (const LoopStatus& loop : status.loops) {
     for (size_t i = 0; i < times.counts.size(); ++i) times.counts[i] += loop.commits.counts[i];
     times.sum += loop.commits.sum;
     aborts += loop.commit_aborts;
     fenced += loop.fenced;
+    lost += loop.records_lost;
   }
   MetricFamily seconds = Family("coho_commit_seconds",
                                 "Duration of commits, from changelog to acknowledged transaction.",
@@ -135,6 +137,9 @@ void AddCommits(const WorkerStatus& status, std::vector<MetricFamily>* out) {
   out->push_back(Single("coho_fenced_total",
                         "Times that a run loop found itself fenced and dropped its tasks.",
                         MetricType::Counter, static_cast<double>(fenced)));
+  out->push_back(Single("coho_records_lost_total",
+                        "Input records that their topic's retention deleted before they were read.",
+                        MetricType::Counter, static_cast<double>(lost)));
 }
 
 void AddRestores(const WorkerStatus& status, const RestoreTotals& totals,

@@ -6,17 +6,21 @@
 namespace coho {
 
 std::optional<MonotonicTime> NextCommit(const CommitPolicy& policy, const CommitFacts& facts) {
-  if (facts.over_budget || facts.asked) return MonotonicTime::min();
+  if (facts.over_budget) return MonotonicTime::min();
   std::optional<MonotonicTime> next;
   if (facts.work) next = facts.last_commit + policy.commit_interval;
   if (facts.moved_since) {
     const MonotonicTime idle = *facts.moved_since + policy.idle_interval;
     if (!next || idle < *next) next = idle;
   }
+  if (facts.transaction_since && policy.transaction_age_max) {
+    const MonotonicTime latest = *facts.transaction_since + *policy.transaction_age_max;
+    if (!next || latest < *next) next = latest;
+  }
   return next;
 }
 
-bool CommitDue(const CommitPolicy& policy, const CommitFacts& facts, MonotonicTime now) {
+bool IsCommitDue(const CommitPolicy& policy, const CommitFacts& facts, MonotonicTime now) {
   const auto next = NextCommit(policy, facts);
   return next && *next <= now;
 }

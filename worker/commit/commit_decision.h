@@ -1,4 +1,5 @@
-// When a run loop commits, and which stores write back and flush after it (DESIGN 4.3). Pure: times come in as arguments.
+// When a run loop commits, and which stores write back and flush after it (DESIGN 4.3). Pure: times
+// come in as arguments.
 #pragma once
 
 #include <cstdint>
@@ -12,10 +13,14 @@ namespace coho {
 
 struct CommitPolicy {
   Duration commit_interval = std::chrono::milliseconds(100);
-  // Positions that only passed control records are committed this late: it is worth no transaction of its own.
+  // Positions that only passed control records are committed this late: it is worth no transaction
+  // of its own.
   Duration idle_interval = std::chrono::seconds(1);
   Duration flush_interval = std::chrono::seconds(30);
   int64_t dirty_bytes_max = 64 << 20;  // of the loop's stores together
+  // An open transaction is committed before Kafka calls it abandoned, however long the commit
+  // interval is.
+  std::optional<Duration> transaction_age_max = std::nullopt;
 };
 
 struct CommitFacts {
@@ -23,12 +28,12 @@ struct CommitFacts {
   bool work = false;  // records processed, windows run or values changed since the last commit
   std::optional<MonotonicTime> moved_since;  // positions differ from the committed ones since then
   bool over_budget = false;                  // a store's overlay is full
-  bool asked = false;                        // a task is to be closed, or the worker drains
+  std::optional<MonotonicTime> transaction_since = std::nullopt;  // when the open one was begun
 };
 
-[[nodiscard]] bool CommitDue(const CommitPolicy& policy, const CommitFacts& facts,
-                             MonotonicTime now);
-// When CommitDue will say yes if nothing else happens; nullopt: never.
+[[nodiscard]] bool IsCommitDue(const CommitPolicy& policy, const CommitFacts& facts,
+                               MonotonicTime now);
+// When IsCommitDue will say yes if nothing else happens; nullopt: never.
 [[nodiscard]] std::optional<MonotonicTime> NextCommit(const CommitPolicy& policy,
                                                       const CommitFacts& facts);
 
@@ -45,9 +50,10 @@ struct WriteBackDecision {
   friend bool operator==(const WriteBackDecision&, const WriteBackDecision&) = default;
 };
 
-// REQUIRES: asked right after a commit. One decision per store, in order. Stores over their budget write back; the largest follow
-// until the loop's dirty bytes are below half their limit, once they passed it. Stores whose changes are older than the flush interval
-// write back and flush: the oldest eighth of them at a time, so that a loop with many stores does not stall for all of them.
+// REQUIRES: asked right after a commit. One decision per store, in order. Stores over their budget
+// write back; the largest follow until the loop's dirty bytes are below half their limit, once they
+// passed it. Stores whose changes are older than the flush interval write back and flush: the
+// oldest eighth of them at a time, so that a loop with many stores does not stall for all of them.
 [[nodiscard]] std::vector<WriteBackDecision> DecideWriteBack(const CommitPolicy& policy,
                                                              std::span<const StoreFacts> stores,
                                                              MonotonicTime now);

@@ -4,36 +4,54 @@
 
 namespace coho {
 
-Result<StartPosition> ChooseStart(const InputSpec& input, const TopicPartition& partition,
-                                  std::optional<int64_t> committed,
-                                  const kafka::OffsetRange& range) {
-  if (!committed) {
+namespace {
+
+std::string NameOf(const TopicPartition& partition) {
+  return "input " + partition.topic + " partition " + std::to_string(partition.partition);
+}
+
+Status Recreated(const TopicPartition& partition, const std::string& how) {
+  return InvalidArgument(NameOf(partition) + ": " + how +
+                         ", so the topic was re-created; delete the job's changelogs to start from "
+                         "nothing, or restore the topic");
+}
+
+}  // namespace
+
+Result<StartPosition> ChoosePosition(const InputSpec& input, const TopicPartition& partition,
+                                     const std::string& topic_id, const StoredPosition* stored,
+                                     const kafka::OffsetRange& range) {
+  if (stored == nullptr) {
     if (input.start_from == StartFrom::kLatest) {
       return StartPosition{.offset = range.end, .reason = "startFrom: Latest"};
     }
     return StartPosition{.offset = range.begin, .reason = "startFrom: Earliest"};
   }
-  if (*committed > range.end) {
-    return InvalidArgument(
-        "input " + partition.topic + " partition " + std::to_string(partition.partition) +
-        ": the committed offset " + std::to_string(*committed) +
-        " lies behind the partition's end " + std::to_string(range.end) +
-        ", so the topic was re-created; delete the job's consumer group and changelogs to start "
-        "from nothing, or restore the topic");
+  if (!stored->topic_id.empty() && !topic_id.empty() && stored->topic_id != topic_id) {
+    return Recreated(partition, "the task's position " + std::to_string(stored->next) +
+                                    " is one in the topic with id " + stored->topic_id +
+                                    ", and the topic of that name now has id " + topic_id);
   }
-  if (*committed < range.begin) {
+  if (stored->next > range.end) {
+    return Recreated(partition, "the task's position " + std::to_string(stored->next) +
+                                    " lies behind the partition's end " +
+                                    std::to_string(range.end));
+  }
+  if (stored->next < range.begin) {
     return StartPosition{.offset = range.begin,
-                         .reason = "the committed offset is no longer in the topic",
-                         .lost = range.begin - *committed};
+                         .reason = "the task's position is no longer in the topic",
+                         .lost = range.begin - stored->next};
   }
-  return StartPosition{.offset = *committed, .reason = "committed offset"};
+  return StartPosition{.offset = stored->next, .reason = "the task's position"};
 }
 
 TaskInputs::TaskInputs(const Job& job, const JobModel& model, TaskId task) {
   for (const InputSpec& input : job.inputs) {
     const auto known = model.inputs.find(input.topic);
     if (known == model.inputs.end() || task.value() >= known->second.partitions) continue;
-    positions_.push_back({.partition = {input.topic, task.value()}, .spec = &input});
+    positions_.push_back({.partition = {input.topic, task.value()},
+                          .topic_id = known->second.topic_id,
+                          .spec = &input});
   }
 }
 
@@ -49,14 +67,30 @@ bool TaskInputs::uncommitted() const {
                      [](const InputPosition& p) { return p.next != p.committed; });
 }
 
-void TaskInputs::Collect(std::map<TopicPartition, int64_t>* offsets) const {
+Positions TaskInputs::Now() const {
+  Positions out;
+  out.reserve(positions_.size());
   for (const InputPosition& p : positions_) {
-    if (p.next != p.committed) offsets->emplace(p.partition, p.next);
+    out.push_back({.topic = p.partition.topic,
+                   .topic_id = p.topic_id,
+                   .partition = p.partition.partition,
+                   .next = p.next});
+  }
+  SortPositions(&out);
+  return out;
+}
+
+void TaskInputs::MarkCommitted(const Positions& positions) {
+  for (InputPosition& p : positions_) {
+    const StoredPosition* at = FindPosition(positions, p.partition.topic, p.partition.partition);
+    if (at != nullptr) p.committed = at->next;
   }
 }
 
-void TaskInputs::MarkCommitted() {
-  for (InputPosition& p : positions_) p.committed = p.next;
+void TaskInputs::Rewind() {
+  for (InputPosition& p : positions_) {
+    if (p.committed >= 0) p.next = p.committed;
+  }
 }
 
 int64_t TaskInputs::Lag() const {

@@ -1,5 +1,6 @@
-// How far a task is in each of its inputs: the next offset to process, what Kafka has committed of it, and how much is left.
-// Task i reads partition i of every input that has that many partitions. Values and arithmetic; no IO, no clock.
+// How far a task is in each of its inputs: the next offset to process, what Kafka has committed of
+// it, and how much is left. Task i reads partition i of every input that has that many partitions.
+// Values and arithmetic; no IO, no clock.
 //
 // Thread rule: the run loop's thread.
 #pragma once
@@ -13,9 +14,10 @@
 
 #include "common/base/ids.h"
 #include "common/base/status.h"
-#include "common/kafka/consumer.h"
+#include "common/kafka/record.h"
 #include "common/model/assignment.h"
 #include "common/model/job.h"
+#include "worker/store/positions.h"
 
 namespace coho {
 
@@ -26,18 +28,22 @@ struct StartPosition {
   int64_t lost = 0;         // records that the topic's retention deleted before they were processed
 };
 
-// `committed`: the group's next offset, nullopt when there is none. Without one: the input's startFrom. Below the range: its
-// begin, and `lost` says how many are gone. Above it the topic was re-created under the same name: InvalidArgument.
-[[nodiscard]] Result<StartPosition> ChooseStart(const InputSpec& input,
-                                                const TopicPartition& partition,
-                                                std::optional<int64_t> committed,
-                                                const kafka::OffsetRange& range);
+// `stored`: the task's own position there, nullopt when it never had one. Without one: the input's
+// startFrom. Below the range: its begin, and `lost` says how many are gone. Above it, or of a topic
+// with another id than `topic_id` (empty: unknown), the topic was re-created under the same name:
+// InvalidArgument.
+[[nodiscard]] Result<StartPosition> ChoosePosition(const InputSpec& input,
+                                                   const TopicPartition& partition,
+                                                   const std::string& topic_id,
+                                                   const StoredPosition* stored,
+                                                   const kafka::OffsetRange& range);
 
 struct InputPosition {
   TopicPartition partition;
+  std::string topic_id;  // as the model has it; empty: unknown
   const InputSpec* spec = nullptr;
   int64_t next = 0;        // next offset to process
-  int64_t committed = -1;  // next offset as Kafka's group has it; -1: none
+  int64_t committed = -1;  // next offset as it is durable with the task's state; -1: none
   int64_t end = -1;        // highest end seen, -1: unknown yet
 };
 
@@ -52,10 +58,13 @@ class TaskInputs {
 
   // Some position differs from what is committed.
   [[nodiscard]] bool uncommitted() const;
-  // Adds what differs.
-  void Collect(std::map<TopicPartition, int64_t>* offsets) const;
-  // What Collect gave is committed. REQUIRES: no position moved since.
-  void MarkCommitted();
+  // What a commit makes durable.
+  [[nodiscard]] Positions Now() const;
+  // These, which Now gave before, are committed.
+  void MarkCommitted(const Positions& positions);
+  // Back to what is committed. REQUIRES: every position was committed, or chosen and never read
+  // from.
+  void Rewind();
 
   // Records between the positions and the ends; never negative, -1 while an end is unknown.
   [[nodiscard]] int64_t Lag() const;

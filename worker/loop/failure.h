@@ -1,10 +1,24 @@
-// Which exit code a failure that ends the worker has.
+// What a failure means for the worker: whether it may pass by itself, and else which exit code it
+// has.
 #pragma once
 
 #include "common/base/status.h"
 #include "common/contract/exit_codes.h"
 
 namespace coho {
+
+// Worth another attempt: Kafka does not answer, or does not know a topic yet. A full disk is not.
+[[nodiscard]] inline bool MayPass(const Status& status) {
+  switch (status.code()) {
+    case Code::kUnavailable:
+    case Code::kDeadlineExceeded:
+    case Code::kNotFound:
+    case Code::kAborted:
+      return true;
+    default:
+      return false;
+  }
+}
 
 // Of a failure in Kafka.
 [[nodiscard]] inline int ExitCodeOfKafka(const Status& status) {
@@ -20,6 +34,18 @@ namespace coho {
       return kExitJobFile;
     default:
       return kExitInternal;
+  }
+}
+
+// Of a restore: what is not Kafka's is the disk's.
+[[nodiscard]] inline int ExitCodeOfRestore(const Status& status) {
+  switch (status.code()) {
+    case Code::kCorruption:
+    case Code::kResourceExhausted:
+    case Code::kInternal:
+      return kExitStore;
+    default:
+      return ExitCodeOfKafka(status);
   }
 }
 

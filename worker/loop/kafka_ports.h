@@ -8,12 +8,13 @@
 
 #include "common/kafka/config.h"
 #include "common/model/job.h"
-#include "worker/loop/ports.h"
+#include "worker/commit/ports.h"
 
 namespace coho {
 
-// Longer than a transaction of a live loop may last from its first send to its commit; so long a dead one's open transaction
-// holds up read_committed readers, unless the worker starts again before.
+// Longer than a transaction of a live loop may last from its first send to its commit; so long a
+// dead one's open transaction holds up read_committed readers, unless the worker starts again
+// before.
 [[nodiscard]] Duration TransactionTimeout(const Job& job);
 
 class KafkaLoopPorts final : public LoopPorts {

@@ -1,5 +1,5 @@
-// What a run loop shows of itself to the rest of the process: a snapshot that the loop publishes a few times a second, read for
-// heartbeats, /v1/tasks and /metrics. Values.
+// What a run loop shows of itself to the rest of the process: a snapshot that the loop publishes a
+// few times a second, read for heartbeats, /v1/tasks and /metrics. Values.
 #pragma once
 
 #include <array>
@@ -52,6 +52,7 @@ struct LoopStatus {
   CommitTimes commits;
   uint64_t commit_aborts = 0;
   uint64_t fenced = 0;
+  uint64_t records_lost = 0;      // deleted by retention before they were processed
   uint64_t restores_planned = 0;  // records that finished restores had to replay
   bool initialised = false;       // its producer is
   uint64_t states_version = 0;    // grows when a task's state changes

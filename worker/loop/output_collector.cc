@@ -17,18 +17,17 @@ Status CheckPart(const OutputSpec& output, SerdeType type, std::string_view part
 
 }  // namespace
 
-Status OutputCollector::Attach(kafka::Producer* producer, Transaction* transaction) {
-  producer_ = producer;
-  transaction_ = transaction;
+Status OutputCollector::Attach(OutputPort* outputs) {
+  port_ = outputs;
   failure_ = Status::Ok();
   outputs_.clear();
   last_ = 0;
   for (const OutputSpec& spec : job_.outputs) {
-    COHO_ASSIGN_OR_RETURN(const kafka::Producer::Topic topic, producer->OpenTopic(spec.topic));
+    COHO_ASSIGN_OR_RETURN(const OutputTopic topic, outputs->Open(spec.topic));
     outputs_.push_back({.spec = &spec, .topic = topic});
   }
   if (job_.processing.on_error == OnError::kDeadLetter) {
-    COHO_ASSIGN_OR_RETURN(dead_letter_, producer->OpenTopic(job_.processing.dead_letter_topic));
+    COHO_ASSIGN_OR_RETURN(dead_letter_, outputs->Open(job_.processing.dead_letter_topic));
   }
   return Status::Ok();
 }
@@ -52,15 +51,21 @@ Status OutputCollector::UnknownTopic(std::string_view topic) const {
       "\" is not in spec.outputs, which has: " + (names.empty() ? "none" : names));
 }
 
-Status OutputCollector::Deliver(const kafka::Producer::Topic& topic,
-                                const kafka::Producer::Message& message) {
-  Status status = transaction_->Open();
-  if (status.ok()) status = producer_->Send(topic, kafka::Producer::kByKey, message);
+Status OutputCollector::Deliver(const OutputTopic& topic, const kafka::Message& message) {
+  constexpr uint32_t kAskEvery = 16;
+  Status status;
+  if (may_send_ && ++sends_ % kAskEvery == 0 && !may_send_()) {
+    status = Fenced("the lease is over");
+  } else {
+    status = committer_.Open();
+  }
+  if (status.ok()) status = port_->Send(topic, kafka::kPartitionByKey, message, nullptr);
   if (status.ok()) [[likely]] {
     ++*sent_;
     return status;
   }
-  // A record that the client refuses (too large) is the task's failure; everything else is the producer's.
+  // A record that the client refuses (too large) is the task's failure; everything else is the
+  // producer's.
   if (status.code() != Code::kInvalidArgument && status.code() != Code::kInvalidRecord &&
       failure_.ok()) {
     failure_ = status;

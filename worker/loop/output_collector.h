@@ -1,31 +1,36 @@
-// The Collector of a run loop: checks what a task sends and gives it to the loop's producer, inside the loop's transaction.
+// The Collector of a run loop: checks what a task sends and gives it to the loop's producer, inside
+// the loop's transaction.
 //
-// Failures of two kinds come back to the task as a Status: a wrong topic or value is the task's own and goes to onError; a
-// failing producer is the loop's business, so it is also kept in failure(), which the loop asks after each call of user code.
+// Failures of two kinds come back to the task as a Status: a wrong topic or value is the task's own
+// and goes to onError; a failing producer is the loop's business, so it is also kept in failure(),
+// which the loop asks after each call of user code.
 //
 // Thread rule: the run loop's thread.
 #pragma once
 
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "common/base/status.h"
-#include "common/kafka/producer.h"
 #include "common/model/job.h"
-#include "worker/commit/transaction.h"
+#include "worker/commit/committer.h"
+#include "worker/commit/ports.h"
 #include "worker/sdk/collector.h"
 
 namespace coho {
 
 class OutputCollector final : public Collector {
  public:
-  // `job` outlives the collector.
-  explicit OutputCollector(const Job& job) : job_(job) {}
+  // `job` and `committer` outlive the collector. `may_send`: asked now and then; false: the lease
+  // is over.
+  OutputCollector(const Job& job, Committer* committer, std::function<bool()> may_send)
+      : job_(job), committer_(*committer), may_send_(std::move(may_send)) {}
 
-  // Opens the job's topics on a (new) producer; both outlive their use.
-  [[nodiscard]] Status Attach(kafka::Producer* producer, Transaction* transaction);
+  // Opens the job's topics on a (new) producer, which outlives their use.
+  [[nodiscard]] Status Attach(OutputPort* outputs);
   // Whose sends are counted from now on.
   void CountIn(uint64_t* sent) { sent_ = sent; }
 
@@ -46,18 +51,19 @@ class OutputCollector final : public Collector {
  private:
   struct Output {
     const OutputSpec* spec = nullptr;
-    kafka::Producer::Topic topic;
+    OutputTopic topic;
   };
   [[nodiscard]] const Output* Find(std::string_view topic);
   [[nodiscard]] Status UnknownTopic(std::string_view topic) const;
-  [[nodiscard]] Status Deliver(const kafka::Producer::Topic& topic,
-                               const kafka::Producer::Message& message);
+  [[nodiscard]] Status Deliver(const OutputTopic& topic, const kafka::Message& message);
 
   const Job& job_;
-  kafka::Producer* producer_ = nullptr;
-  Transaction* transaction_ = nullptr;
+  Committer& committer_;
+  const std::function<bool()> may_send_;
+  uint32_t sends_ = 0;
+  OutputPort* port_ = nullptr;
   std::vector<Output> outputs_;
-  kafka::Producer::Topic dead_letter_;
+  OutputTopic dead_letter_;
   size_t last_ = 0;
   uint64_t* sent_ = nullptr;
   Status failure_;

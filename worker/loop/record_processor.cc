@@ -31,6 +31,10 @@ Verdict RecordProcessor::Process(TaskRuntime& task, const InputSpec& input,
     const Envelope envelope(record, task.task());
     status = Guarded([&] { return task.user().Process(envelope, collector_); });
     if (!collector_.failure().ok()) return Verdict::kProducerFailed;
+    if (!envelope.misuse().empty()) [[unlikely]]
+      status = InvalidRecord(std::string(envelope.misuse()));
+    if (status.ok()) [[likely]]
+      status = task.TakeRefused();
     if (status.ok()) [[likely]] {
       ++task.counters().processed;
       return Verdict::kDone;

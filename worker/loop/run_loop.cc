@@ -4,287 +4,264 @@
 #include <utility>
 
 #include "common/base/log.h"
-#include "worker/loop/failure.h"
+#include "common/base/overloaded.h"
+#include "common/contract/exit_codes.h"
 
 namespace coho {
 namespace {
 
-constexpr size_t kBatchRecords = 1000;
 // How long a message may have to wait for an idle loop.
 constexpr Duration kLongestPoll = std::chrono::milliseconds(50);
-constexpr Duration kPublishInterval = std::chrono::milliseconds(200);
-constexpr Duration kSizesInterval = std::chrono::seconds(1);
-// Records between two looks at the clock.
-constexpr size_t kClockEvery = 16;
-
-LoopClients::Options WithKeepTrying(LoopClients::Options options,
-                                    std::function<bool()> keep_trying) {
-  options.keep_trying = std::move(keep_trying);
-  return options;
-}
+constexpr Duration kInitAttempt = std::chrono::seconds(1);
+constexpr Duration kLogInterval = std::chrono::seconds(5);
 
 }  // namespace
 
 RunLoop::RunLoop(Options options)
     : options_(std::move(options)),
       clock_(*options_.clock),
-      clients_(WithKeepTrying(options_.clients, [this] { return Alive(); })),
-      processor_(*options_.job, &clients_.collector()),
+      state_({.name = "run loop " + std::to_string(options_.index)}),
+      committer_({.guarantee = options_.job->processing.guarantee,
+                  .witness = {options_.job->CoordinatorTopic(), 0},
+                  .transaction_timeout = options_.transaction_timeout,
+                  .flush_timeout = std::min<Duration>(std::chrono::seconds(15),
+                                                      options_.job->failover.session_timeout),
+                  .policy = options_.commit,
+                  .clock = options_.clock,
+                  .may_write = [this] { return !LeaseIsOver(); }}),
+      tasks_({.loop = options_.index,
+              .job = options_.job,
+              .factory = options_.factory,
+              .clock = options_.clock,
+              .on_step = options_.on_step,
+              .post_restored =
+                  [this](TaskId task, int64_t attempt, Result<RestoredTask> result) {
+                    mailbox_.Post(RestoredMessage{task, attempt, std::move(result)});
+                  }}),
+      collector_(
+          *options_.job, &committer_,
+          options_.lease == nullptr ? std::function<bool()>() : [this] { return !LeaseIsOver(); }),
+      processor_(*options_.job, &collector_),
       progress_(clock_.Now().time_since_epoch().count()),
-      batch_(kBatchRecords) {
-  for (const OutputSpec& output : options_.job->outputs) outputs_.push_back(output.topic);
-  thread_ = std::thread([this] { Run(); });
-}
+      now_(clock_.Now()) {}
 
-RunLoop::~RunLoop() {
-  GiveUp();
-  mailbox_.Post(DrainMessage{});
-  thread_.join();
-}
-
-void RunLoop::GrantTask(const TaskGrant& grant) { mailbox_.Post(grant); }
-void RunLoop::RevokeTask(TaskId task, int64_t grant) {
-  mailbox_.Post(Revocation{.task = task, .grant = grant});
-}
-void RunLoop::Rejoin() { mailbox_.Post(RejoinMessage{}); }
-void RunLoop::Drain() { mailbox_.Post(DrainMessage{}); }
+RunLoop::~RunLoop() { Close(); }
 
 LoopStatus RunLoop::status() const {
   const std::lock_guard lock(published_mutex_);
   return published_;
 }
 
-bool RunLoop::Alive() {
+bool RunLoop::LeaseIsOver() const {
+  if (options_.lease == nullptr || tasks_.empty()) return false;
+  return !options_.lease->Valid(clock_.Now()) || options_.lease->epoch() != tasks_.lease_epoch();
+}
+
+bool RunLoop::MayGoOn() {
   progress_ = clock_.Now().time_since_epoch().count();
-  return !given_up_;
+  return !given_up_ && !LeaseIsOver();
 }
 
-void RunLoop::Fail(int exit_code, std::string message) {
-  if (ended_) return;
-  ended_ = failed_ = true;
-  options_.on_event(options_.index,
-                    LoopFailed{.exit_code = exit_code, .message = std::move(message)});
-}
-
-void RunLoop::Run() {
-  if (const Status status = clients_.Connect(); !status.ok()) {
-    if (given_up_) {
-      options_.on_event(options_.index, LoopStopped{});
-    } else {
-      Fail(ExitCodeOfKafka(status),
-           "run loop " + std::to_string(options_.index) + ": " + status.ToString());
-    }
-    return;
-  }
-  status_.initialised = true;
-  last_commit_ = clock_.Now();
-  next_window_ = last_commit_ + options_.job->processing.window_interval;
-  Publish(true);
-  options_.on_event(options_.index, LoopReady{});
-  while (!ended_) Turn();
-
-  // Whatever is still here ends without a commit; an open transaction is aborted so that readers need not wait for it.
-  batch_.Clear();
-  if (running_ > 0 && clients_.transaction().open()) {
-    given_up_ = true;
-    clients_.transaction().Abort().IgnoreError("the next start of this worker aborts it");
-  }
-  // Told before the clients are closed, which takes librdkafka a second.
-  if (draining_ && !failed_ && tasks_.empty()) {
-    Publish(true);
-    options_.on_event(options_.index, LoopStopped{});
-  }
-  clients_.Close();
-  while (!tasks_.empty()) Forget(tasks_.begin()->first);
-  Publish(true);
-}
-
-void RunLoop::Turn() {
+void RunLoop::NoteTime() {
   now_ = clock_.Now();
   progress_ = now_.time_since_epoch().count();
+}
+
+Duration RunLoop::Turn() {
+  if (ended_) return kLongestPoll;
+  NoteTime();
   HandleMessages();
-  if (ended_) return;
-  if (LeaseOver()) {
-    Fenced("no heartbeat was acknowledged within spec.failover.sessionTimeout");
-    return;
-  }
-  RetryRestores();
-  StartRestored();
-  if (ended_) return;
-  if (running_ == 0) {
-    Publish(false);
-    mailbox_.Wait(kLongestPoll);
-    return;
-  }
-  PollAndProcess();
-  if (ended_ || running_ == 0) return;
-  RunWindows();
-  MaybeCommit();
+  if (const auto tick = state_.next_tick(); tick && *tick <= now_) Feed(Ticked{});
+  Duration wait = kLongestPoll;
+  if (state_.phase() == LoopState::Phase::kConnecting) Connect();
+  if (state_.phase() == LoopState::Phase::kWorking) wait = Work();
   Publish(false);
+  return ended_ || state_.phase() == LoopState::Phase::kConnecting ? Duration::zero() : wait;
 }
 
 void RunLoop::HandleMessages() {
+  if (given_up_) Feed(GaveUp{});
+  if (LeaseIsOver()) Feed(LeaseOver{});
   if (mailbox_.empty()) return;
-  while (auto message = mailbox_.Take()) {
-    if (const auto* grant = std::get_if<TaskGrant>(&*message)) {
-      // A grant to a fenced loop was on its way before the member heard of the fence, and is void.
-      if (draining_ || fenced_) continue;
-      lease_epoch_ =
-          tasks_.empty() ? grant->lease_epoch : std::min(lease_epoch_, grant->lease_epoch);
-      LoopTask& task = tasks_[grant->task];
-      task.grant = *grant;
-      AskForRestore(grant->task, &task);
-    } else if (const auto* revoke = std::get_if<Revocation>(&*message)) {
-      revoked_.push_back(*revoke);
-    } else if (auto* restored = std::get_if<RestoredMessage>(&*message)) {
-      TakeRestored(std::move(*restored));
-    } else if (std::holds_alternative<RejoinMessage>(*message)) {
-      RenewProducer();
-    } else {
-      draining_ = true;
+  for (auto message = mailbox_.Take(); message && !ended_; message = mailbox_.Take()) {
+    std::visit(Overloaded{[this](const TaskGrant& grant) {
+                            if (state_.takes_grants()) tasks_.Add(grant);
+                            Feed(TaskGranted{.task = grant.task, .grant = grant.number});
+                          },
+                          [this](RestoredMessage& restored) {
+                            if (auto input = tasks_.TakeRestored(restored.task, restored.attempt,
+                                                                 std::move(restored.result)))
+                              Feed(*std::move(input));
+                          },
+                          [this](const auto& input) { Feed(input); }},
+               *message);
+  }
+}
+
+void RunLoop::Feed(LoopInput input) {
+  to_feed_.push_back(std::move(input));
+  if (std::exchange(feeding_, true)) return;
+  while (!to_feed_.empty()) {
+    const LoopInput next = std::move(to_feed_.front());
+    to_feed_.pop_front();
+    for (const LoopAction& action : state_.On(next, now_)) {
+      // A task's new state is shown with this turn.
+      if (!std::holds_alternative<StartCommit>(action)) published_at_ = {};
+      Perform(action);
     }
   }
-  if (given_up_) ended_ = true;
-  if (ended_) return;
-  if (draining_) {
-    revoked_.clear();
-    for (const auto& [id, task] : tasks_)
-      revoked_.push_back({.task = id, .grant = task.grant.number});
+  feeding_ = false;
+}
+
+void RunLoop::Perform(const LoopAction& action) {
+  std::visit(
+      Overloaded{[this](const AskRestore& a) { tasks_.AskRestore(a.task); },
+                 [this](const ForgetTask& a) { tasks_.Forget(a.task); },
+                 [this](const ChooseStart& a) { tasks_.ChooseStart(a.task); },
+                 [this](const StartTask& a) {
+                   if (auto failed = tasks_.Start(a.task)) Feed(*std::move(failed));
+                   work_ = work_ || tasks_.StoreChanged(a.task);  // Init may have stored
+                   if (!moved_since_ && tasks_.Moved(a.task)) moved_since_ = now_;
+                 },
+                 [this](const CloseTask& a) { tasks_.Close(a.task); },
+                 [this](const StartCommit& a) {
+                   if (const Status status = tasks_.FirstStoreError(); !status.ok()) {
+                     Feed(TaskFailed{.exit_code = kExitStore, .message = status.ToString()});
+                     return;
+                   }
+                   commit_begun_ = clock_.Now();
+                   committer_.Begin(tasks_.Parts(), a.prove);
+                   GoOn();
+                 },
+                 [this](const StartUndo& a) {
+                   LogWarn("transaction aborted, tasks begin again at the last commit",
+                           {{"loop", options_.index}, {"reason", a.why}});
+                   ++status_.commit_aborts;
+                   StopReading();
+                   tasks_.StopAll();
+                   collector_.ClearFailure();
+                   if (options_.job->processing.guarantee != Guarantee::kExactlyOnce) {
+                     // Nothing may be under way any more that points to a store's slot.
+                     DropProducer();
+                   }
+                   committer_.BeginUndo(tasks_.Parts());
+                   ClearWork();
+                   GoOn();
+                 },
+                 [this](const RenewProducer&) { DropProducer(); },
+                 [this](const DropAll& a) {
+                   LogWarn(a.fenced
+                               ? "fenced: tasks are dropped without another write"
+                               : "another run loop was fenced: tasks are dropped without another "
+                                 "write",
+                           {{"loop", options_.index}, {"reason", a.why}});
+                   if (a.fenced) ++status_.fenced;
+                   StopReading();
+                   DropProducer();
+                   tasks_.DropAll();
+                   collector_.ClearFailure();
+                   ClearWork();
+                 },
+                 [this](const Tell& a) { options_.on_event(options_.index, a.event); },
+                 [this](const EndLoop&) {
+                   StopReading();
+                   Publish(true);
+                   ended_ = true;
+                 }},
+      action);
+}
+
+void RunLoop::Connect() {
+  Status status;
+  if (!inputs_) {
+    auto inputs = options_.ports->MakeInputs();
+    if (inputs.ok()) inputs_ = std::move(inputs).value();
+    status = inputs.status();
+    tasks_.UseInputs(inputs_.get());
   }
-  if (!revoked_.empty()) CloseTasks(std::exchange(revoked_, {}));
-  if (draining_ && tasks_.empty()) ended_ = true;
+  if (status.ok() && !outputs_) {
+    auto outputs = options_.ports->MakeOutputs([this] { return MayGoOn(); });
+    if (outputs.ok()) outputs_ = std::move(outputs).value();
+    status = outputs.status();
+  }
+  if (status.ok()) status = outputs_->Init(kInitAttempt);
+  if (status.ok()) status = collector_.Attach(outputs_.get());
+  if (status.ok()) status = tasks_.UseOutputs(outputs_.get());
+  if (status.ok()) {
+    committer_.Attach(outputs_.get());
+    NoteTime();
+    last_commit_ = now_;
+    next_window_ = now_ + options_.job->processing.window_interval;
+    status_.initialised = true;
+    Publish(true);
+    Feed(ProducerReady{});
+  } else if (status.retry_class() != RetryClass::kRetry &&
+             status.retry_class() != RetryClass::kAbort) {
+    Feed(ClientFailed{.status = status, .what = "initialising a producer"});
+  } else if (now_ - waiting_logged_ >= kLogInterval) {
+    waiting_logged_ = now_;
+    LogWarn("producer not initialised yet", {{"loop", options_.index}, {"reason", status}});
+  }
 }
 
-Duration RunLoop::PollTimeout() const {
-  Duration timeout = kLongestPoll;
-  if (const auto next = NextCommit(options_.commit, Facts(false)))
-    timeout = std::min(timeout, *next - now_);
-  if (options_.job->processing.window_interval > Duration::zero())
-    timeout = std::min(timeout, next_window_ - now_);
-  return std::max(timeout, Duration::zero());
-}
-
-void RunLoop::PollAndProcess() {
-  if (const Status status = clients_.consumer().Poll(PollTimeout(), &batch_); !status.ok()) {
-    Fail(ExitCodeOfKafka(status), "reading the inputs: " + status.ToString());
+void RunLoop::GoOn() {
+  if (!committer_.busy()) return;
+  const bool undo = state_.doing() == LoopState::Doing::kUndo;
+  auto outcome = undo ? committer_.StepUndo() : committer_.Step();
+  NoteTime();
+  if (!outcome) return;
+  if (undo) {
+    if (outcome->status.ok() && !outputs_) {  // AtLeastOnce goes on with a new producer
+      auto outputs = options_.ports->MakeOutputs([this] { return MayGoOn(); });
+      if (outputs.ok()) outputs_ = std::move(outputs).value();
+      outcome->status = outputs.status();
+      if (outputs.ok()) outcome->status = outputs_->Init(kInitAttempt);
+      if (outcome->status.ok()) outcome->status = collector_.Attach(outputs_.get());
+      if (outcome->status.ok()) outcome->status = tasks_.UseOutputs(outputs_.get());
+      committer_.Attach(outputs_.get());
+    }
+    Feed(UndoEnded{.status = outcome->status});
     return;
   }
-  now_ = clock_.Now();
-  for (auto& [id, task] : tasks_) {
-    if (task.runtime) task.runtime->NoteTime(now_);
+  if (outcome->status.ok()) {
+    last_commit_ = now_;
+    if (work_) status_.commits.Add(std::chrono::duration<double>(now_ - commit_begun_).count());
+    ClearWork();
+    WriteBack();
   }
-  // What ends or rewinds the loop's tasks also clears the batch.
-  for (size_t i = 0; i < batch_.size(); ++i) {
-    ProcessRecord(batch_[i]);
-    if (i % kClockEvery == kClockEvery - 1 && i + 1 < batch_.size()) {
-      now_ = clock_.Now();
-      progress_ = now_.time_since_epoch().count();
-      if (LeaseOver()) break;
-      MaybeCommit();
-    }
-  }
-  batch_.Clear();
-  now_ = clock_.Now();
+  Feed(CommitEnded{
+      .status = outcome->status, .counts = outcome->counts, .own_timeout = outcome->own_timeout});
 }
 
-void RunLoop::ProcessRecord(const kafka::Record& record) {
-  const Route* route = router_.Find(record);
-  if (route == nullptr) return;
-  InputPosition& position = *route->position;
-  const int64_t offset = record.offset();
-  if (record.is_end_of_partition()) [[unlikely]] {
-    position.end = std::max(position.end, offset);
-    if (offset > position.next) {
-      position.next = offset;
-      if (!moved_since_) moved_since_ = now_;
-    }
-    return;
-  }
-  if (offset < position.next) return;
-  TaskRuntime& task = *route->task;
-  const Verdict verdict = processor_.Process(task, *position.spec, record, now_);
-  if (verdict == Verdict::kDone) [[likely]] {
-    position.next = offset + 1;
-    work_ = true;
-    if (task.StoreOverBudget()) over_budget_ = true;
-    return;
-  }
-  if (verdict == Verdict::kTaskFailed) {
-    Fail(kExitTaskFailed, processor_.failure());
-    batch_.Clear();
-  } else {
-    OnClientFailure(clients_.collector().failure());
-  }
+void RunLoop::ClearWork() {
+  work_ = over_budget_ = false;
+  moved_since_.reset();
 }
 
-void RunLoop::RunWindows() {
-  const Duration interval = options_.job->processing.window_interval;
-  if (interval <= Duration::zero() || now_ < next_window_) return;
-  // A loop that was held up runs one window, not all that it missed.
-  next_window_ = std::max(next_window_ + interval, now_ + interval / 2);
-  for (auto& [id, task] : tasks_) {
-    if (!task.runtime) continue;
-    const Verdict verdict = processor_.Window(*task.runtime);
-    if (verdict == Verdict::kDone) {
-      work_ = true;
-      continue;
-    }
-    if (verdict == Verdict::kTaskFailed) {
-      Fail(kExitTaskFailed, processor_.failure());
-    } else {
-      OnClientFailure(clients_.collector().failure());
-    }
-    return;
-  }
+void RunLoop::DropProducer() {
+  committer_.Attach(nullptr);
+  tasks_.UseOutputs(nullptr).IgnoreError("nothing is opened on no producer");
+  outputs_.reset();
 }
 
-void RunLoop::Publish(bool now) {
-  if (!now && now_ - published_at_ < kPublishInterval) return;
-  const bool sizes = now || now_ - sizes_at_ >= kSizesInterval;
-  std::vector<TaskStatus> before = std::exchange(status_.tasks, {});
-  for (auto& [id, task] : tasks_) {
-    TaskStatus& out = status_.tasks.emplace_back();
-    out.report = {.task = id,
-                  .state = task.state,
-                  .restore_source = task.source,
-                  .restored_records = task.replayed,
-                  .lag = -1};
-    if (task.progress) {
-      if (task.state == TaskState::kRestoring)
-        out.report.restored_records = task.progress->records_done;
-      out.report.restore_total = task.progress->records_total;
-      out.restore_bytes = task.progress->bytes_done;
-    }
-    if (!task.runtime) continue;
-    for (InputPosition& p : task.runtime->inputs().positions()) {
-      if (const auto range = clients_.consumer().CachedRange(p.partition))
-        p.end = std::max(p.end, range->end);
-      out.inputs.push_back(
-          {.partition = p.partition, .next = p.next, .committed = p.committed, .end = p.end});
-    }
-    out.report.lag = task.runtime->inputs().Lag();
-    out.report.changelog_position = task.runtime->ChangelogPosition();
-    for (CommitStore& s : task.runtime->stores()) {
-      StoreStatus& store = out.stores.emplace_back();
-      store.name = s.store->spec().name;
-      store.overlay_bytes = s.store->overlay_bytes();
-      store.dirty_bytes = s.store->dirty_bytes();
-      store.changelog_position = s.store->marker().position;
-      if (sizes) {
-        store.bytes = s.store->SizeBytes();
-      } else if (const auto old = std::find_if(
-                     before.begin(), before.end(),
-                     [task_id = id](const TaskStatus& t) { return t.report.task == task_id; });
-                 old != before.end() && old->stores.size() >= out.stores.size()) {
-        store.bytes = old->stores[out.stores.size() - 1].bytes;
-      }
-      out.report.state_bytes += store.bytes;
-    }
-  }
-  published_at_ = now_;
-  if (sizes) sizes_at_ = now_;
-  const std::lock_guard lock(published_mutex_);
-  published_ = status_;
+void RunLoop::StopReading() {
+  batch_ = {};
+  next_in_batch_ = 0;
+  if (inputs_) inputs_->Release();
+}
+
+void RunLoop::Close() {
+  ended_ = true;
+  StopReading();
+  // An open transaction is aborted so that readers need not wait for it to time out.
+  if (outputs_ && committer_.opened_at())
+    outputs_->Abort(kInitAttempt).IgnoreError("the next start of this worker aborts it");
+  DropProducer();
+  tasks_.DropAll();
+  tasks_.MirrorLast(kInitAttempt);
+  tasks_.UseInputs(nullptr);
+  inputs_.reset();
+  Publish(true);
 }
 
 }  // namespace coho

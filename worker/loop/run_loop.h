@@ -1,42 +1,43 @@
-// One processing thread of a worker (DESIGN 4.2): it owns its consumer, its producer, its tasks and their stores, and shares nothing.
+// One processing loop of a worker: it owns its clients, its tasks and their stores, and shares
+// nothing.
 //
-//   messages ─► start what is restored ─► poll ─► process each record ─► windows due ─► commit due ─► publish ─┐
-//      ▲──────────────────────────────────────────────────────────────────────────────────────────────────────┘
+//   messages ─► what was under way ─► poll ─► process each record ─► windows due ─► commit due ─► publish ─┐
+//      ▲────────────────────────────────────────────────────────────────────────────────────────────────┘
 //
-// A task's way on the loop:
+// A turn never waits long: what Kafka does not answer is gone on with in a later one. What happens
+// to tasks is decided by LoopState, how they commit by Committer. There is no thread here:
+// LoopThread is one around it; a simulation turns it by itself.
 //
-//   Grant ─► Restoring ─► Starting ─► Running ─── Revoke: commit, write back, flush, close ──► TaskClosed
-//                ▲            offsets, Init   │
-//                └── transaction aborted ─────┘        fenced or lease over: all tasks dropped without a write ──► LoopFenced
-//
-// Thread rule: public methods from any thread. Events are called on the loop's thread and must not block.
+// Thread rule: Turn, WaitForMessage and Close on one thread, public methods else from any. Events
+// are called inside Turn and must not block.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
+#include <deque>
 #include <functional>
-#include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
+#include <span>
 #include <string>
-#include <thread>
 #include <variant>
-#include <vector>
 
 #include "common/base/clock.h"
+#include "common/base/mailbox.h"
 #include "common/base/status.h"
+#include "common/base/thread_annotations.h"
 #include "common/model/job.h"
 #include "worker/commit/commit_decision.h"
+#include "worker/commit/committer.h"
 #include "worker/commit/lease.h"
-#include "worker/input/record_router.h"
-#include "worker/loop/loop_clients.h"
+#include "worker/commit/ports.h"
 #include "worker/loop/loop_event.h"
+#include "worker/loop/loop_state.h"
 #include "worker/loop/loop_status.h"
-#include "worker/loop/loop_task.h"
-#include "common/base/mailbox.h"
+#include "worker/loop/loop_tasks.h"
+#include "worker/loop/output_collector.h"
 #include "worker/loop/record_processor.h"
-#include "worker/loop/task_runtime.h"
-#include "worker/restore/restorer.h"
 #include "worker/sdk/lifecycle.h"
 
 namespace coho {
@@ -47,122 +48,112 @@ class RunLoop {
     int32_t index = 0;
     const Job* job = nullptr;  // outlives the loop, like everything pointed to
     TaskFactory factory;
-    LoopClients::Options clients;  // without keep_trying
+    LoopPorts* ports = nullptr;
+    Duration transaction_timeout = std::chrono::seconds(20);  // of the ports' producers
     CommitPolicy commit;
     const Lease* lease = nullptr;  // guarantee AtLeastOnce
     const Clock* clock = &Clock::Real();
     std::function<void(int32_t loop, LoopEvent)> on_event;
     std::function<void(const LifecycleStep&)> on_step;
   };
-  // Starts the thread, which connects first.
   explicit RunLoop(Options options);
-  ~RunLoop();  // gives up what is under way, without a commit
+  ~RunLoop();  // as if the process had been killed
   RunLoop(const RunLoop&) = delete;
   RunLoop& operator=(const RunLoop&) = delete;
 
-  void GrantTask(const TaskGrant& grant);
+  void GrantTask(const TaskGrant& grant) { mailbox_.Post(grant); }
   // A grant that is over already is answered like one that just ended.
-  void RevokeTask(TaskId task, int64_t grant);
+  void RevokeTask(TaskId task, int64_t grant) {
+    mailbox_.Post(TaskRevoked{.task = task, .grant = grant});
+  }
+  // Answered by LoopProved, when a transaction that was begun after this message was committed.
+  void Prove(int64_t generation) { mailbox_.Post(ProveAsked{.generation = generation}); }
   // Initialises a new producer after LoopFenced, then LoopReady.
-  void Rejoin();
+  void Rejoin() { mailbox_.Post(RejoinAsked{}); }
   // Commits and closes everything, then LoopStopped.
-  void Drain();
+  void Drain() { mailbox_.Post(DrainAsked{}); }
   // Stops waiting for Kafka: whatever is under way ends as if the process had been killed.
   void GiveUp() { given_up_ = true; }
+
+  // Goes round once; the answer is how long there is nothing to do unless a message comes.
+  Duration Turn();
+  void WaitForMessage(Duration most) { mailbox_.Wait(most); }
+  // No turn does anything any more.
+  [[nodiscard]] bool ended() const { return ended_; }
+  // Lets go of clients and tasks. REQUIRES: nobody turns it any more.
+  void Close();
 
   [[nodiscard]] LoopStatus status() const;
   // When the loop last went round, or was heard from while it waited for Kafka.
   [[nodiscard]] MonotonicTime progress() const { return MonotonicTime(Duration(progress_.load())); }
 
  private:
-  struct Revocation {
-    TaskId task;
-    int64_t grant = 0;
-  };
-  struct RejoinMessage {};
-  struct DrainMessage {};
   struct RestoredMessage {
     TaskId task;
+    int64_t attempt = 0;
     Result<RestoredTask> result;
   };
-  using Message = std::variant<TaskGrant, Revocation, RejoinMessage, DrainMessage, RestoredMessage>;
+  using Message =
+      std::variant<TaskGrant, TaskRevoked, ProveAsked, RejoinAsked, DrainAsked, RestoredMessage>;
 
-  // run_loop.cc
-  void Run();
-  void Turn();
   void HandleMessages();
-  void PollAndProcess();
-  void ProcessRecord(const kafka::Record& record);
+  // Hands the input to the state and performs what it says; inputs that come up meanwhile follow.
+  void Feed(LoopInput input);
+  void Perform(const LoopAction& action);
+  void Connect();
+  void GoOn();  // with a commit or an undo
+  void StopReading();
+  void DropProducer();  // and all that is under way
+  [[nodiscard]] Duration Work();
+  void ProcessBatch();
+  // False: the record is not done, and what is to be done about it is under way.
+  [[nodiscard]] bool ProcessRecord(const kafka::Record& record);
+  void OnVerdict(Verdict verdict);
   void RunWindows();
-  [[nodiscard]] Duration PollTimeout() const;
-  void Publish(bool now);
-  void Fail(int exit_code, std::string message);
-  bool Alive();  // notes progress; false when given up
-
-  // run_loop_tasks.cc
-  void AskForRestore(TaskId id, LoopTask* task);
-  void TakeRestored(RestoredMessage message);
-  void RetryRestores();
-  void StartRestored();
-  struct Offsets {
-    const std::map<TopicPartition, int64_t>& committed;
-    const std::map<TopicPartition, kafka::OffsetRange>& ranges;
-  };
-  [[nodiscard]] Status StartTask(TaskId id, LoopTask* task, const Offsets& offsets);
-  void CloseTasks(const std::vector<Revocation>& revocations);
-  void CloseCommitted(TaskId id, LoopTask* task);
-  void Detach(LoopTask* task);  // from consumer and router; drops the runtime
-  void Forget(TaskId id);       // cancels its restore, erases it
-  void SetState(LoopTask* task, TaskState state);
-
-  // run_loop_commit.cc
-  [[nodiscard]] CommitFacts Facts(bool asked) const;
   void MaybeCommit();
-  // False: the loop's tasks are not what they were. `prove`: see Transaction::Commit.
-  [[nodiscard]] bool Commit(bool prove = false);
-  void WriteBackDue();
-  void OnClientFailure(const Status& status);
-  void Rewind(const Status& why);
-  void Fenced(const std::string& reason);
-  void DropAll();  // producer and tasks, without a write
-  void RenewProducer();
-  [[nodiscard]] bool LeaseOver();
+  void WriteBack();
+  [[nodiscard]] CommitFacts Facts() const;
+  [[nodiscard]] Duration PollTimeout() const;
+  [[nodiscard]] bool LeaseIsOver() const;
+  bool MayGoOn();  // notes progress; false: given up, or the lease is over
+  void NoteTime();
+  void ClearWork();
+  void Publish(bool now);
 
   const Options options_;
   const Clock& clock_;
-  LoopClients clients_;
+  LoopState state_;
+  Committer committer_;
+  LoopTasks tasks_;
+  OutputCollector collector_;
   RecordProcessor processor_;
-  std::vector<std::string> outputs_;
-
   Mailbox<Message> mailbox_;
   std::atomic<int64_t> progress_;
   std::atomic<bool> given_up_{false};
+  std::atomic<bool> ended_{false};
   mutable std::mutex published_mutex_;
-  LoopStatus published_;
+  LoopStatus published_ COHO_GUARDED_BY(published_mutex_);
 
-  // The thread's own.
-  std::map<TaskId, LoopTask> tasks_;
-  RecordRouter router_;
-  kafka::RecordBatch batch_;
+  // The turning thread's own. The producer goes before the tasks: records under way point to their
+  // stores' slots.
+  std::unique_ptr<InputPort> inputs_;
+  std::unique_ptr<OutputPort> outputs_;
+  std::deque<LoopInput> to_feed_;
+  bool feeding_ = false;
+  std::span<const kafka::Record> batch_;
+  size_t next_in_batch_ = 0;
   LoopStatus status_;
-  std::vector<Revocation> revoked_;
-  int running_ = 0;
-  bool draining_ = false;
-  bool ended_ = false;
-  bool failed_ = false;
-  bool fenced_ = false;  // until Rejoin
-  int aborts_in_a_row_ = 0;
-  int64_t lease_epoch_ = 0;  // oldest of the grants
   MonotonicTime now_;
   MonotonicTime last_commit_;
+  MonotonicTime commit_begun_;
   MonotonicTime next_window_;
   MonotonicTime published_at_;
   MonotonicTime sizes_at_;
   MonotonicTime wrote_back_at_;
+  MonotonicTime waiting_logged_;
   bool work_ = false;
   bool over_budget_ = false;
   std::optional<MonotonicTime> moved_since_;
-  std::thread thread_;  // last: starts when everything else is there
 };
 
 }  // namespace coho

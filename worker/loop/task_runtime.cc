@@ -6,16 +6,35 @@
 namespace coho {
 
 TaskRuntime::TaskRuntime(const Job& job, const std::vector<std::string>& outputs,
-                         const JobModel& model, TaskId task, std::vector<CommitStore> stores,
-                         std::unique_ptr<StreamTask> user, TaskCounters* counters)
+                         const JobModel& model, TaskId task, TaskInputs inputs,
+                         std::vector<CommitStore> stores, TaskCounters* counters)
     : job_(job),
       outputs_(outputs),
-      task_count_(model.tasks),
+      model_(model),
       task_(task),
       counters_(counters),
-      inputs_(job, model, task),
-      stores_(std::move(stores)),
-      user_(std::move(user)) {}
+      inputs_(std::move(inputs)),
+      stores_(std::move(stores)) {}
+
+Status TaskRuntime::Attach(OutputPort* outputs) {
+  positions_slot_ = nullptr;
+  for (CommitStore& s : stores_) {
+    if (!s.store->spec().changelog) continue;
+    const auto known = model_.stores.find(s.store->spec().name);
+    const std::string& topic = known == model_.stores.end()
+                                   ? job_.ChangelogTopic(s.store->spec().name)
+                                   : known->second.changelog;
+    COHO_ASSIGN_OR_RETURN(s.changelog, outputs->Open(topic));
+    if (topic == model_.positions_topic) {
+      positions_ = s.changelog;
+      positions_slot_ = &s.slot;
+    }
+  }
+  if (positions_slot_ == nullptr) {
+    COHO_ASSIGN_OR_RETURN(positions_, outputs->Open(model_.positions_topic));
+  }
+  return Status::Ok();
+}
 
 Result<StoreBackend*> TaskRuntime::FindStore(std::string_view name) {
   std::string names;
@@ -32,6 +51,14 @@ Status TaskRuntime::StoreStatus() const {
     if (Status status = s.store->status(); !status.ok()) {
       return status.WithContext("store " + s.store->spec().name + " of task " + ToString(task_));
     }
+  }
+  return Status::Ok();
+}
+
+Status TaskRuntime::TakeRefused() {
+  for (CommitStore& s : stores_) {
+    if (s.store->refused()) [[unlikely]]
+      return s.store->TakeRefused().WithContext("store " + s.store->spec().name);
   }
   return Status::Ok();
 }

@@ -169,7 +169,8 @@ void Member::Impl::Fail(const Status& status, const std::string& what) {
   options.on_failed(ExitCodeOfKafka(status), what + ": " + status.ToString());
 }
 
-// The coordinator makes the job's topics; a heartbeat sent before would make the broker create one with settings of its own.
+// The coordinator makes the job's topics; a heartbeat sent before would make the broker create one
+// with settings of its own.
 bool Member::Impl::WaitForTopics() {
   std::unique_ptr<kafka::Admin> admin;
   const std::vector<std::string> topics = {options.job->CoordinatorTopic(),
@@ -214,7 +215,7 @@ void Member::Impl::Turn() {
   if (state.loops_ready() && !std::exchange(loops_announced, true))
     Step("kafka-clients", started_at);
   if (const auto sent_at = sender.TakeAcknowledged(); sent_at && options.lease != nullptr) {
-    options.lease->Renew(*sent_at, clock.Now());
+    options.lease->Renew(*sent_at, clock);
   }
   BeginReading();
   PollTopic();

@@ -1,20 +1,20 @@
 #include "worker/sdk/envelope.h"
 
-#include "common/base/check.h"
 #include "worker/sdk/serde.h"
 
 namespace coho {
 
 int64_t Envelope::key_int64() const {
-  COHO_CHECK(key().size() == sizeof(int64_t),
-             "key_int64 of an input whose key serde is not int64, or without key");
-  return DecodeInt64(key());
+  if (key().size() == sizeof(int64_t)) return DecodeInt64(key());
+  misuse_ = has_key() ? "key_int64 of a key that is no int64" : "key_int64 of a record without key";
+  return 0;
 }
 
 int64_t Envelope::value_int64() const {
-  COHO_CHECK(value().size() == sizeof(int64_t),
-             "value_int64 of an input whose value serde is not int64, or of a tombstone");
-  return DecodeInt64(value());
+  if (value().size() == sizeof(int64_t)) return DecodeInt64(value());
+  misuse_ =
+      is_tombstone() ? "value_int64 of a tombstone" : "value_int64 of a value that is no int64";
+  return 0;
 }
 
 std::optional<std::string_view> Envelope::header(std::string_view name) const {

@@ -1,4 +1,5 @@
-// One input record as a task sees it. Views into the consumer's buffer: valid until Process returns; copy what must live longer.
+// One input record as a task sees it. Views into the consumer's buffer: valid until Process
+// returns; copy what must live longer.
 #pragma once
 
 #include <cstdint>
@@ -15,13 +16,15 @@ class Envelope {
   // `record` outlives the envelope.
   Envelope(const kafka::Record& record, TaskId task) : record_(record), task_(task) {}
 
-  // Bytes of key and value; empty where the record has none. Already checked against the serde declared for the input, so that
-  // a `string` is valid UTF-8, an `int64` has 8 bytes, a `json` parses.
+  // Bytes of key and value; empty where the record has none. Already checked against the serde
+  // declared for the input, so that a `string` is valid UTF-8, an `int64` has 8 bytes, a `json`
+  // parses.
   [[nodiscard]] std::string_view key() const { return record_.key(); }
   [[nodiscard]] std::string_view value() const { return record_.value(); }
   [[nodiscard]] bool has_key() const { return record_.has_key(); }
   [[nodiscard]] bool is_tombstone() const { return record_.is_tombstone(); }
-  // REQUIRES: the input's key or value serde is int64.
+  // Of an input whose key or value serde is int64. Of anything else, or of a record without key or
+  // value, it is 0 and the record has failed, whatever Process returns: onError decides.
   [[nodiscard]] int64_t key_int64() const;
   [[nodiscard]] int64_t value_int64() const;
 
@@ -32,10 +35,13 @@ class Envelope {
   // Value of the first header of that name.
   [[nodiscard]] std::optional<std::string_view> header(std::string_view name) const;
   [[nodiscard]] TaskId task() const { return task_; }
+  // What was asked of the record that it does not have; empty: nothing.
+  [[nodiscard]] std::string_view misuse() const { return misuse_; }
 
  private:
   const kafka::Record& record_;
   TaskId task_;
+  mutable std::string_view misuse_;
 };
 
 }  // namespace coho

@@ -9,7 +9,8 @@ namespace coho {
 
 namespace {
 
-// An ordered map as store. An iterator holds its position as a key, so that writes while it is open do not break it.
+// An ordered map as store. An iterator holds its position as a key, so that writes while it is open
+// do not break it.
 class MapStore final : public StoreBackend {
  public:
   explicit MapStore(StoreSpec spec) : spec_(std::move(spec)) {}
@@ -214,8 +215,9 @@ Status TestDriver::Send(std::string_view topic, std::optional<std::string_view> 
   const kafka::Record record(parts);
   if (key) COHO_RETURN_IF_ERROR(CheckBytes(input->key, *key).WithContext("key"));
   if (value) COHO_RETURN_IF_ERROR(CheckBytes(input->value, *value).WithContext("value"));
-  COHO_RETURN_IF_ERROR(
-      impl_->task->Process(Envelope(record, impl_->context.task()), impl_->collector));
+  const Envelope envelope(record, impl_->context.task());
+  COHO_RETURN_IF_ERROR(impl_->task->Process(envelope, impl_->collector));
+  if (!envelope.misuse().empty()) return InvalidRecord(std::string(envelope.misuse()));
   return impl_->context.StoreStatus();
 }
 

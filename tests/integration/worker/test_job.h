@@ -80,8 +80,9 @@ class TestJob {
   [[nodiscard]] const std::string& input() const { return input_; }
   [[nodiscard]] const std::string& output() const { return output_; }
   [[nodiscard]] std::string dead_letter_topic() const {
-    return "coho-test-" + name_ + "-dead-letter";
+    return "coho-test." + name_ + "-dead-letter";
   }
+  [[nodiscard]] std::string group() const { return "test." + name_; }
   [[nodiscard]] int partitions() const { return options_.partitions; }
 
  private:

@@ -126,9 +126,12 @@ TEST_CASE(
   const TopicPlan plan = PlanTopics(bench.job, bench.facts);
   CHECK_FALSE(plan.problem);
   CHECK(plan.model.tasks == 4);
-  REQUIRE(plan.create.size() == 4);
+  REQUIRE(plan.create.size() == 5);
   CHECK(plan.create[1].name == "dead");
   CHECK(plan.create[1].partitions == 1);
+  // Where tasks without a changelog keep their positions.
+  CHECK(plan.create[4].name == plan.model.positions_topic);
+  CHECK(plan.create[4].partitions == 4);
 }
 
 }  // namespace

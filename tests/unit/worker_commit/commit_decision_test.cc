@@ -16,9 +16,10 @@ MonotonicTime At(Duration d) { return MonotonicTime(d); }
 const CommitPolicy kPolicy = {.commit_interval = milliseconds(100),
                               .idle_interval = seconds(1),
                               .flush_interval = seconds(30),
-                              .dirty_bytes_max = 1000};
+                              .dirty_bytes_max = 1000,
+                              .transaction_age_max = seconds(10)};
 
-TEST_CASE("CommitDue") {
+TEST_CASE("IsCommitDue") {
   struct Row {
     const char* name;
     CommitFacts facts;
@@ -51,15 +52,22 @@ TEST_CASE("CommitDue") {
        {.last_commit = At(seconds(5)), .work = true, .over_budget = true},
        seconds(5),
        true},
-      {"a task is to be closed", {.last_commit = At(seconds(5)), .asked = true}, seconds(5), true},
+      {"a transaction grows old before the interval is over",
+       {.last_commit = At(seconds(5)), .transaction_since = At(seconds(5))},
+       seconds(15),
+       true},
+      {"a transaction is young",
+       {.last_commit = At(seconds(5)), .transaction_since = At(seconds(5))},
+       seconds(14),
+       false},
   };
   for (const Row& row : rows) {
     CAPTURE(row.name);
-    CHECK(CommitDue(kPolicy, row.facts, At(row.now)) == row.due);
+    CHECK(IsCommitDue(kPolicy, row.facts, At(row.now)) == row.due);
   }
 }
 
-TEST_CASE("NextCommit: the moment at which CommitDue begins to say yes") {
+TEST_CASE("NextCommit: the moment at which IsCommitDue begins to say yes") {
   std::mt19937 random(20261121);
   for (int i = 0; i < 1000; ++i) {
     CAPTURE(i);
@@ -67,11 +75,11 @@ TEST_CASE("NextCommit: the moment at which CommitDue begins to say yes") {
     if (random() % 2 == 0) facts.moved_since = At(milliseconds(random() % 5000));
     const auto next = NextCommit(kPolicy, facts);
     if (!next) {
-      CHECK_FALSE(CommitDue(kPolicy, facts, At(std::chrono::hours(1))));
+      CHECK_FALSE(IsCommitDue(kPolicy, facts, At(std::chrono::hours(1))));
       continue;
     }
-    CHECK(CommitDue(kPolicy, facts, *next));
-    CHECK_FALSE(CommitDue(kPolicy, facts, *next - Duration(1)));
+    CHECK(IsCommitDue(kPolicy, facts, *next));
+    CHECK_FALSE(IsCommitDue(kPolicy, facts, *next - Duration(1)));
   }
 }
 

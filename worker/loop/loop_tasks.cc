@@ -1,0 +1,304 @@
+#include "worker/loop/loop_tasks.h"
+
+#include <algorithm>
+
+#include "common/base/check.h"
+#include "common/base/log.h"
+#include "common/base/mutant.h"
+#include "common/contract/exit_codes.h"
+#include "worker/loop/guarded.h"
+
+namespace coho {
+namespace {
+
+constexpr Duration kRangesTimeout = std::chrono::seconds(10);
+
+double Seconds(Duration d) { return std::chrono::duration<double>(d).count(); }
+
+}  // namespace
+
+LoopTasks::LoopTasks(Options options)
+    : options_(std::move(options)), job_(*options_.job), clock_(*options_.clock) {
+  for (const OutputSpec& output : job_.outputs) output_names_.push_back(output.topic);
+}
+
+Status LoopTasks::UseOutputs(OutputPort* outputs) {
+  outputs_ = outputs;
+  if (outputs == nullptr) return Status::Ok();
+  for (auto& [id, task] : tasks_) {
+    if (task.runtime) COHO_RETURN_IF_ERROR(task.runtime->Attach(outputs));
+  }
+  return Status::Ok();
+}
+
+void LoopTasks::Add(const TaskGrant& grant) { tasks_[grant.task].grant = grant; }
+
+void LoopTasks::AskRestore(TaskId id) {
+  Task& task = tasks_.at(id);
+  task.asked_at = clock_.Now();
+  task.progress = std::make_shared<RestoreProgress>();
+  task.attempt = ++attempts_;
+  task.asked = true;
+  task.grant.restorer->Restore(
+      {.task = id,
+       .progress = task.progress,
+       .done = [post = options_.post_restored, id, attempt = task.attempt](
+                   Result<RestoredTask> result) { post(id, attempt, std::move(result)); }});
+}
+
+std::optional<LoopInput> LoopTasks::TakeRestored(TaskId id, int64_t attempt,
+                                                 Result<RestoredTask> result) {
+  const auto found = tasks_.find(id);
+  if (found == tasks_.end() || !found->second.asked || found->second.attempt != attempt) {
+    COHO_SOMETIMES("a restore ended that nobody waits for");
+    return std::nullopt;
+  }
+  Task& task = found->second;
+  task.asked = false;
+  if (!result.ok()) {
+    LogWarn("restore failed", {{"task", id}, {"reason", result.status()}});
+    return TaskRestoreFailed{.task = id, .status = result.status()};
+  }
+  task.restored = std::move(result).value();
+  task.source = task.restored->source;
+  task.replayed = task.restored->records;
+  restores_planned_ += static_cast<uint64_t>(task.progress->records_total.load());
+  const Duration took = clock_.Now() - task.asked_at;
+  options_.on_step({.name = "restore-stores", .task = id, .took = took});
+  LogDebug("stores restored", {{"task", id},
+                               {"source", RestoreSourceName(task.source)},
+                               {"records", task.replayed},
+                               {"of", task.progress->records_total.load()},
+                               {"seconds", Seconds(took)}});
+  return TaskRestored{.task = id};
+}
+
+// For all that wait in one question: on a connection it may have to wait behind a fetch of the
+// tasks that run already.
+std::vector<LoopInput> LoopTasks::AdvancePlacing() {
+  std::vector<LoopInput> out;
+  if (asked_.empty() && !to_place_.empty()) {
+    asked_.assign(to_place_.begin(), to_place_.end());
+    to_place_.clear();
+    std::vector<TopicPartition> partitions;
+    for (const TaskId id : asked_) {
+      const auto own = TaskInputs(job_, *tasks_.at(id).grant.model, id).partitions();
+      partitions.insert(partitions.end(), own.begin(), own.end());
+    }
+    ranges_asked_at_ = clock_.Now();
+    if (const Status status = inputs_->AskRanges(partitions, kRangesTimeout); !status.ok()) {
+      for (const TaskId id : std::exchange(asked_, {}))
+        out.push_back(StartFailed{.task = id, .status = status});
+      return out;
+    }
+  }
+  if (asked_.empty()) return out;
+  const auto ranges = inputs_->TakeRanges();
+  if (!ranges) return out;
+  for (const TaskId id : std::exchange(asked_, {})) {
+    const auto found = tasks_.find(id);
+    if (found == tasks_.end() || !found->second.restored) continue;  // forgotten meanwhile
+    options_.on_step({.name = "read-offsets", .task = id, .took = clock_.Now() - ranges_asked_at_});
+    if (!ranges->ok()) {
+      LogWarn("ends of the inputs not known yet", {{"task", id}, {"reason", ranges->status()}});
+      out.push_back(StartFailed{.task = id, .status = ranges->status()});
+    } else {
+      out.push_back(Place(id, &found->second, **ranges));
+    }
+  }
+  return out;
+}
+
+LoopInput LoopTasks::Place(TaskId id, Task* task, const RangeMap& ranges) {
+  const Positions stored = task->restored->positions.value_or(Positions());
+  TaskInputs inputs(job_, *task->grant.model, id);
+  if (const std::string& state = task->restored->state_without_positions;
+      !state.empty() && !COHO_MUTANT("state-without-positions")) {
+    return StartFailed{
+        .task = id,
+        .status = InvalidArgument(
+            "there is state, but nothing says how far its inputs are in it: " + state +
+            "; the changelogs lost records or were written by something else; delete them to "
+            "start from nothing")};
+  }
+  bool durable = true;
+  for (InputPosition& p : inputs.positions()) {
+    const StoredPosition* at = FindPosition(stored, p.partition.topic, p.partition.partition);
+    const auto range = ranges.find(p.partition);
+    if (range == ranges.end())
+      return StartFailed{id, Unavailable("the inputs' ends are not known")};
+    auto start = ChoosePosition(*p.spec, p.partition, p.topic_id, at, range->second);
+    if (!start.ok()) return StartFailed{.task = id, .status = start.status()};
+    if (start->lost > 0) {
+      LogError("records were deleted from an input before they were processed",
+               {{"task", id},
+                {"topic", p.partition.topic},
+                {"partition", p.partition.partition},
+                {"records", start->lost}});
+    }
+    p.next = start->offset;
+    p.committed = at == nullptr ? -1 : at->next;
+    p.end = range->second.end;
+    durable = durable && at != nullptr;
+  }
+  std::vector<CommitStore> stores;
+  for (auto& store : task->restored->stores) {
+    CommitStore& s = stores.emplace_back();
+    s.store = std::move(store);
+    s.store->NoteTime(clock_.Now());
+  }
+  task->restored.reset();
+  task->runtime =
+      std::make_unique<TaskRuntime>(job_, output_names_, *task->grant.model, id, std::move(inputs),
+                                    std::move(stores), &counters_[id]);
+  if (const Status status = task->runtime->Attach(outputs_); !status.ok())
+    return TaskFailed{.exit_code = kExitKafkaUnavailable,
+                      .message = "task " + ToString(id) + ": " + status.ToString()};
+  return StartChosen{.task = id, .durable = durable};
+}
+
+std::optional<LoopInput> LoopTasks::Start(TaskId id) {
+  Task& task = tasks_.at(id);
+  TaskRuntime& runtime = *task.runtime;
+  const MonotonicTime begin = clock_.Now();
+  runtime.NoteTime(begin);
+  std::unique_ptr<StreamTask> user;
+  Status init = Guarded([&] {
+    user = options_.factory();
+    return user ? Status::Ok() : Internal("the factory made no task");
+  });
+  if (init.ok()) {
+    runtime.SetUser(std::move(user));
+    ++running_;
+    init = Guarded([&] { return runtime.user().Init(runtime); });
+  }
+  if (!init.ok()) {
+    return TaskFailed{.exit_code = kExitTaskFailed,
+                      .message = "task " + ToString(id) + " failed in Init: " + init.ToString()};
+  }
+  options_.on_step({.name = "init-task", .task = id, .took = clock_.Now() - begin});
+  PositionMap starts;
+  for (InputPosition& p : runtime.inputs().positions()) {
+    router_.Add(p.partition, {.task = &runtime, .position = &p});
+    starts[p.partition] = p.next;
+  }
+  if (!starts.empty()) {
+    if (const Status status = inputs_->Assign(starts); !status.ok())
+      return ClientFailed{.status = status, .what = "assigning the inputs of task " + ToString(id)};
+  }
+  LogInfo("task running", {{"task", id},
+                           {"loop", options_.loop},
+                           {"source", RestoreSourceName(task.source)},
+                           {"lag", runtime.inputs().Lag()},
+                           {"seconds", Seconds(clock_.Now() - task.asked_at)}});
+  return std::nullopt;
+}
+
+void LoopTasks::Detach(Task* task) {
+  if (!task->runtime || !task->runtime->running()) return;
+  const std::vector<TopicPartition> partitions = task->runtime->inputs().partitions();
+  for (const TopicPartition& p : partitions) router_.Remove(p);
+  if (!partitions.empty() && inputs_ != nullptr) {
+    if (const Status status = inputs_->Unassign(partitions); !status.ok())
+      LogWarn("inputs not unassigned", {{"reason", status}});
+  }
+  task->runtime->SetUser(nullptr);
+  --running_;
+}
+
+void LoopTasks::Close(TaskId id) {
+  const auto found = tasks_.find(id);
+  if (found == tasks_.end()) return;  // never ran
+  Task& task = found->second;
+  if (task.runtime) {
+    TaskRuntime& runtime = *task.runtime;
+    Committer::WriteBackAll(runtime.commit_part());
+    if (runtime.running()) {
+      const Status closed = Guarded([&] { return runtime.user().Close(); });
+      if (!closed.ok()) LogWarn("task failed in Close", {{"task", id}, {"reason", closed}});
+    }
+    for (const InputPosition& p : runtime.inputs().positions()) {
+      mirror_.Forget(p.partition);
+      if (p.committed >= 0) closed_[p.partition] = p.committed;
+    }
+    if (inputs_ != nullptr) inputs_->Mirror(closed_, Duration::zero());
+    Detach(&task);
+    LogInfo("task closed", {{"task", id}, {"loop", options_.loop}});
+  }
+  Forget(id);
+}
+
+void LoopTasks::Forget(TaskId id) {
+  const auto found = tasks_.find(id);
+  if (found == tasks_.end()) return;
+  Detach(&found->second);
+  if (found->second.asked) found->second.grant.restorer->Cancel(id);
+  to_place_.erase(id);
+  tasks_.erase(found);
+}
+
+void LoopTasks::StopAll() {
+  for (auto& [id, task] : tasks_) Detach(&task);
+}
+
+void LoopTasks::DropAll() {
+  while (!tasks_.empty()) Forget(tasks_.begin()->first);
+  asked_.clear();
+}
+
+std::vector<CommitPart> LoopTasks::Parts() {
+  std::vector<CommitPart> parts;
+  for (auto& [id, task] : tasks_) {
+    if (task.runtime) parts.push_back(task.runtime->commit_part());
+  }
+  return parts;
+}
+
+void LoopTasks::ForEachRunning(const std::function<bool(TaskRuntime&)>& each) {
+  for (auto& [id, task] : tasks_) {
+    if (task.runtime && task.runtime->running() && !each(*task.runtime)) return;
+  }
+}
+
+int64_t LoopTasks::lease_epoch() const {
+  int64_t oldest = tasks_.empty() ? 0 : tasks_.begin()->second.grant.lease_epoch;
+  for (const auto& [id, task] : tasks_) oldest = std::min(oldest, task.grant.lease_epoch);
+  return oldest;
+}
+
+bool LoopTasks::StoreChanged(TaskId id) const {
+  const auto found = tasks_.find(id);
+  return found != tasks_.end() && found->second.runtime && found->second.runtime->StoreChanged();
+}
+
+bool LoopTasks::Moved(TaskId id) const {
+  const auto found = tasks_.find(id);
+  return found != tasks_.end() && found->second.runtime &&
+         found->second.runtime->inputs().uncommitted();
+}
+
+Status LoopTasks::FirstStoreError() const {
+  for (const auto& [id, task] : tasks_) {
+    if (task.runtime) COHO_RETURN_IF_ERROR(task.runtime->StoreStatus());
+  }
+  return Status::Ok();
+}
+
+void LoopTasks::Mirror(MonotonicTime now) {
+  if (inputs_ == nullptr || !mirror_.Due(now)) return;
+  PositionMap committed;
+  for (auto& [id, task] : tasks_) {
+    if (!task.runtime) continue;
+    for (const InputPosition& p : task.runtime->inputs().positions()) {
+      if (p.committed >= 0) committed[p.partition] = p.committed;
+    }
+  }
+  const PositionMap show = mirror_.ToShow(committed, now);
+  if (!show.empty()) inputs_->Mirror(show, Duration::zero());
+}
+
+void LoopTasks::MirrorLast(Duration wait) {
+  if (inputs_ != nullptr && !closed_.empty()) inputs_->Mirror(closed_, wait);
+}
+
+}  // namespace coho

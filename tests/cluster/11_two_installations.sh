@@ -24,12 +24,15 @@ decided_before=$(count_committed "$coordinator_topic")
 
 values=$(helm get values coho --namespace "$operator_namespace" -o json)
 helm install coho "$COHO_ROOT/charts/coho" --namespace "$second" --create-namespace --set crds.enabled=false --set replicas=1 -f - <<<"$values" >/dev/null
-second_logs() { kubectl -n "$second" logs deployment/coho-operator --all-containers --prefix=false; }
-# Leads where it lives, since a lease belongs to a namespace.
-says_whose() { second_logs | grep -F "$first_installation" | grep -v '"installationId":"'"$first_installation"'"' >/dev/null; }
+# The second one says it in an event of the job, since the job's status is the first one's.
+says_whose() {
+  kubectl get events --field-selector involvedObject.name=visits,type=Warning,reason=ClaimedByAnother -o json |
+    jq -e --arg first "$first_installation" 'any(.items[]; .message | contains($first))'
+}
 wait_until 120 "the second operator says that the jobs are $first_installation's" says_whose ||
-  fail "the second operator does not say whose the jobs are: $(second_logs | tail -5)"
-note "$(second_logs | grep -F "$first_installation" | tail -n 1 | cut -c1-300)"
+  fail "the second operator does not say whose the jobs are: $(kubectl get events --field-selector involvedObject.name=visits) $(kubectl -n "$second" logs deployment/coho-operator | tail -5)"
+note "$(kubectl get events --field-selector involvedObject.name=visits,reason=ClaimedByAnother -o jsonpath='{.items[0].message}')"
+[[ $(kubectl get streamjob visits -o jsonpath='{.status.installation}') == "$first_installation" ]] || fail "status.installation is not $first_installation"
 
 # Long enough for both to look at every job again.
 send_web_access

@@ -21,7 +21,7 @@ namespace coho {
 using RequestId = int64_t;
 
 // Initialises a new transactional producer with this id, which fences every older one. Ends the writer that was open. A writer is
-// known by the number that its opening was answered with; it is closed when a write ends neither written nor certainly not.
+// known by the number that its opening was answered with; it is closed when a write ends neither written nor certainly not written.
 struct OpenWriter {
   std::string transactional_id;
 };
@@ -87,7 +87,7 @@ enum class WriteOutcome {
   kWritten,
   kNotWritten,  // certainly; the writer goes on
   kUnknown,     // nobody knows; the writer is closed
-  kFenced,      // certainly not; the writer is closed
+  kFenced,      // by another coordinator, or because it took too long; perhaps only after it was written; the writer is closed
 };
 struct WriteEnded {
   WriteOutcome outcome = WriteOutcome::kUnknown;
@@ -98,6 +98,7 @@ struct IdsFenced {
 };
 struct FollowBegun {
   Status status;
+  int64_t end = 0;  // of the topic, at that time: heartbeats before it are history
 };
 using ClusterAnswer = std::variant<WriterOpened, TopicsSeen, TopicsCreated, TopicRead, WriteEnded,
                                    IdsFenced, FollowBegun>;

@@ -2,22 +2,33 @@
 
 #include <algorithm>
 #include <atomic>
-#include <condition_variable>
+#include <exception>
 #include <mutex>
+#include <random>
 #include <thread>
 #include <utility>
 #include <vector>
 
 #include "common/base/log.h"
-#include "common/coordinating/cluster.h"
-#include "common/coordinating/job_runner.h"
+#include "common/base/overloaded.h"
+#include "common/coordinating/kafka_cluster.h"
+#include "common/coordinating/service_state.h"
 
 namespace coho {
 namespace {
 
-constexpr Duration kTurn = std::chrono::milliseconds(100);  // how long a turn waits for heartbeats
-constexpr Duration kFirstRetry = std::chrono::milliseconds(500);
-constexpr Duration kLongestRetry = std::chrono::seconds(10);
+constexpr Duration kTurn = std::chrono::milliseconds(100);  // how long a turn waits for events
+constexpr size_t kEventsPerTurn = 2000;
+// Time passes at last, however much arrives.
+constexpr Duration kTickAtLeast = std::chrono::seconds(1);
+
+std::string RandomText() {
+  static constexpr char kDigits[] = "0123456789abcdef";
+  std::random_device random;
+  std::string text;
+  for (int i = 0; i < 12; ++i) text += kDigits[random() % 16];
+  return text;
+}
 
 // Whether people would notice a difference: being heard once more is none.
 bool SameView(const JobView& a, const JobView& b) {
@@ -37,121 +48,99 @@ bool SameView(const JobView& a, const JobView& b) {
 
 struct CoordinationService::Impl {
   explicit Impl(Options o)
-      : options(std::move(o)), cluster(options.kafka, options.transactional_id) {}
+      : options(std::move(o)),
+        state({.transactional_id = options.transactional_id + "-" + RandomText(),
+               .respect_claims = options.respect_claims,
+               .new_life = RandomText}),
+        cluster(options.kafka, options.threads) {}
 
   void Run();
-  void TakeWishes();
-  [[nodiscard]] bool Connected();
-  void StepJobs();
-  void Publish();
-  void OnStatus(const Status& status);
+  void Turn();
+  void Publish(MonotonicTime now);
+  void Perform();
+  void Wish(std::function<void(Times)> wish) {
+    {
+      const std::lock_guard lock(mutex);
+      wishes.push_back(std::move(wish));
+    }
+    cluster.Wake();
+  }
 
   const Options options;
-  std::atomic<bool> fenced{false};
+  std::atomic<bool> stop{false};
 
-  std::mutex mutex;  // guards what follows up to `views`
-  std::condition_variable wake;
-  bool stop = false;
+  mutable std::mutex mutex;  // guards wishes and views
   // In order of arrival; each is done by the service's thread.
-  std::vector<std::function<void()>> wishes;
+  std::vector<std::function<void(Times)>> wishes;
   std::map<JobId, JobView> views;
 
   // The service's thread only.
-  Cluster cluster;
-  std::map<JobId, std::unique_ptr<JobRunner>> runners;
-  std::map<std::string, JobRunner*> by_heartbeats;
-  JobId prepared_last;
-  MonotonicTime connect_at;
-  Duration connect_after = kFirstRetry;
+  ServiceState state;
+  MonotonicTime ticked_at;
+  KafkaCluster cluster;
   std::thread thread;
 };
 
-void CoordinationService::Impl::TakeWishes() {
-  std::vector<std::function<void()>> taken;
-  {
-    const std::lock_guard lock(mutex);
-    taken.swap(wishes);
-  }
-  for (const auto& wish : taken) wish();
-}
-
-bool CoordinationService::Impl::Connected() {
-  const MonotonicTime now = options.clock->Now();
-  if (now < connect_at) return false;
-  const Status status = cluster.Connect();
-  if (status.ok()) {
-    connect_after = kFirstRetry;
-    return true;
-  }
-  OnStatus(status);
-  connect_at = options.clock->Now() + connect_after;
-  connect_after = std::min(connect_after * 2, kLongestRetry);
-  for (const auto& [id, runner] : runners) runner->OnUnreachable(status);
-  return false;
-}
-
-void CoordinationService::Impl::OnStatus(const Status& status) {
-  if (status.code() != Code::kFenced || fenced.exchange(true)) return;
-  LogError("another coordinator took over; this one writes nothing any more",
-           {{"transactional_id", options.transactional_id}, {"error", status}});
-}
-
-// One job's preparation a turn: it may take seconds, and the others have to be heard meanwhile.
-void CoordinationService::Impl::StepJobs() {
-  auto next = runners.upper_bound(prepared_last);
-  JobRunner* preparing = nullptr;
-  for (size_t i = 0; i < runners.size() && preparing == nullptr; ++i) {
-    if (next == runners.end()) next = runners.begin();
-    if (next->second->PreparationDue()) {
-      preparing = next->second.get();
-      prepared_last = next->first;
-    }
-    ++next;
-  }
-  for (const auto& [id, runner] : runners) {
-    if (runner->PreparationDue() && runner.get() != preparing) continue;
-    if (cluster.connection() == 0)
-      return;  // given up by the job before; all go on after the next Connect
-    const Status status = runner->Step();
-    OnStatus(status);
-    if (fenced) return;
-  }
-}
-
-void CoordinationService::Impl::Publish() {
+void CoordinationService::Impl::Publish(MonotonicTime now) {
   std::vector<JobId> changed;
-  for (const auto& [id, runner] : runners) {
-    if (!runner->TakeChanged()) continue;
-    JobView view = runner->View();
+  for (auto& [id, view] : state.TakeViews(now)) {
     const std::lock_guard lock(mutex);
-    JobView& published = views[id];
-    if (!SameView(published, view)) changed.push_back(id);
-    published = std::move(view);
+    const auto published = views.find(id);
+    if (published == views.end()) continue;  // removed meanwhile
+    if (!SameView(published->second, view)) changed.push_back(id);
+    published->second = std::move(view);
   }
   if (!options.on_change) return;
   for (const JobId& id : changed) options.on_change(id);
 }
 
+void CoordinationService::Impl::Perform() {
+  for (ServiceAction& action : state.Take()) {
+    std::visit(Overloaded{
+                   [&](AskCluster& ask) { cluster.Ask(ask.id, std::move(ask.request)); },
+                   [&](TellJobEvent& tell) {
+                     LogInfo("coordination", {{"job", tell.job.ToString()},
+                                              {"reason", NameOf(tell.event.reason)},
+                                              {"message", tell.event.message}});
+                     if (options.on_event) options.on_event(tell.job, tell.event);
+                   },
+                   [&](JobNote& note) {
+                     Log(note.note.warning ? LogLevel::kWarn : LogLevel::kInfo, note.note.sentence,
+                         {{"job", note.job ? note.job->ToString() : ""},
+                          {"detail", note.note.detail}});
+                   },
+               },
+               action);
+  }
+}
+
+void CoordinationService::Impl::Turn() {
+  std::vector<ClusterEvent> events = cluster.Take(kTurn, kEventsPerTurn);
+  const bool all = events.size() < kEventsPerTurn;
+  std::vector<std::function<void(Times)>> taken;
+  {
+    const std::lock_guard lock(mutex);
+    taken.swap(wishes);
+  }
+  const Times t{options.clock->Now(), options.clock->WallNow()};
+  for (const auto& wish : taken) wish(t);
+  state.OnEvents(std::move(events), t);
+  if (all || t.now - ticked_at >= kTickAtLeast) {
+    ticked_at = t.now;
+    state.OnTick(t);
+  }
+  Perform();
+  Publish(t.now);
+}
+
 void CoordinationService::Impl::Run() {
-  const auto on_record = [this](const std::string& topic, int64_t offset, std::string_view value) {
-    const auto runner = by_heartbeats.find(topic);
-    if (runner != by_heartbeats.end()) runner->second->OnHeartbeat(offset, value);
-  };
-  while (true) {
-    TakeWishes();
-    bool wait = true;
-    if (!fenced && Connected()) {
-      StepJobs();
-      if (!runners.empty()) {
-        wait = false;
-        OnStatus(cluster.Poll(kTurn, on_record));
-        if (!fenced) StepJobs();
-      }
+  while (!stop) {
+    try {
+      Turn();
+    } catch (const std::exception& e) {
+      // A defect, or no memory: the next turn begins with what is left of it.
+      LogError("a coordination turn failed", {{"error", std::string(e.what())}});
     }
-    Publish();
-    std::unique_lock lock(mutex);
-    if (wait && wishes.empty() && !stop) wake.wait_for(lock, kTurn);
-    if (stop && wishes.empty()) return;
   }
 }
 
@@ -165,53 +154,34 @@ std::unique_ptr<CoordinationService> CoordinationService::Start(Options options)
   return service;
 }
 
-CoordinationService::~CoordinationService() {
-  {
-    const std::lock_guard lock(impl_->mutex);
-    impl_->stop = true;
-  }
-  impl_->wake.notify_all();
-  impl_->thread.join();
-  impl_->runners.clear();  // before the cluster that they point to
+void CoordinationService::Stop() {
+  impl_->stop = true;
+  impl_->cluster.Wake();
 }
 
-void CoordinationService::SetJob(const Job& job, const JobIdentity& /*identity*/) {
-  const std::lock_guard lock(impl_->mutex);
-  impl_->views.try_emplace(job.id);
-  impl_->wishes.push_back([impl = impl_.get(), job] {
-    auto& runner = impl->runners[job.id];
-    if (runner != nullptr && runner->heartbeats_topic() == job.HeartbeatsTopic())
-      return runner->SetJob(job);
-    if (runner != nullptr) impl->by_heartbeats.erase(runner->heartbeats_topic());
-    const auto on_event = [impl](const JobId& id, const EmitEvent& event) {
-      if (impl->options.on_event) impl->options.on_event(id, event);
-    };
-    runner = std::make_unique<JobRunner>(job, &impl->cluster, impl->options.clock, on_event);
-    impl->by_heartbeats[runner->heartbeats_topic()] = runner.get();
-  });
-  impl_->wake.notify_all();
+CoordinationService::~CoordinationService() {
+  Stop();
+  impl_->thread.join();
+}
+
+void CoordinationService::SetJob(const Job& job, const JobIdentity& identity) {
+  {
+    const std::lock_guard lock(impl_->mutex);
+    impl_->views.try_emplace(job.id);
+  }
+  impl_->Wish([impl = impl_.get(), job, identity](Times t) { impl->state.SetJob(job, identity, t); });
 }
 
 void CoordinationService::SetPodFacts(const JobId& id, const std::map<WorkerId, PodFact>& facts) {
-  const std::lock_guard lock(impl_->mutex);
-  impl_->wishes.push_back([impl = impl_.get(), id, facts] {
-    const auto runner = impl->runners.find(id);
-    if (runner != impl->runners.end()) runner->second->SetPodFacts(facts);
-  });
-  impl_->wake.notify_all();
+  impl_->Wish([impl = impl_.get(), id, facts](Times t) { impl->state.SetPodFacts(id, facts, t); });
 }
 
 void CoordinationService::RemoveJob(const JobId& id) {
-  const std::lock_guard lock(impl_->mutex);
-  impl_->wishes.push_back([impl = impl_.get(), id] {
-    const auto runner = impl->runners.find(id);
-    if (runner == impl->runners.end()) return;
-    impl->by_heartbeats.erase(runner->second->heartbeats_topic());
-    impl->runners.erase(runner);
-    const std::lock_guard inner(impl->mutex);
+  impl_->Wish([impl = impl_.get(), id](Times) {
+    impl->state.RemoveJob(id);
+    const std::lock_guard lock(impl->mutex);
     impl->views.erase(id);
   });
-  impl_->wake.notify_all();
 }
 
 std::optional<JobView> CoordinationService::View(const JobId& id) const {
@@ -220,7 +190,5 @@ std::optional<JobView> CoordinationService::View(const JobId& id) const {
   if (view == impl_->views.end()) return std::nullopt;
   return view->second;
 }
-
-bool CoordinationService::fenced() const { return impl_->fenced; }
 
 }  // namespace coho

@@ -4,8 +4,13 @@
 #include <set>
 #include <utility>
 
+#include "common/base/mutant.h"
+
 namespace coho {
 namespace {
+
+// An assignment's record holds the tasks of one worker, a report all that it runs and stores.
+constexpr int64_t kRecordBytesMax = 8 << 20;
 
 std::string Quoted(const std::string& text) { return "\"" + text + "\""; }
 
@@ -22,7 +27,7 @@ class Planner {
   Planner(const Job& job, const TopicFacts& facts) : job_(job), facts_(facts) {}
 
   TopicPlan Make() {
-    if (CountInputs() && CheckInputCounts() && CheckWorkers() && PlanOutputs() && PlanOwn())
+    if (CheckCluster() && CountInputs() && CheckStores() && CheckInputCounts() && CheckWorkers() && PlanOutputs() && PlanOwn())
       return std::move(plan_);
     plan_.create.clear();  // nothing is created for a job that cannot run
     return std::move(plan_);
@@ -44,6 +49,45 @@ class Planner {
     if (!plan_.problem) plan_.problem = JobProblem{reason, std::move(message), false};
   }
 
+  [[nodiscard]] const JobModel* Pinned() const {
+    return facts_.stored.model ? &*facts_.stored.model : nullptr;
+  }
+  // The job has run: what it wrote is somewhere.
+  [[nodiscard]] bool Ran() const {
+    return Pinned() != nullptr && facts_.stored.assignment.generation > Generation(0);
+  }
+
+  bool CheckCluster() {
+    if (Pinned() == nullptr || Pinned()->kafka_cluster_id.empty() ||
+        facts_.kafka_cluster_id.empty() || Pinned()->kafka_cluster_id == facts_.kafka_cluster_id) {
+      return true;
+    }
+    return Refuse(ProblemReason::kOtherKafkaCluster,
+                  "spec.kafka.bootstrapServers: the job was started on Kafka cluster " +
+                      Pinned()->kafka_cluster_id + ", and this is " + facts_.kafka_cluster_id +
+                      ": its offsets mean nothing here; name the former cluster, or start a new "
+                      "job under another name");
+  }
+
+  bool CheckStores() {
+    if (Pinned() == nullptr) return true;
+    for (size_t i = 0; i < job_.stores.size(); ++i) {
+      const StoreSpec& store = job_.stores[i];
+      const auto pinned = Pinned()->stores.find(store.name);
+      if (pinned == Pinned()->stores.end() || !Ran()) continue;
+      const bool same_key = pinned->second.key == store.key;
+      if (same_key && pinned->second.value == store.value) continue;
+      const SerdeType was = same_key ? pinned->second.value : pinned->second.key;
+      const SerdeType is = same_key ? store.value : store.key;
+      return Refuse(ProblemReason::kChangelogUnusable,
+                    "spec.stores[" + std::to_string(i) + "]." + (same_key ? "value" : "key") +
+                        ": found " + std::string(SerdeName(is)) + ", but store " +
+                        Quoted(store.name) + " holds " + std::string(SerdeName(was)) +
+                        "; set it back, or give the store another name");
+    }
+    return true;
+  }
+
   bool CountInputs() {
     for (size_t i = 0; i < job_.inputs.size(); ++i) {
       const std::string& topic = job_.inputs[i].topic;
@@ -57,6 +101,16 @@ class Planner {
       if (!facts_.stored.model) continue;
       const auto pinned = facts_.stored.model->inputs.find(topic);
       if (pinned == facts_.stored.model->inputs.end()) continue;
+      if (const std::string& id = pinned->second.topic_id;
+          !COHO_MUTANT("input-id-not-compared") && !id.empty() && !found->id.empty() &&
+          id != found->id) {
+        return Refuse(ProblemReason::kInputRecreated,
+                      Path("inputs", i) + ": topic " + Quoted(topic) +
+                          " was deleted and made anew since the job was started (topic id " + id +
+                          " then, " + found->id +
+                          " now): the job's positions and state belong to the former; restore it, "
+                          "or start a new job under another name");
+      }
       const int32_t partitions = pinned->second.partitions;
       counts_[topic] = partitions;
       if (found->partitions == partitions) continue;
@@ -78,7 +132,14 @@ class Planner {
   }
 
   bool CheckInputCounts() {
-    plan_.model = MakeJobModel(job_, counts_);
+    TopicIds ids{.kafka_cluster_id = facts_.kafka_cluster_id};
+    for (const auto& [name, topic] : facts_.topics) ids.topics[name] = topic.id;
+    plan_.model = MakeJobModel(job_, counts_, ids);
+    // Where the positions are, there they stay, whatever stores come and go.
+    if (Pinned() != nullptr && !Pinned()->positions_topic.empty()) {
+      plan_.model.positions_topic = Pinned()->positions_topic;
+      plan_.model.positions_topic_id = ids.topics[Pinned()->positions_topic];
+    }
     const std::optional<JobModel>& pinned = facts_.stored.model;
     if (pinned && pinned->tasks != plan_.model.tasks) {
       return Refuse(
@@ -161,29 +222,103 @@ class Planner {
                       "cleanup.policy=compact on the topic");
   }
 
+  // State of a job that has run is never begun anew behind its back: positions would be kept, and what they stand for be gone.
+  bool CheckStillThere(const std::string& what, const std::string& topic, const std::string& id) {
+    if (!Ran() || COHO_MUTANT("vanished-changelog-made-anew")) return true;
+    const kafka::TopicInfo* found = Find(topic);
+    if (found != nullptr && (id.empty() || found->id.empty() || id == found->id)) return true;
+    return Refuse(ProblemReason::kChangelogVanished,
+                  what + " " + Quoted(topic) +
+                      (found == nullptr ? " does not exist any more"
+                                        : " was deleted and made anew (topic id " + id +
+                                              " then, " + found->id + " now)") +
+                      ", but the job has processed records into it; restore the topic, or begin "
+                      "anew under another spec.kafka.topicPrefix");
+  }
+
+  [[nodiscard]] std::map<std::string, std::string> Durable(
+      std::map<std::string, std::string> config) const {
+    // An acknowledged commit that a lone leader loses would leave stores ahead of it.
+    if (job_.kafka.replication_factor >= 3) config["min.insync.replicas"] = "2";
+    return config;
+  }
+  [[nodiscard]] std::map<std::string, std::string> Changelog() const {
+    return Durable({{"cleanup.policy", "compact"},
+                    {"min.compaction.lag.ms", "0"},
+                    // Deletes stay known for a week: a store that is not older need not be wiped.
+                    {"delete.retention.ms", "604800000"},
+                    // What is not compacted has to be replayed: the active segment, and a fifth.
+                    {"segment.bytes", "67108864"},
+                    {"min.cleanable.dirty.ratio", "0.2"}});
+  }
+
+  bool PlanChangelogs() {
+    for (const auto& [store, pinned] : plan_.model.stores) {
+      if (pinned.changelog.empty()) continue;
+      const std::string what = "store " + Quoted(store) + ": changelog topic";
+      if (Pinned() != nullptr) {
+        const auto before = Pinned()->stores.find(store);
+        if (before != Pinned()->stores.end() && before->second.changelog == pinned.changelog &&
+            !CheckStillThere(what, pinned.changelog, before->second.topic_id)) {
+          return false;
+        }
+      }
+      if (!CheckCompacted(what, pinned.changelog, plan_.model.tasks)) return false;
+      Create(pinned.changelog, plan_.model.tasks, Changelog());
+    }
+    return true;
+  }
+
+  bool PlanPositions() {
+    const std::string& topic = plan_.model.positions_topic;
+    if (topic.empty()) return true;
+    if (Pinned() != nullptr && Pinned()->positions_topic == topic &&
+        !CheckStillThere("positions topic", topic, Pinned()->positions_topic_id)) {
+      return false;
+    }
+    if (!CheckCompacted("positions topic", topic, plan_.model.tasks)) return false;
+    const bool planned = std::any_of(plan_.create.begin(), plan_.create.end(),
+                                     [&](const auto& create) { return create.name == topic; });
+    if (!planned) Create(topic, plan_.model.tasks, Changelog());
+    return true;
+  }
+
+  bool PlanHeartbeats() {
+    const std::string topic = job_.HeartbeatsTopic();
+    if (const kafka::TopicInfo* found = Find(topic); found != nullptr && found->partitions != 1) {
+      return Refuse(ProblemReason::kChangelogUnusable, "heartbeats topic " + Quoted(topic) + " has " +
+                                             Partitions(found->partitions) +
+                                             ", and only the first is read: delete it, and Coho "
+                                             "makes it anew");
+    }
+    const auto config = facts_.configs.find(topic);
+    if (config != facts_.configs.end()) {
+      const auto policy = config->second.find("cleanup.policy");
+      if (policy != config->second.end() && policy->second.find("delete") == std::string::npos) {
+        Warn(ProblemReason::kChangelogUnusable, "heartbeats topic " + Quoted(topic) +
+                                      " has cleanup.policy=" + policy->second +
+                                      ", need delete: it grows without end");
+      }
+    }
+    // Times of the broker: those of the workers' own clocks could not be compared.
+    Create(topic, 1,
+           {{"cleanup.policy", "delete"},
+            {"retention.ms", "600000"},
+            {"segment.ms", "60000"},
+            {"max.message.bytes", std::to_string(kRecordBytesMax)},
+            {"message.timestamp.type", "LogAppendTime"}});
+    return true;
+  }
+
   bool PlanOwn() {
     if (!CheckCompacted("coordinator topic", job_.CoordinatorTopic(), 1)) return false;
-    Create(job_.CoordinatorTopic(), 1, {{"cleanup.policy", "compact"}});
-    Create(job_.HeartbeatsTopic(), 1,
-           {{"cleanup.policy", "delete"}, {"retention.ms", "600000"}, {"segment.ms", "60000"}});
-    for (const auto& [store, pinned] : plan_.model.stores) {
-      const std::string& topic = pinned.changelog;
-      if (topic.empty()) continue;
-      if (!CheckCompacted("store " + Quoted(store) + ": changelog topic", topic, plan_.model.tasks))
-        return false;
-      Create(topic, plan_.model.tasks,
-             {{"cleanup.policy", "compact"},
-              {"min.compaction.lag.ms", "0"},
-              {"delete.retention.ms", "86400000"}});
-    }
-    const std::string& positions = plan_.model.positions_topic;
-    const bool a_changelog =
-        std::any_of(plan_.model.stores.begin(), plan_.model.stores.end(),
-                    [&](const auto& store) { return store.second.changelog == positions; });
-    if (a_changelog || positions.empty()) return true;
-    if (!CheckCompacted("positions topic", positions, plan_.model.tasks)) return false;
-    Create(positions, plan_.model.tasks, {{"cleanup.policy", "compact"}});
-    return true;
+    // Who sleeps for an hour still sees what was deleted meanwhile, and whose claims there were.
+    Create(job_.CoordinatorTopic(), 1,
+           Durable({{"cleanup.policy", "compact"},
+                    {"min.compaction.lag.ms", "3600000"},
+                    {"delete.retention.ms", "604800000"},
+                    {"max.message.bytes", std::to_string(kRecordBytesMax)}}));
+    return PlanHeartbeats() && PlanChangelogs() && PlanPositions();
   }
 
   const Job& job_;
@@ -194,25 +329,52 @@ class Planner {
 
 }  // namespace
 
-std::vector<std::string> CompactedTopicsOf(const Job& job) {
-  std::set<std::string> topics = {job.CoordinatorTopic()};
+std::vector<std::string> OwnTopicsOf(const Job& job, const CoordinatorState& stored) {
+  std::set<std::string> topics = {job.CoordinatorTopic(), job.HeartbeatsTopic()};
   bool changelogs = false;
   for (const StoreSpec& store : job.stores) {
     if (!store.changelog) continue;
-    changelogs = true;
     topics.insert(job.ChangelogTopic(store.name));
+    changelogs = true;
   }
   if (!changelogs) topics.insert(job.kafka.topic_prefix + "-positions");
+  if (stored.model && !stored.model->positions_topic.empty())
+    topics.insert(stored.model->positions_topic);
   return {topics.begin(), topics.end()};
 }
 
-std::vector<std::string> TopicsOf(const Job& job) {
-  std::set<std::string> topics = {job.HeartbeatsTopic()};
+std::vector<std::string> LeftoversOf(const Job& job, const TopicFacts& facts) {
+  std::vector<std::string> left;
+  if (facts.topics.contains(job.CoordinatorTopic())) return left;
+  for (std::string& topic : OwnTopicsOf(job)) {
+    if (facts.topics.contains(topic)) left.push_back(std::move(topic));
+  }
+  return left;
+}
+
+bool AdoptsLeftovers(const Job& job) {
+  return job.state.on_leftover == OnLeftover::kAdopt;
+}
+
+JobProblem ProblemOfLeftovers(const Job& job, const std::vector<std::string>& topics) {
+  std::string names;
+  for (const std::string& topic : topics) names += (names.empty() ? "" : ", ") + Quoted(topic);
+  return {ProblemReason::kLeftoverTopics,
+          "coordinator topic " + Quoted(job.CoordinatorTopic()) + " does not exist, but " + names +
+              (topics.size() == 1 ? " does" : " do") +
+              ": an earlier life of this job left state behind. Set spec.state.onLeftover: Adopt to "
+              "go on with it, delete the topics to begin anew, or set another "
+              "spec.kafka.topicPrefix",
+          true};
+}
+
+std::vector<std::string> TopicsOf(const Job& job, const CoordinatorState& stored) {
+  std::set<std::string> topics;
   for (const InputSpec& input : job.inputs) topics.insert(input.topic);
   for (const OutputSpec& output : job.outputs) topics.insert(output.topic);
   if (job.processing.on_error == OnError::kDeadLetter)
     topics.insert(job.processing.dead_letter_topic);
-  for (std::string& topic : CompactedTopicsOf(job)) topics.insert(std::move(topic));
+  for (std::string& topic : OwnTopicsOf(job, stored)) topics.insert(std::move(topic));
   return {topics.begin(), topics.end()};
 }
 

@@ -18,6 +18,7 @@ struct TopicFacts {
   std::map<std::string, kafka::TopicInfo> topics;  // those of TopicsOf that exist
   std::map<std::string, std::map<std::string, std::string>>
       configs;              // of those of them that are ours
+  std::string kafka_cluster_id;
   CoordinatorState stored;  // empty where there is no coordinator topic
 };
 
@@ -27,10 +28,16 @@ struct TopicPlan {
   JobModel model;  // valid unless the problem blocks
 };
 
-// All topics that the job reads and writes, Coho's own included.
-[[nodiscard]] std::vector<std::string> TopicsOf(const Job& job);
-// Those whose configuration matters: a wrong cleanup policy loses state.
-[[nodiscard]] std::vector<std::string> CompactedTopicsOf(const Job& job);
+// All topics that the job reads and writes, Coho's own included. `stored`: what is known of the job's model.
+[[nodiscard]] std::vector<std::string> TopicsOf(const Job& job, const CoordinatorState& stored = {});
+// Those of Coho's own, whose configuration matters: a wrong cleanup policy loses state.
+[[nodiscard]] std::vector<std::string> OwnTopicsOf(const Job& job,
+                                                   const CoordinatorState& stored = {});
+// Own topics that exist although the coordinator topic does not: an earlier life of the job left them.
+[[nodiscard]] std::vector<std::string> LeftoversOf(const Job& job, const TopicFacts& facts);
+// What an earlier life or another owner left may be taken over (spec.state.onLeftover: Adopt).
+[[nodiscard]] bool AdoptsLeftovers(const Job& job);
+[[nodiscard]] JobProblem ProblemOfLeftovers(const Job& job, const std::vector<std::string>& topics);
 [[nodiscard]] TopicPlan PlanTopics(const Job& job, const TopicFacts& facts);
 // The problem that a failed request to Kafka means.
 [[nodiscard]] JobProblem ProblemOf(const Status& status, bool blocks_start);

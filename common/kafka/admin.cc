@@ -166,6 +166,20 @@ Status Admin::Create(const std::vector<NewTopic>& topics, Duration timeout) {
       });
 }
 
+Result<std::string> Admin::ClusterId(Duration timeout) {
+  std::string id;
+  constexpr std::string_view kContext = "asking for the cluster's id";
+  Status status = impl_->client->Await(timeout, kContext, [&](int timeout_ms) -> Status {
+    char* found = rd_kafka_clusterid(impl_->client->get(), timeout_ms);
+    if (found == nullptr) return DeadlineExceeded(std::string(kContext) + ": no answer");
+    id = found;
+    rd_kafka_mem_free(impl_->client->get(), found);
+    return Status::Ok();
+  });
+  if (!status.ok()) return status;
+  return id;
+}
+
 Status Admin::Delete(const std::vector<std::string>& topics, Duration timeout) {
   if (topics.empty()) return Status::Ok();
   std::vector<DeleteTopicPtr> prepared;

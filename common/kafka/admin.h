@@ -30,6 +30,8 @@ class Admin {
   [[nodiscard]] Status Create(const std::vector<NewTopic>& topics, Duration timeout);
   [[nodiscard]] Result<std::map<std::string, std::string>> TopicConfig(const std::string& topic,
                                                                        Duration timeout);
+  // The id that the cluster gave itself when it was made.
+  [[nodiscard]] Result<std::string> ClusterId(Duration timeout);
   [[nodiscard]] Status Delete(const std::vector<std::string>& topics, Duration timeout);
 
  private:

@@ -177,6 +177,8 @@ Status Client::Await(Duration timeout, std::string_view context,
     }
     Serve(status.code() == Code::kUnavailable ? kPauseMs : 0);
     if (Status failure = TakeFailure(); !failure.ok()) return failure.WithContext(context);
+    if (give_up_ != nullptr && *give_up_)
+      return DeadlineExceeded(std::string(context) + ": given up");
     if (Clock::Real().Now() < deadline) continue;
     // Timeouts say how; other failures say why.
     return status.code() == Code::kDeadlineExceeded || unreachable_ ? TimedOut(context) : status;

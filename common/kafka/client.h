@@ -9,6 +9,7 @@
 
 #include <librdkafka/rdkafka.h>
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -61,13 +62,15 @@ class Client {
                              const std::function<Status(int)>& attempt);
 
  private:
-  explicit Client(const ClientConfig& config) : servers_(config.bootstrap_servers) {}
+  explicit Client(const ClientConfig& config)
+      : servers_(config.bootstrap_servers), give_up_(config.give_up) {}
 
   static void OnError(rd_kafka_t* client, int error, const char* reason, void* opaque);
   static void OnLog(const rd_kafka_t* client, int level, const char* facility, const char* text);
 
   rd_kafka_t* client_ = nullptr;
   std::string servers_;
+  const std::shared_ptr<const std::atomic<bool>> give_up_;
   void* delivery_opaque_ = nullptr;
   // Written by OnError, which runs on the owner's thread.
   Status refused_;  // credentials

@@ -1,7 +1,9 @@
 // How to reach a Kafka cluster.
 #pragma once
 
+#include <atomic>
 #include <map>
+#include <memory>
 #include <string>
 
 #include "common/base/status.h"
@@ -13,6 +15,8 @@ struct ClientConfig {
   std::map<std::string, std::string> properties;  // librdkafka names, from spec.kafka.properties
   std::map<std::string, std::string> secrets;     // the same, from the Secret; never logged
   std::string client_id = "coho";
+  // Once true, calls that wait for Kafka end within a second (kDeadlineExceeded).
+  std::shared_ptr<const std::atomic<bool>> give_up = nullptr;
   friend bool operator==(const ClientConfig&, const ClientConfig&) = default;
 };
 

@@ -44,6 +44,9 @@ ClientSettings Settings(const ClientConfig& config, const ConsumerOptions& optio
                                                                      1 << 20, 50 << 20))},
               // A fetch that waits holds up the first records of a partition that is added meanwhile.
               {"fetch.wait.max.ms", "100"},
+              {"fetch.error.backoff.ms", "100"},
+              // A node that died in silence stalls its partitions no longer than this.
+              {"socket.timeout.ms", "15000"},
           },
       .fixed =
           {
@@ -55,6 +58,8 @@ ClientSettings Settings(const ClientConfig& config, const ConsumerOptions& optio
               // Also makes Committed() wait for offsets of pending transactions.
               {"isolation.level", options.read_committed ? "read_committed" : "read_uncommitted"},
               {"auto.offset.reset", "error"},
+              // Otherwise a flipped bit passes for data.
+              {"check.crcs", "true"},
               {"queued.max.messages.kbytes",
                std::to_string(std::max<int64_t>(1, options.queued_bytes_max >> 10))},
           },
@@ -139,6 +144,8 @@ struct Consumer::Impl {
   bool read_committed = true;
   std::unique_ptr<PendingRanges> ranges;
   uint64_t records_lost = 0;
+  bool lose_partitions = false;
+  std::map<TopicPartition, Status> lost;
 
   ~Impl() {
     ranges.reset();
@@ -146,6 +153,7 @@ struct Consumer::Impl {
   }
 
   Status OnPartitionError(Consumer& self, const rd_kafka_message_t& event);
+  Status OnOffsetMissing(Consumer& self, const TopicPartition& partition, int64_t offset);
 };
 
 Consumer::Consumer() : impl_(std::make_unique<Impl>()) {}
@@ -158,6 +166,7 @@ Result<std::unique_ptr<Consumer>> Consumer::Create(const ClientConfig& config,
   std::unique_ptr<Consumer> consumer(new Consumer);
   consumer->impl_->client = std::move(client);
   consumer->impl_->read_committed = options.read_committed;
+  consumer->impl_->lose_partitions = options.lose_partitions;
   consumer->impl_->queue = rd_kafka_queue_get_consumer(consumer->impl_->client->get());
   return consumer;
 }
@@ -205,7 +214,9 @@ Status Consumer::Poll(Duration timeout, RecordBatch* batch) {
   }
   impl_->client->Serve(0);
   Status status = impl_->client->TakeFailure();
-  if (status.ok()) status = impl_->client->TakeMissing();
+  // Which partition it is, the partition's own error says.
+  Status missing = impl_->client->TakeMissing();
+  if (status.ok() && !impl_->lose_partitions) status = std::move(missing);
   if (count < 0) return status.ok() ? ToStatus(rd_kafka_last_error(), "reading records") : status;
 
   if (count > 0) batch->client_ = impl_->client;
@@ -217,10 +228,38 @@ Status Consumer::Poll(Duration timeout, RecordBatch* batch) {
       continue;
     }
     Status problem = impl_->OnPartitionError(*this, *message);
-    if (status.ok()) status = std::move(problem);
+    if (!problem.ok() && impl_->lose_partitions && message->rkt != nullptr &&
+        problem.code() != Code::kUnauthenticated && problem.code() != Code::kFenced) {
+      const TopicPartition partition{rd_kafka_topic_name(message->rkt), message->partition};
+      Unassign({partition}).IgnoreError("it may have been unassigned meanwhile");
+      impl_->lost.insert_or_assign(partition, std::move(problem));
+    } else if (status.ok()) {
+      status = std::move(problem);
+    }
     rd_kafka_message_destroy(message);
   }
   return status;
+}
+
+// Retention was faster than the reader, or the topic is not what it was.
+Status Consumer::Impl::OnOffsetMissing(Consumer& self, const TopicPartition& partition,
+                                       int64_t offset) {
+  COHO_ASSIGN_OR_RETURN(const OffsetRange range, self.QueryRange(partition, kRangeTimeout));
+  if (offset < 0 || offset >= range.begin) {
+    return Corruption(NameOf(partition.topic, partition.partition) + ": offset " +
+                      std::to_string(offset) + " lies beyond the end " + std::to_string(range.end) +
+                      ": the topic lost records or was created anew");
+  }
+  records_lost += static_cast<uint64_t>(range.begin - offset);
+  LogError("records were deleted before they were read; going on with the first that exists",
+           {{"topic", partition.topic},
+            {"partition", partition.partition},
+            {"offset", offset},
+            {"first", range.begin},
+            {"records", range.begin - offset}});
+  // Such a partition is not fetched any more and refuses to seek; it has to be assigned anew.
+  COHO_RETURN_IF_ERROR(self.Unassign({partition}));
+  return self.Assign({{partition, range.begin}});
 }
 
 Status Consumer::Impl::OnPartitionError(Consumer& self, const rd_kafka_message_t& event) {
@@ -229,23 +268,12 @@ Status Consumer::Impl::OnPartitionError(Consumer& self, const rd_kafka_message_t
       event.rkt == nullptr ? "reading records" : NameOf(topic, event.partition);
   const Status problem = {CodeOf(event.err), where + ": " + rd_kafka_message_errstr(&event)};
 
-  if (event.err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET && event.rkt != nullptr) {
-    const TopicPartition partition{topic, event.partition};
-    COHO_ASSIGN_OR_RETURN(const OffsetRange range, self.QueryRange(partition, kRangeTimeout));
-    if (event.offset >= 0 && event.offset < range.begin) {
-      self.impl_->records_lost += static_cast<uint64_t>(range.begin - event.offset);
-      LogError("records were deleted before they were read; going on with the first that exists",
-               {{"topic", topic},
-                {"partition", event.partition},
-                {"offset", event.offset},
-                {"first", range.begin},
-                {"records", range.begin - event.offset}});
-      // librdkafka does not fetch the partition any more, and does not seek in what it does not fetch.
-      COHO_RETURN_IF_ERROR(self.Unassign({partition}));
-      return self.Assign({{partition, range.begin}});
-    }
-    return Corruption(where + ": offset " + std::to_string(event.offset) + " lies beyond the end " +
-                      std::to_string(range.end) + ": the topic lost records or was created anew");
+  if (event.err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET && event.rkt != nullptr)
+    return OnOffsetMissing(self, {topic, event.partition}, event.offset);
+  // librdkafka would go on with the records behind the damaged ones.
+  if (event.err == RD_KAFKA_RESP_ERR__BAD_MSG || event.err == RD_KAFKA_RESP_ERR__BAD_COMPRESSION) {
+    return Corruption(where + ": the record at offset " + std::to_string(event.offset) +
+                      " is damaged: " + rd_kafka_message_errstr(&event));
   }
   // Not to be skipped, which librdkafka does when a good batch follows.
   if (event.err == RD_KAFKA_RESP_ERR__BAD_MSG || event.err == RD_KAFKA_RESP_ERR__BAD_COMPRESSION) {
@@ -262,6 +290,8 @@ Status Consumer::Impl::OnPartitionError(Consumer& self, const rd_kafka_message_t
       return Status::Ok();
   }
 }
+
+std::map<TopicPartition, Status> Consumer::TakeLost() { return std::exchange(impl_->lost, {}); }
 
 Result<std::map<TopicPartition, int64_t>> Consumer::Committed(
     const std::vector<TopicPartition>& partitions, Duration timeout) {
@@ -356,6 +386,35 @@ Result<std::map<TopicPartition, OffsetRange>> Consumer::QueryRanges(
 Result<OffsetRange> Consumer::QueryRange(const TopicPartition& partition, Duration timeout) {
   COHO_ASSIGN_OR_RETURN(const auto ranges, QueryRanges({partition}, timeout));
   return ranges.begin()->second;
+}
+
+Result<std::map<TopicPartition, int64_t>> Consumer::QueryHighWatermarks(
+    const std::vector<TopicPartition>& partitions, Duration timeout) {
+  std::map<TopicPartition, int64_t> ends;
+  Status status =
+      impl_->client->Await(timeout, "asking for high watermarks", [&](int timeout_ms) -> Status {
+        COHO_ASSIGN_OR_RETURN(ends,
+                              ListHighWatermarks(impl_->client->get(), partitions, timeout_ms));
+        return Status::Ok();
+      });
+  if (!status.ok()) return status;
+  return ends;
+}
+
+Result<std::optional<int64_t>> Consumer::QueryOffsetAt(const TopicPartition& partition,
+                                                       WallTime time, Duration timeout) {
+  constexpr std::string_view kContext = "asking for the offset of a time";
+  int64_t offset = -1;
+  Status status = impl_->client->Await(timeout, kContext, [&](int timeout_ms) {
+    const PartitionList list = ToList(std::map<TopicPartition, int64_t>{
+        {partition, std::max<int64_t>(ToUnixMillis(time), 0)}});
+    COHO_RETURN_IF_ERROR(ToStatus(
+        rd_kafka_offsets_for_times(impl_->client->get(), list.get(), timeout_ms), kContext));
+    offset = list->elems[0].offset;
+    return ToStatus(list->elems[0].err, kContext);
+  });
+  if (!status.ok()) return status;
+  return offset < 0 ? std::nullopt : std::optional(offset);
 }
 
 std::optional<OffsetRange> Consumer::CachedRange(const TopicPartition& partition) const {

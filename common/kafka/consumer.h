@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -48,6 +49,8 @@ struct ConsumerOptions {
   bool end_of_partition = true;  // deliver is_end_of_partition records
   // Bytes that librdkafka may hold for this consumer.
   int64_t queued_bytes_max = 64 << 20;
+  // A partition that cannot be read any more is taken out and kept for TakeLost, instead of ending Poll for all.
+  bool lose_partitions = false;
 };
 
 class Consumer {
@@ -67,9 +70,9 @@ class Consumer {
   [[nodiscard]] Status Unassign(const std::vector<TopicPartition>& partitions);
   [[nodiscard]] Status Seek(const TopicPartition& partition, int64_t offset);
 
-  // Waits up to `timeout` for the first record, then takes what is there. Data errors of single partitions and broker
-  // disconnects are logged and counted inside; the Status is only for what the loop must know (kUnauthenticated, kNotFound,
-  // kFenced, kInternal fatal).
+  // Waits up to `timeout` for the first record, then takes what is there. Where retention was faster than the reader, it goes on
+  // with the first record that exists. Broker disconnects are logged inside; the Status is only for what the loop must know
+  // (kUnauthenticated, kNotFound, kFenced, kInternal fatal, kCorruption: records that are damaged, or an offset beyond the end).
   [[nodiscard]] Status Poll(Duration timeout, RecordBatch* batch);
 
   // Committed next offsets of the group; absent where none. Waits out pending transactions ("stable" offsets).
@@ -91,8 +94,22 @@ class Consumer {
   [[nodiscard]] std::optional<std::map<TopicPartition, Result<OffsetRange>>> TakeEachRange();
   // Records that a topic's retention deleted before they were read here; it went on with the first that exists.
   [[nodiscard]] uint64_t records_lost() const;
+  // High watermarks, whatever the isolation, of those partitions whose leaders answer.
+  [[nodiscard]] Result<std::map<TopicPartition, int64_t>> QueryHighWatermarks(
+      const std::vector<TopicPartition>& partitions, Duration timeout);
+  // Offset of the first record that is not older than `time`; nullopt: there is none.
+  [[nodiscard]] Result<std::optional<int64_t>> QueryOffsetAt(const TopicPartition& partition,
+                                                             WallTime time, Duration timeout);
+  // Reads all committed records of a partition that is not assigned, from its begin to the high watermark of now, and ends only
+  // when every transaction below it is decided: the last stable offset alone is not the end, because a commit is acknowledged
+  // before its markers are written. Then the partition is unassigned again. REQUIRES: end_of_partition, nothing else assigned.
+  [[nodiscard]] Status ReadToEnd(const TopicPartition& partition, Duration timeout,
+                                 const std::function<Status(const Record&)>& take);
   // From the last fetch, no request; nullopt before the first one.
   [[nodiscard]] std::optional<OffsetRange> CachedRange(const TopicPartition& partition) const;
+
+  // Partitions taken out since the last call, and why: only with lose_partitions.
+  [[nodiscard]] std::map<TopicPartition, Status> TakeLost();
 
   [[nodiscard]] void* native() const;  // rd_kafka_t; for common/kafka only
 

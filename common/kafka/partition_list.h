@@ -49,4 +49,8 @@ class PendingRanges {
     rd_kafka_t* client, const std::vector<TopicPartition>& partitions, bool read_committed,
     int timeout_ms);
 
+// High watermarks. Partitions whose leader does not answer or does not know them are absent.
+[[nodiscard]] Result<std::map<TopicPartition, int64_t>> ListHighWatermarks(
+    rd_kafka_t* client, const std::vector<TopicPartition>& partitions, int timeout_ms);
+
 }  // namespace coho::kafka

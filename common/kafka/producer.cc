@@ -3,6 +3,7 @@
 #include <librdkafka/rdkafka.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <utility>
 
 #include "common/kafka/client.h"
@@ -100,7 +101,22 @@ Result<std::unique_ptr<Producer>> Producer::Create(const ClientConfig& config,
     settings.fixed.emplace_back("message.timeout.ms",
                                 std::to_string(std::max(1, ToMillis(*options.delivery_timeout))));
   }
-  if (!options.transactional_id.empty()) {
+  if (options.message_bytes_max > 0)
+    settings.defaults.emplace_back("message.max.bytes", std::to_string(options.message_bytes_max));
+  // librdkafka refuses a transactional producer whose requests or records may take longer than its transactions.
+  const int transaction_ms = ToMillis(options.transaction_timeout);
+  const auto within_transaction = [&](const std::string& name) {
+    const auto wanted = config.properties.find(name);
+    if (wanted == config.properties.end()) return;
+    if (std::atoi(wanted->second.c_str()) > transaction_ms)
+      settings.fixed.emplace_back(name, std::to_string(transaction_ms));
+  };
+  if (options.transactional_id.empty()) {
+    // A node that died in silence is given up after this.
+    settings.defaults.emplace_back("socket.timeout.ms", "15000");
+  } else {
+    within_transaction("socket.timeout.ms");
+    if (!options.delivery_timeout) within_transaction("message.timeout.ms");
     producer->impl_->transactional = true;
     settings.fixed.emplace_back("transactional.id", options.transactional_id);
     settings.fixed.emplace_back("transaction.timeout.ms",
@@ -268,8 +284,12 @@ Status Producer::AbortTransaction(Duration timeout) {
 
 Status FenceTransactionalId(const ClientConfig& config, const std::string& transactional_id,
                             Duration timeout) {
+  // Nothing is ever sent with it; a broker's maximum may be lower than librdkafka's default.
+  constexpr Duration kTransactionTimeout = std::chrono::seconds(10);
   COHO_ASSIGN_OR_RETURN(const std::unique_ptr<Producer> producer,
-                        Producer::Create(config, {.transactional_id = transactional_id}));
+                        Producer::Create(config, {.transactional_id = transactional_id,
+                                                  .transaction_timeout = kTransactionTimeout,
+                                                  .queued_bytes_max = 1 << 20}));
   return producer->InitTransactions(timeout).WithContext("fencing " + transactional_id);
 }
 

@@ -33,6 +33,7 @@ struct ProducerOptions {
   std::optional<Duration> delivery_timeout = std::nullopt;
   // Asked now and then while Send waits for a full queue; false: it returns kUnavailable.
   std::function<bool()> keep_waiting = {};
+  int64_t message_bytes_max = 0;  // 0: librdkafka's default, 1 MB
 };
 
 class Producer {

@@ -33,7 +33,7 @@ class Bench {
 
   std::unique_ptr<CoordinationService> Start(kafka::ClientConfig config = BrokerConfig()) {
     return CoordinationService::Start({.kafka = std::move(config),
-                                       .transactional_id = input + "-coordinator",
+                                       .transactional_id = job.kafka.topic_prefix + "-coordinator",
                                        .on_change = [this](const JobId&) { Changed(); },
                                        .on_event = [](const JobId&, const EmitEvent&) {}});
   }
@@ -141,10 +141,12 @@ TEST_CASE(
   service->SetJob(bench.job);
   view = bench.Await(*service, [](const JobView& v) { return v.prepared; });
   CHECK(view.assignment.generation == Generation(1));
-  CHECK(view.locality.at(tasks[0]).node == "node1");
   worker0.Beat(1);
   worker1.Beat(1, tasks);
-  bench.Await(*service, [](const JobView& v) { return v.settled; });
+  view = bench.Await(*service, [&](const JobView& v) {
+    return v.settled && v.locality.contains(tasks[0]);
+  });
+  CHECK(view.locality.at(tasks[0]).node == "node1");
 
   // A worker's producer, as the fence finds it.
   kafka::ProducerOptions options;
@@ -200,7 +202,7 @@ TEST_CASE(
   bench.Await(*service, [](const JobView& v) { return v.prepared; });
 }
 
-TEST_CASE("service: an older coordinator is fenced by a newer one of the same id") {
+TEST_CASE("service: an older coordinator is fenced by a newer one of the same owner, and says so") {
   Bench bench;
   auto older = bench.Start();
   older->SetJob(bench.job);
@@ -212,8 +214,15 @@ TEST_CASE("service: an older coordinator is fenced by a newer one of the same id
   FakeWorker(bench.job, 1).Beat(0);
   const JobView view = bench.Await(*newer, [](const JobView& v) { return v.settled; });
   CHECK(view.assignment.generation == Generation(1));
-  bench.Await(*older, [&](const JobView&) { return older->fenced(); });
-  CHECK_FALSE(newer->fenced());
+  // Fenced, it reads the claim before it would write anything: at the next of its writes, which a heartbeat brings about.
+  FakeWorker third(bench.job, 0);
+  bench.Await(*older, [&](const JobView& v) {
+    third.Beat(v.assignment.generation.value(), {TaskId(0)});
+    return v.problem && v.problem->reason == ProblemReason::kCoordinatorFenced;
+  });
+  const std::optional<JobView> after = newer->View(bench.job.id);
+  REQUIRE(after);
+  CHECK_FALSE(after->problem);
 }
 
 TEST_CASE("service: says whether Kafka is unreachable or refuses the credentials") {

@@ -83,7 +83,7 @@ void World::RunOperator(const std::string& transactional_id) {
        .on_change = [](const JobId&) {},
        .on_event = [](const JobId&, const EmitEvent&) {}});
   std::optional<Job> told;
-  while (!service->fenced()) {
+  while (true) {
     if (told != job_) service->SetJob(*(told = job_));
     if (tells_pod_facts_) {
       std::map<WorkerId, PodFact> facts;
@@ -99,8 +99,6 @@ void World::RunOperator(const std::string& transactional_id) {
     const auto view = service->View(job_.id);
     if (view && view->prepared) removable_ = view->removable;
   }
-  cloud_.Trace("operator was fenced");
-  scheduler_.EndProcess(1);
 }
 
 }  // namespace coho::simulation

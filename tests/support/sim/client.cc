@@ -136,6 +136,16 @@ Result<std::map<std::string, std::string>> Admin::TopicConfig(const std::string&
   return config;
 }
 
+Result<std::string> Admin::ClusterId(Duration timeout) {
+  std::string id;
+  const Status status = impl_->client.AskStatus(timeout, {}, "asking for the cluster's id", [&] {
+    id = sim::Cloud::current->kafka.cluster_id();
+    return sim::Error::kNone;
+  });
+  if (!status.ok()) return status;
+  return id;
+}
+
 Status Admin::Delete(const std::vector<std::string>& topics, Duration timeout) {
   return impl_->client.AskStatus(timeout, {}, "deleting topics", [&] {
     for (const std::string& topic : topics) (void)sim::Cloud::current->kafka.DeleteTopic(topic);

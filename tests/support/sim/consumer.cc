@@ -97,6 +97,7 @@ struct Consumer::Impl {
   };
   std::optional<Question> question;
   uint64_t records_lost = 0;
+  std::map<TopicPartition, Status> lost;
   size_t first = 0;  // where the next poll begins, so that no partition starves another
 
   ~Impl() {
@@ -212,8 +213,14 @@ Status Consumer::Poll(Duration timeout, RecordBatch* batch) {
            ++i) {
         status = impl_->Take(position->first, &position->second,
                              batch->capacity() - messages.size() - 1, &messages);
+        if (!status.ok() && impl_->options.lose_partitions)
+          impl_->lost.insert_or_assign(position->first, std::exchange(status, Status::Ok()));
         if (++position == impl_->positions.end()) position = impl_->positions.begin();
       }
+    }
+    for (const auto& [at, why] : impl_->lost) {
+      impl_->Watch(at, false);
+      impl_->positions.erase(at);
     }
     if (!status.ok()) scheduler.Sleep(scheduler.dice().Millis(10, 100));  // a broker had to say so
     if (!messages.empty() || !status.ok() || last) break;
@@ -340,6 +347,44 @@ Result<OffsetRange> Consumer::QueryRange(const TopicPartition& partition, Durati
   COHO_ASSIGN_OR_RETURN(const auto ranges, QueryRanges({partition}, timeout));
   return ranges.begin()->second;
 }
+
+Result<std::map<TopicPartition, int64_t>> Consumer::QueryHighWatermarks(
+    const std::vector<TopicPartition>& partitions, Duration timeout) {
+  std::map<TopicPartition, int64_t> ends;
+  const Status status = impl_->client.AskStatus(timeout, {}, "asking for high watermarks", [&] {
+    ends.clear();
+    for (const TopicPartition& at : partitions) {
+      const sim::KafkaPartition* partition = Cloud::current->kafka.Find(at);
+      if (partition == nullptr || partition->away_until > Cloud::current->scheduler.now()) continue;
+      ends[at] = partition->end;
+    }
+    return Error::kNone;
+  });
+  if (!status.ok()) return status;
+  return ends;
+}
+
+Result<std::optional<int64_t>> Consumer::QueryOffsetAt(const TopicPartition& at, WallTime time,
+                                                       Duration timeout) {
+  std::optional<int64_t> offset;
+  const Status status = impl_->client.AskStatus(timeout, {}, "asking for the offset of a time", [&] {
+    offset.reset();
+    const sim::KafkaPartition* partition = Cloud::current->kafka.Find(at);
+    if (partition == nullptr) return Error::kUnknownTopic;
+    if (partition->away_until > Cloud::current->scheduler.now()) return Error::kUnavailable;
+    const auto fetched = Cloud::current->kafka.Fetch(at, partition->begin, false, 1 << 20);
+    for (const KafkaRecord* record : fetched.records) {
+      if (record->timestamp_ms < ToUnixMillis(time)) continue;
+      offset = record->offset;
+      break;
+    }
+    return Error::kNone;
+  });
+  if (!status.ok()) return status;
+  return offset;
+}
+
+std::map<TopicPartition, Status> Consumer::TakeLost() { return std::exchange(impl_->lost, {}); }
 
 std::optional<OffsetRange> Consumer::CachedRange(const TopicPartition& partition) const {
   const auto found = impl_->positions.find(partition);

@@ -25,8 +25,15 @@ struct Bench {
     facts.topics[topic] = {topic, partitions, "id-of-" + topic};
   }
   void Pinned(int32_t partitions) {
-    facts.stored.model = MakeJobModel(job, {{"a", partitions}, {"b", partitions}});
+    facts.stored.model = MakeJobModel(
+        job, {{"a", partitions}, {"b", partitions}},
+        {.kafka_cluster_id = "kafka-1",
+         .topics = {{"a", "id-of-a"},
+                    {"b", "id-of-b"},
+                    {"coho-web-visits-visits-changelog",
+                     "id-of-coho-web-visits-visits-changelog"}}});
     facts.stored.assignment.generation = Generation(1);
+    Has("coho-web-visits-visits-changelog", partitions);
   }
 };
 
@@ -91,6 +98,45 @@ TEST_CASE("topics: says what is wrong, and whether the job can go on") {
          b.Has("c", 6);
        },
        "PartitionCountChanged", true, "started with 4 tasks, these inputs give 6"},
+      {"input made anew",
+       [](Bench& b) {
+         b.Pinned(4);
+         b.facts.topics["b"].id = "another";
+       },
+       "InputRecreated", true, "deleted and made anew since the job was started"},
+      {"changelog gone",
+       [](Bench& b) {
+         b.Pinned(4);
+         b.facts.topics.erase("coho-web-visits-visits-changelog");
+       },
+       "ChangelogVanished", true, "does not exist any more"},
+      {"changelog made anew",
+       [](Bench& b) {
+         b.Pinned(4);
+         b.facts.topics["coho-web-visits-visits-changelog"].id = "another";
+       },
+       "ChangelogVanished", true, "was deleted and made anew"},
+      {"positions topic gone",
+       [](Bench& b) {
+         b.job.stores.clear();
+         b.Pinned(4);
+       },
+       "ChangelogVanished", true, "positions topic \"coho-web-visits-positions\""},
+      {"serde of a store changed",
+       [](Bench& b) {
+         b.Pinned(4);
+         b.job.stores[0].value = SerdeType::kInt64;
+       },
+       "ChangelogUnusable", true, "spec.stores[0].value: found int64, but store \"visits\" holds bytes"},
+      {"another Kafka cluster",
+       [](Bench& b) {
+         b.Pinned(4);
+         b.facts.kafka_cluster_id = "kafka-2";
+       },
+       "OtherKafkaCluster", true, "kafka-1"},
+      {"heartbeats topic with partitions",
+       [](Bench& b) { b.Has("coho-web-visits-heartbeats", 3); }, "ChangelogUnusable", true,
+       "only the first is read"},
       {"changelog with other partitions",
        [](Bench& b) { b.Has("coho-web-visits-visits-changelog", 2); }, "ChangelogUnusable", true,
        "has 2 partitions, the job needs 4"},
@@ -129,9 +175,39 @@ TEST_CASE(
   REQUIRE(plan.create.size() == 5);
   CHECK(plan.create[1].name == "dead");
   CHECK(plan.create[1].partitions == 1);
-  // Where tasks without a changelog keep their positions.
-  CHECK(plan.create[4].name == plan.model.positions_topic);
+  // Positions have to be somewhere.
+  CHECK(plan.create[4].name == "coho-web-visits-positions");
   CHECK(plan.create[4].partitions == 4);
+  CHECK(plan.create[4].config.at("cleanup.policy") == "compact");
+}
+
+TEST_CASE("topics: positions stay where they are, whatever stores come before") {
+  Bench bench;
+  bench.Pinned(4);
+  bench.job.stores.insert(bench.job.stores.begin(), {"first"});
+  const TopicPlan plan = PlanTopics(bench.job, bench.facts);
+  CHECK_FALSE(plan.problem);
+  CHECK(plan.model.positions_topic == "coho-web-visits-visits-changelog");
+  CHECK(plan.model.positions_topic_id == "id-of-coho-web-visits-visits-changelog");
+}
+
+TEST_CASE("topics: what a job that never ran lacks is made, though its model is pinned") {
+  Bench bench;
+  bench.Pinned(4);
+  bench.facts.stored.assignment.generation = Generation(0);
+  bench.facts.topics.erase("coho-web-visits-visits-changelog");
+  const TopicPlan plan = PlanTopics(bench.job, bench.facts);
+  CHECK_FALSE(plan.problem);
+  CHECK(plan.create.back().name == "coho-web-visits-visits-changelog");
+}
+
+TEST_CASE("topics: three replicas, of which two have to have what is acknowledged") {
+  Bench bench;
+  for (const int16_t replicas : {int16_t{-1}, int16_t{1}, int16_t{3}}) {
+    bench.job.kafka.replication_factor = replicas;
+    const TopicPlan plan = PlanTopics(bench.job, bench.facts);
+    CHECK(plan.create.back().config.contains("min.insync.replicas") == (replicas == 3));
+  }
 }
 
 }  // namespace

@@ -1,0 +1,111 @@
+#include "common/coordinating/claim_rules.h"
+
+#include <algorithm>
+#include <set>
+
+namespace coho {
+namespace {
+
+constexpr std::string_view kOperatorIds = "coho-operator-";
+
+std::string Quoted(const std::string& text) { return "\"" + text + "\""; }
+
+std::string OwnerOf(const Claim& claim) {
+  std::string owner = claim.installation.empty()
+                          ? std::string("an unnamed installation")
+                          : "installation " + Quoted(claim.installation);
+  if (!claim.job_uid.empty()) owner += ", StreamJob uid " + claim.job_uid;
+  if (!claim.kubernetes_cluster_uid.empty())
+    owner += ", Kubernetes cluster " + claim.kubernetes_cluster_uid;
+  return owner;
+}
+
+// The same process before a restart: its id but for what is new in each process.
+bool SameButForTheProcess(const std::string& a, const std::string& b) {
+  const size_t end = a.rfind('-');
+  return end != std::string::npos && b.rfind('-') == end && a.compare(0, end, b, 0, end) == 0;
+}
+
+ClaimVerdict Refused(ProblemReason reason, std::string message) {
+  return {ClaimVerdict::Kind::kRefused, JobProblem{reason, std::move(message), true}};
+}
+
+}  // namespace
+
+bool IsCoordinatorId(const std::string& transactional_id, const std::string& topic_prefix) {
+  return transactional_id.starts_with(kOperatorIds) ||
+         transactional_id.starts_with(topic_prefix + "-coordinator");
+}
+
+std::vector<ClaimSeen> ClaimsIn(const std::vector<StoredRecord>& records) {
+  std::vector<ClaimSeen> claims;
+  for (const StoredRecord& stored : records) {
+    CoordinatorState state;
+    if (stored.record.key != "claim" || !ApplyCoordinatorRecord(stored.record, &state).ok())
+      continue;
+    if (state.claim) claims.push_back({*state.claim, stored.written_at_ms});
+  }
+  return claims;
+}
+
+ClaimVerdict JudgeClaim(const std::optional<ClaimSeen>& last, const Claimant& claimant,
+                        WallTime now) {
+  using Kind = ClaimVerdict::Kind;
+  if (!last) return {Kind::kFree, std::nullopt};
+  const Claim& claim = last->claim;
+  if (!claim.kafka_cluster_id.empty() && !claimant.kafka_cluster_id.empty() &&
+      claim.kafka_cluster_id != claimant.kafka_cluster_id) {
+    return Refused(ProblemReason::kOtherKafkaCluster,
+                   "the job's topics belong to Kafka cluster " + claim.kafka_cluster_id +
+                       ", and this is " + claimant.kafka_cluster_id +
+                       ": offsets and positions of one mean nothing on the other; point "
+                       "spec.kafka.bootstrapServers to the former, or set another "
+                       "spec.kafka.topicPrefix to begin anew");
+  }
+  if (claim.transactional_id == claimant.transactional_id) return {Kind::kOurs, std::nullopt};
+  if (!IsCoordinatorId(claim.transactional_id, claimant.topic_prefix)) {
+    return Refused(ProblemReason::kClaimedByAnother, "the coordinator topic's claim names transactional id " +
+                                           Quoted(claim.transactional_id) +
+                                           ", which is none of a coordinator");
+  }
+  if (claim.identity() != claimant.identity && !claimant.adopt) {
+    const bool earlier = claim.installation == claimant.identity.installation &&
+                         claim.kubernetes_cluster_uid == claimant.identity.kubernetes_cluster_uid;
+    if (earlier) {
+      return Refused(ProblemReason::kLeftoverTopics,
+                     "the topics " + claimant.topic_prefix + "-… were left by an earlier job of "
+                     "this name (" + OwnerOf(claim) + "); set spec.state.onLeftover: Adopt to go on "
+                     "with its state, delete the topics to begin anew, or set another "
+                     "spec.kafka.topicPrefix");
+    }
+    return Refused(ProblemReason::kClaimedByAnother,
+                   "the topics " + claimant.topic_prefix + "-… belong to " + OwnerOf(claim) +
+                       "; stop the job there and set spec.state.onLeftover: Adopt to take it over, "
+                       "or set another spec.kafka.topicPrefix");
+  }
+  if (claim.identity() == claimant.identity && claimant.respect > Duration::zero() &&
+      !SameButForTheProcess(claim.transactional_id, claimant.transactional_id) &&
+      now - FromUnixMillis(last->written_at_ms) < claimant.respect) {
+    return {Kind::kStandBy,
+            JobProblem{ProblemReason::kCoordinatorFenced,
+                       "another process coordinates this job (" + claim.transactional_id +
+                           "); this one stands by and takes over when that one is gone",
+                       false}};
+  }
+  return {Kind::kTakeOver, std::nullopt};
+}
+
+std::vector<std::string> RivalsBefore(const std::vector<ClaimSeen>& claims,
+                                      const Claimant& claimant) {
+  std::vector<std::string> rivals;
+  for (auto seen = claims.rbegin(); seen != claims.rend(); ++seen) {
+    const std::string& id = seen->claim.transactional_id;
+    if (id == claimant.transactional_id) continue;
+    if (std::find(rivals.begin(), rivals.end(), id) != rivals.end()) return rivals;  // confirmed
+    if (!IsCoordinatorId(id, claimant.topic_prefix)) continue;
+    rivals.push_back(id);
+  }
+  return rivals;
+}
+
+}  // namespace coho

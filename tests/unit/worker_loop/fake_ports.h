@@ -1,8 +1,6 @@
-// A small Kafka in memory behind a run loop's ports, and a restorer that has the stores at once.
+// A small Kafka in memory behind a run loop's ports.
 // Time stands still but for what a test moves.
 #pragma once
-
-#include <doctest/doctest.h>
 
 #include <deque>
 #include <list>
@@ -12,10 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include "tests/support/memory_engine.h"
 #include "worker/commit/ports.h"
-#include "worker/restore/restore_port.h"
-#include "worker/store/positions.h"
 
 namespace coho::test {
 
@@ -189,60 +184,6 @@ class FakePorts final : public LoopPorts {
  private:
   FakeKafka* kafka_;
   const bool transactional_;
-};
-
-// Stores as of the last commit in the log; without changelog, as the engine has them.
-class FakeRestorer final : public RestorePort {
- public:
-  FakeRestorer(const Job& job, FakeKafka* kafka, MemoryEngineFactory* engines)
-      : job_(job), kafka_(*kafka), engines_(*engines) {}
-  void Restore(RestoreRequest request) override {
-    if (!failure.ok()) {
-      request.done(std::exchange(failure, Status::Ok()));
-      return;
-    }
-    RestoredTask restored{.task = request.task};
-    restored.state_without_positions = state_without_positions;
-    for (const StoreSpec& spec : job_.stores) {
-      auto engine = engines_.Open(spec.name, request.task).value();
-      if (spec.changelog) Replay(request.task, engine.get());
-      restored.stores.push_back(std::make_unique<TaskStore>(
-          TaskStore::Options{.spec = spec, .marker = {.job_id = job_.id.ToString()}},
-          std::move(engine)));
-    }
-    restored.positions = Recorded(request.task);
-    ++restores;
-    request.done(std::move(restored));
-  }
-  void Cancel(TaskId) override {}
-  // The last positions record of the task.
-  [[nodiscard]] std::optional<Positions> Recorded(TaskId task) const {
-    std::optional<Positions> found;
-    for (const StoredRecord& record : kafka_.log[{topic, task.value()}]) {
-      if (record.key == kPositionsKey && record.value)
-        found = DecodePositionsRecord(*record.value).value();
-    }
-    return found;
-  }
-  std::string topic;  // of the positions, and of the one changelog
-  std::string state_without_positions;
-  Status failure;  // once
-  int restores = 0;
-
- private:
-  void Replay(TaskId task, Engine* engine) {
-    for (const StoredRecord& record : kafka_.log[{topic, task.value()}]) {
-      if (record.key == kPositionsKey) continue;
-      const EngineWrite write{.key = record.key,
-                              .value = record.value ? std::string_view(*record.value) : "",
-                              .remove = !record.value};
-      CHECK(engine->Write({&write, 1}, {}).ok());
-    }
-  }
-
-  const Job& job_;
-  FakeKafka& kafka_;
-  MemoryEngineFactory& engines_;
 };
 
 }  // namespace coho::test

@@ -6,7 +6,7 @@
 #include <algorithm>
 
 #include "common/contract/exit_codes.h"
-#include "tests/unit/worker_loop/fake_ports.h"
+#include "tests/unit/worker_loop/fake_restorer.h"
 
 namespace coho::test {
 namespace {

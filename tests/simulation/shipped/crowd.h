@@ -1,5 +1,6 @@
-// Runs many worlds in processes of their own, as many at a time as there are processors: a killed worker of the simulation leaves
-// its memory behind, and a broken invariant ends the process that found it.
+// Runs many worlds in processes of their own, as many at a time as there are processors: a killed
+// worker of the simulation leaves its memory behind, and a broken invariant ends the process that
+// found it.
 #pragma once
 
 #include <cstdint>

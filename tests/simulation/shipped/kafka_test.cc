@@ -1,4 +1,5 @@
-// The Kafka of the simulation keeps Kafka's contract: what is visible when, who is fenced by what, what gets lost and what does not.
+// The Kafka of the simulation keeps Kafka's contract: what is visible when, who is fenced by what,
+// what gets lost and what does not.
 #include "tests/support/sim/kafka.h"
 
 #include <doctest/doctest.h>

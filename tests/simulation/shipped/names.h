@@ -1,5 +1,5 @@
-// The mutants and sightings that the shipped sources name (common/base/mutant.h), found by reading the sources: one that is added is
-// asked for at once.
+// The mutants and sightings that the shipped sources name (common/base/mutant.h), found by reading
+// the sources: one that is added is asked for at once.
 #pragma once
 
 #include <set>

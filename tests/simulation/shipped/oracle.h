@@ -1,7 +1,8 @@
 // What must hold of the data, whatever happened: judged from Kafka alone, as a user would.
 //
 //   ExactlyOnce   the outputs of a key are 1..n, each once, in order
-//   AtLeastOnce   no input is passed over, and no update is lost: the count that was made of a key's i-th record is at least i
+//   AtLeastOnce   no input is passed over, and no update is lost: the count that was made of a
+//   key's i-th record is at least i
 //
 // The i-th record of a key says i; user code answers "<count>:<i>" (see user_task.h).
 #pragma once
@@ -26,7 +27,8 @@ class Oracle {
     const auto found = fed_.find(key);
     return found == fed_.end() ? 0 : found->second;
   }
-  // User code was given a key's record, committed or not: from then on nothing of the key may be passed over.
+  // User code was given a key's record, committed or not: from then on nothing of the key may be
+  // passed over.
   void Processed(const std::string& key, int64_t index);
   // The input is gone, with whatever nobody had read.
   void Forgive() { forgiven_ = fed_; }

@@ -1,4 +1,5 @@
-// The mains of a worker's and of an operator's process, as worker_main.cc and the operator have them.
+// The mains of a worker's and of an operator's process, as worker_main.cc and the operator have
+// them.
 #include <utility>
 
 #include "common/coordinating/service.h"

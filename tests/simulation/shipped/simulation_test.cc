@@ -1,6 +1,6 @@
-// COHO_SIMULATION_SEEDS=n sets how many seeds are run. COHO_SIMULATION_SEED=n replays one, shrinks it if it fails, and prints the
-// trace of what is left; with COHO_SIMULATION_MUTANT=name while that mutant is switched on. COHO_SIMULATION_ALL=1 goes on after a
-// violation.
+// COHO_SIMULATION_SEEDS=n sets how many seeds are run. COHO_SIMULATION_SEED=n replays one, shrinks
+// it if it fails, and prints the trace of what is left; with COHO_SIMULATION_MUTANT=name while that
+// mutant is switched on. COHO_SIMULATION_ALL=1 goes on after a violation.
 #include <doctest/doctest.h>
 
 #include <chrono>

@@ -13,7 +13,8 @@ using std::chrono::seconds;
 namespace {
 
 constexpr int64_t kKeysPerTask = 3;
-// Beyond the homecoming time-out: restarts, sessions, restores, and transactions of the dead that Kafka has to time out first.
+// Beyond the homecoming time-out: restarts, sessions, restores, and transactions of the dead that
+// Kafka has to time out first.
 constexpr Duration kLiveness = seconds(150);
 constexpr Duration kGracePeriod = seconds(30);
 
@@ -197,7 +198,8 @@ bool World::RunUntil(const std::function<bool()>& done, Duration most) {
   return violation_.empty() && done();
 }
 
-// Faults end. What went through them goes on; of two processes with one identity one is ended, as a person would.
+// Faults end. What went through them goes on; of two processes with one identity one is ended, as a
+// person would.
 void World::CalmDown() {
   cloud_.Trace("calm");
   calm_ = true;

@@ -1,9 +1,11 @@
-// A cluster with one job, run on shipped code: workers (Worker with member, loops, restorer, stores), the coordination service in an
-// operator or in a worker, over an unkind Kafka and disks that lose what was not flushed. One seed decides everything: the job, which
-// kinds of faults there are and how often, and who is next at every moment.
+// A cluster with one job, run on shipped code: workers (Worker with member, loops, restorer,
+// stores), the coordination service in an operator or in a worker, over an unkind Kafka and disks
+// that lose what was not flushed. One seed decides everything: the job, which kinds of faults there
+// are and how often, and who is next at every moment.
 //
-// A run: faults for a while; then they end, and with the processes that went through them everything that was fed has to come out
-// within a stated time; then all workers are restarted, some without their disks, and what they know must be what they knew.
+// A run: faults for a while; then they end, and with the processes that went through them
+// everything that was fed has to come out within a stated time; then all workers are restarted,
+// some without their disks, and what they know must be what they knew.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
-// What simulated processes share: Kafka, the network to it, the disks. Kafka's clients and the stores' engines of the simulation find
-// it here, since shipped code makes them by itself.
+// What simulated processes share: Kafka, the network to it, the disks. Kafka's clients and the
+// stores' engines of the simulation find it here, since shipped code makes them by itself.
 #pragma once
 
 #include <functional>

@@ -1,5 +1,5 @@
-// coho::kafka::Consumer over the simulation's Kafka: reads what the isolation level shows, tells the ends of partitions, and finds out
-// late that a topic is gone.
+// coho::kafka::Consumer over the simulation's Kafka: reads what the isolation level shows, tells
+// the ends of partitions, and finds out late that a topic is gone.
 #include "common/kafka/consumer.h"
 
 #include <algorithm>
@@ -367,19 +367,20 @@ Result<std::map<TopicPartition, int64_t>> Consumer::QueryHighWatermarks(
 Result<std::optional<int64_t>> Consumer::QueryOffsetAt(const TopicPartition& at, WallTime time,
                                                        Duration timeout) {
   std::optional<int64_t> offset;
-  const Status status = impl_->client.AskStatus(timeout, {}, "asking for the offset of a time", [&] {
-    offset.reset();
-    const sim::KafkaPartition* partition = Cloud::current->kafka.Find(at);
-    if (partition == nullptr) return Error::kUnknownTopic;
-    if (partition->away_until > Cloud::current->scheduler.now()) return Error::kUnavailable;
-    const auto fetched = Cloud::current->kafka.Fetch(at, partition->begin, false, 1 << 20);
-    for (const KafkaRecord* record : fetched.records) {
-      if (record->timestamp_ms < ToUnixMillis(time)) continue;
-      offset = record->offset;
-      break;
-    }
-    return Error::kNone;
-  });
+  const Status status =
+      impl_->client.AskStatus(timeout, {}, "asking for the offset of a time", [&] {
+        offset.reset();
+        const sim::KafkaPartition* partition = Cloud::current->kafka.Find(at);
+        if (partition == nullptr) return Error::kUnknownTopic;
+        if (partition->away_until > Cloud::current->scheduler.now()) return Error::kUnavailable;
+        const auto fetched = Cloud::current->kafka.Fetch(at, partition->begin, false, 1 << 20);
+        for (const KafkaRecord* record : fetched.records) {
+          if (record->timestamp_ms < ToUnixMillis(time)) continue;
+          offset = record->offset;
+          break;
+        }
+        return Error::kNone;
+      });
   if (!status.ok()) return status;
   return offset;
 }

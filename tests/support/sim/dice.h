@@ -1,4 +1,5 @@
-// The only source of chance in a simulation. Deterministic on every machine: arithmetic of our own, no distributions.
+// The only source of chance in a simulation. Deterministic on every machine: arithmetic of our own,
+// no distributions.
 #pragma once
 
 #include <chrono>

@@ -1,5 +1,5 @@
-// State directories in memory. An engine of the simulation loses what was not flushed when its process dies, and may flush by itself
-// after any write, as RocksDB does without its log.
+// State directories in memory. An engine of the simulation loses what was not flushed when its
+// process dies, and may flush by itself after any write, as RocksDB does without its log.
 #pragma once
 
 #include <map>

@@ -1,10 +1,12 @@
-// An unkind Kafka in memory, in virtual time: topics with ids, partitions with begin, stable end and high watermark, transactions
-// that are open, prepared and decided, producer epochs, time-outs that abort, offsets of groups that expire, compaction,
-// retention, topics deleted and made again. A transaction's end is acknowledged before its markers are written, partition by
-// partition, `marker_delay` later; until then the stable end stays where it was. What a client sees of requests that get lost is not
-// here, but in network.h.
+// An unkind Kafka in memory, in virtual time: topics with ids, partitions with begin, stable end
+// and high watermark, transactions that are open, prepared and decided, producer epochs, time-outs
+// that abort, offsets of groups that expire, compaction, retention, topics deleted and made again.
+// A transaction's end is acknowledged before its markers are written, partition by partition,
+// `marker_delay` later; until then the stable end stays where it was. What a client sees of
+// requests that get lost is not here, but in network.h.
 //
-// Modelled on Kafka 3.x with verification of transactional writes. Thread rule: one thread. Answers are immediate.
+// Modelled on Kafka 3.x with verification of transactional writes. Thread rule: one thread. Answers
+// are immediate.
 #pragma once
 
 #include <cstdint>
@@ -98,7 +100,8 @@ class Kafka {
     return topics_;
   }
   [[nodiscard]] const std::string& cluster_id() const { return cluster_id_; }
-  // Keeps the last record of each key, and tombstones that are younger than delete.retention.ms; not from the stable end on.
+  // Keeps the last record of each key, and tombstones that are younger than delete.retention.ms;
+  // not from the stable end on.
   void Compact(const TopicPartition& at);
   void DeleteRecords(const TopicPartition& at, int64_t before);
 

@@ -1,5 +1,5 @@
-// coho::kafka::Producer over the simulation's Kafka, as librdkafka behaves: records leave in the background, a transaction that went
-// wrong has to be aborted, a fenced producer never works again.
+// coho::kafka::Producer over the simulation's Kafka, as librdkafka behaves: records leave in the
+// background, a transaction that went wrong has to be aborted, a fenced producer never works again.
 #include "common/kafka/producer.h"
 
 #include <algorithm>

@@ -1,9 +1,10 @@
-// Virtual time. Every thread that shipped code starts inside a simulated process becomes a fiber here: pthread_create, mutexes,
-// condition variables, clocks and std::random_device are answered by the scheduler (threads.cc) while a fiber runs, so the sources
-// need not know. One fiber runs at a time, and only gives way where it waits; who comes next, and when, is drawn from the dice.
+// Virtual time. Every thread that shipped code starts inside a simulated process becomes a fiber
+// here: pthread_create, mutexes, condition variables, clocks and std::random_device are answered by
+// the scheduler (threads.cc) while a fiber runs, so the sources need not know. One fiber runs at a
+// time, and only gives way where it waits; who comes next, and when, is drawn from the dice.
 //
-//   process: killed (its fibers never run again; no destructor does, as with SIGKILL), frozen and thawed (what was due meanwhile
-//   is late), asleep (its monotonic clock stands still, too).
+//   process: killed (its fibers never run again; no destructor does, as with SIGKILL), frozen and
+//   thawed (what was due meanwhile is late), asleep (its monotonic clock stands still, too).
 //
 // Thread rule: one real thread. One Scheduler at a time.
 #pragma once

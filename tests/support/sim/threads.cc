@@ -1,5 +1,6 @@
-// The part of the C library that shipped code reaches through std::thread, std::mutex, std::condition_variable, clocks and
-// std::random_device. Inside a simulated process the scheduler answers; anywhere else the C library does.
+// The part of the C library that shipped code reaches through std::thread, std::mutex,
+// std::condition_variable, clocks and std::random_device. Inside a simulated process the scheduler
+// answers; anywhere else the C library does.
 #include <dlfcn.h>
 #include <pthread.h>
 #include <time.h>

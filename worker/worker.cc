@@ -129,6 +129,7 @@ void Worker::StartLoops() {
                    .version = WorkerVersion()},
       .state = {.transactional_ids = ids,
                 .loops = job_.workers.run_loops,
+                .transactions = !at_least_once,
                 .heartbeat_interval = job_.failover.heartbeat_interval},
       .engines = engines_.get(),
       .overlays = overlays_.get(),

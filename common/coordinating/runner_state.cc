@@ -56,6 +56,8 @@ CoordinatorOptions RunnerState::OptionsFor(const JobModel& model) const {
   options.workers = std::min(job_.workers.count, model.tasks);
   options.session_timeout = job_.failover.session_timeout + HearingClock::kCoarseness;
   options.homecoming_timeout = job_.failover.homecoming_timeout;
+  options.transactions = job_.processing.guarantee == Guarantee::kExactlyOnce;
+  options.topic_prefix = job_.kafka.topic_prefix;
   return options;
 }
 

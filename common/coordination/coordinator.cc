@@ -1,8 +1,11 @@
 #include "common/coordination/coordinator.h"
 
 #include <algorithm>
+#include <tuple>
 #include <utility>
 
+#include "common/base/check.h"
+#include "common/base/mutant.h"
 #include "common/coordination/wording.h"
 
 namespace coho {
@@ -21,10 +24,20 @@ Coordinator::Coordinator(CoordinatorOptions options, JobModel model, Coordinator
       model_recorded_(stored.model.has_value()),
       assignment_(std::move(stored.assignment)),
       inventory_(std::move(stored.copies)),
+      life_(stored.claim ? stored.claim->life : assignment_.life),
       started_(now),
-      ledger_(assignment_, model_.tasks) {
+      hearing_(now),
+      committed_at_(now),
+      gathered_(assignment_.generation > Generation()),
+      ledger_(assignment_, model_.tasks, options_.transactions) {
+  COHO_CHECK(model_.tasks > 0, "a job has tasks");
   for (const auto& [id, record] : assignment_.workers) {
     workers_[id].last_heard = now;
+    Memory& memory = memory_[id];
+    memory.heard_at = memory.silent_since = now;
+    memory.ran_at = now;
+    // Any process of it may live.
+    memory.processes[record.incarnation] = memory.processes[""] = {now, now, false, false};
     for (const TaskId task : record.active) owners_[task] = id;
   }
 }
@@ -41,40 +54,134 @@ CoordinatorActions Coordinator::SetOptions(const CoordinatorOptions& options, Mo
   if (options == options_) return actions;
   options_ = options;
   replan_ = true;
-  UpdateStandings(now, &actions);
+  UpdateStandings(&actions);
   Decide(now, wall, &actions);
   return actions;
 }
 
-// A new process of the worker: what the older one said of itself no longer counts (what it proved still does).
+// A new process of the worker: what the older one said of itself no longer counts (what it proved
+// still does).
 void Coordinator::TakeIncarnation(const Heartbeat& beat) {
   CoordinatorWorker& worker = workers_[beat.worker];
   Memory& memory = memory_[beat.worker];
-  if (!worker.incarnation.empty()) {
+  const auto supersede = [&](const std::string& incarnation) {
+    if (incarnation.empty() || incarnation == beat.incarnation) return;
     if (memory.superseded.size() >= kIncarnationsRemembered)
       memory.superseded.erase(memory.superseded.begin());
-    memory.superseded.insert(worker.incarnation);
-  }
+    memory.superseded.insert(incarnation);
+  };
+  supersede(worker.incarnation);
+  const auto record = assignment_.workers.find(beat.worker);
+  if (record != assignment_.workers.end()) supersede(record->second.incarnation);
   memory.superseded.erase(beat.incarnation);
   memory.sequence = -1;
+  memory.ran = false;
+  memory.alive_since = hearing_.now();
   worker.incarnation = beat.incarnation;
   worker.acknowledged = Generation();
   worker.report.reset();
   replan_ = true;
 }
 
+// What is on record as replaced stays so. What only this coordinator took for older may have been
+// newer after all, where the other one does not live.
+bool Coordinator::IsReplaced(const Heartbeat& beat, bool historical) const {
+  if (COHO_MUTANT("older-incarnation-speaks")) return false;
+  const auto record = assignment_.workers.find(beat.worker);
+  if (record != assignment_.workers.end()) {
+    const auto& [replaced, named] = std::tie(record->second.replaced, record->second.incarnation);
+    if (std::find(replaced.begin(), replaced.end(), beat.incarnation) != replaced.end())
+      return true;
+    if (historical && !named.empty() && named != beat.incarnation) return true;
+  }
+  const auto memory = memory_.find(beat.worker);
+  const auto worker = workers_.find(beat.worker);
+  return memory != memory_.end() && memory->second.superseded.contains(beat.incarnation) &&
+         worker != workers_.end() &&
+         (historical || worker->second.standing == WorkerStanding::kAlive);
+}
+
+bool Coordinator::IsOwnId(WorkerId id, const std::string& transactional_id) const {
+  if (options_.topic_prefix.empty() || COHO_MUTANT("foreign-ids-recorded")) return true;
+  const std::string begin = options_.topic_prefix + "-worker-" + ToString(id) + "-loop-";
+  const std::string_view number =
+      std::string_view(transactional_id).substr(std::min(begin.size(), transactional_id.size()));
+  return transactional_id.starts_with(begin) && !number.empty() && number.size() <= 4 &&
+         std::all_of(number.begin(), number.end(), [](char c) { return c >= '0' && c <= '9'; });
+}
+
+void Coordinator::NoteProcess(const Heartbeat& beat) {
+  if (options_.transactions) return;
+  std::map<std::string, Process>& processes = memory_[beat.worker].processes;
+  Process& process =
+      processes.try_emplace(beat.incarnation, Process{hearing_.now(), hearing_.now(), true, false})
+          .first->second;
+  process.heard_at = hearing_.now();
+  process.heard_lately = true;
+  if (beat.phase == WorkerPhase::kGone) process.gone = true;
+  const auto over = [&](const auto& entry) {
+    return entry.first != beat.incarnation && LeaseOver(entry.second);
+  };
+  if (processes.size() > kIncarnationsRemembered) std::erase_if(processes, over);
+}
+
+bool Coordinator::LeaseOver(const Process& process) const {
+  if (process.gone || COHO_MUTANT("lease-not-waited-for")) return true;
+  return !process.heard_lately && hearing_.now() - process.heard_at > options_.session_timeout;
+}
+
+bool Coordinator::OthersOver(WorkerId id, const std::string& incarnation) const {
+  const auto memory = memory_.find(id);
+  return memory == memory_.end() ||
+         std::all_of(memory->second.processes.begin(), memory->second.processes.end(),
+                     [&](const auto& entry) {
+                       return entry.first == incarnation || LeaseOver(entry.second);
+                     });
+}
+
+// What was said of another life of the topic proves nothing about this one, nor does a generation
+// that does not exist yet.
+void Coordinator::NoteProofs(const Heartbeat& beat) {
+  if (beat.life != life_ && !COHO_MUTANT("life-not-compared")) {
+    COHO_SOMETIMES("a heartbeat of another life was heard");
+    return;
+  }
+  const Generation newest = write_ ? write_->after.generation : assignment_.generation;
+  if (beat.acknowledged > newest) return;
+  CoordinatorWorker& worker = workers_[beat.worker];
+  const auto record = assignment_.workers.find(beat.worker);
+  const bool awaited = ledger_.Awaited().contains(beat.worker) ||
+                       (record != assignment_.workers.end() && record->second.active.empty());
+  if (beat.acknowledged > worker.acknowledged) {
+    worker.acknowledged = beat.acknowledged;
+    if (awaited) replan_ = true;
+  }
+  if (!options_.transactions) return;
+  for (const auto& [id, generation] : beat.proven) {
+    if (generation > newest || !IsOwnId(beat.worker, id)) continue;
+    ledger_.Prove(beat.worker, {id}, generation);
+    if (awaited) replan_ = true;
+  }
+}
+
 CoordinatorActions Coordinator::OnHeartbeat(const Heartbeat& beat, bool historical,
                                             MonotonicTime now, WallTime wall) {
   CoordinatorActions actions;
   if (beat.worker.value() < 0) return actions;
+  if (!historical) NoteProcess(beat);
+  if (IsReplaced(beat, historical)) {
+    COHO_SOMETIMES("a replaced process was heard");
+    Decide(now, wall, &actions);
+    return actions;
+  }
   const auto [entry, is_new] = workers_.try_emplace(beat.worker);
   CoordinatorWorker& worker = entry->second;
   Memory& memory = memory_[beat.worker];
-  if (is_new) worker.last_heard = historical ? started_ : now;
+  if (is_new) {
+    worker.last_heard = historical ? started_ : now;
+    memory.heard_at = memory.silent_since = hearing_.now();
+  }
   if (beat.incarnation != worker.incarnation) {
-    // Two processes of one worker: the one that appeared last counts, unless it has fallen silent.
-    const bool older = memory.superseded.contains(beat.incarnation);
-    if (older && (historical || worker.standing == WorkerStanding::kAlive)) return actions;
     TakeIncarnation(beat);
   } else if (beat.sequence <= memory.sequence) {
     return actions;  // delivered twice or late
@@ -84,46 +191,84 @@ CoordinatorActions Coordinator::OnHeartbeat(const Heartbeat& beat, bool historic
   worker.phase = beat.phase;
 
   if (beat.report) {
-    if (!worker.report || worker.report->transactional_ids != beat.report->transactional_ids)
+    WorkerReport report = *beat.report;
+    std::erase_if(report.transactional_ids,
+                  [&](const std::string& id) { return !IsOwnId(beat.worker, id); });
+    if (!worker.report || worker.report->transactional_ids != report.transactional_ids)
       replan_ = true;
-    worker.report = beat.report;
     const auto record = assignment_.workers.find(beat.worker);
     std::set<TaskId> owned;
     if (record != assignment_.workers.end())
       owned.insert(record->second.active.begin(), record->second.active.end());
-    inventory_.Observe(beat.worker, *beat.report, owned, wall);
+    std::erase_if(report.on_disk, [&](const TaskReport& task) {
+      return task.task.value() < 0 || task.task.value() >= model_.tasks;
+    });
+    inventory_.Observe(beat.worker, report, owned, wall);
+    worker.report = std::move(report);
   }
-  // A generation that does not exist yet is from a coordinator topic that was deleted: it proves nothing about this one.
-  const Generation newest = write_ ? write_->after.generation : assignment_.generation;
-  if (beat.acknowledged <= newest && beat.acknowledged >= worker.acknowledged) {
-    if (beat.acknowledged > worker.acknowledged) replan_ = true;
-    worker.acknowledged = beat.acknowledged;
-    if (worker.report)
-      ledger_.Prove(beat.worker, worker.report->transactional_ids, beat.acknowledged);
-  }
+  NoteProofs(beat);
 
   if (!historical) {
     worker.last_heard = now;
+    memory.heard_at = hearing_.now();
+    memory.heard_lately = true;
     if (beat.phase == WorkerPhase::kGone) {
       if (worker.standing == WorkerStanding::kAlive ||
           worker.standing == WorkerStanding::kUnknown) {
-        FallSilent(beat.worker, false, EventReason::kWorkerStopped, "said goodbye", now, &actions);
+        FallSilent(beat.worker, false, EventReason::kWorkerStopped, "said goodbye", &actions);
       }
-    } else if (worker.standing != WorkerStanding::kAlive) {
-      if (worker.standing == WorkerStanding::kSilent || worker.standing == WorkerStanding::kLost) {
-        actions.push_back(EmitEvent{false, EventReason::kWorkerReturned,
-                                    Name(beat.worker) + " is back after " +
-                                        SayDuration(now - memory.silent_since) + " with " +
-                                        SayCount(TasksOn(beat.worker), "task")});
-      }
-      worker.standing = WorkerStanding::kAlive;
-      replan_ = true;
+    } else {
+      NoteAlive(beat, &actions);
     }
-    if (!first_member_ && PartOf(beat.worker) == Part::kMember) first_member_ = now;
   }
-  UpdateStandings(now, &actions);
+  UpdateStandings(&actions);
   Decide(now, wall, &actions);
   return actions;
+}
+
+void Coordinator::NoteAlive(const Heartbeat& beat, CoordinatorActions* actions) {
+  CoordinatorWorker& worker = workers_[beat.worker];
+  Memory& memory = memory_[beat.worker];
+  const auto runs = [](const TaskReport& task) { return task.state == TaskState::kRunning; };
+  if (TasksOn(beat.worker) == 0 ||
+      (worker.report &&
+       std::any_of(worker.report->tasks.begin(), worker.report->tasks.end(), runs))) {
+    memory.ran = true;
+    memory.ran_at = hearing_.now();
+  }
+  if (worker.standing != WorkerStanding::kAlive) {
+    const bool was_away =
+        worker.standing == WorkerStanding::kSilent || worker.standing == WorkerStanding::kLost;
+    if (was_away) {
+      actions->push_back(EmitEvent{false, EventReason::kWorkerReturned,
+                                   Name(beat.worker) + " is back after " +
+                                       SayDuration(hearing_.now() - memory.silent_since) +
+                                       " with " + SayCount(TasksOn(beat.worker), "task")});
+    }
+    worker.standing = WorkerStanding::kAlive;
+    memory.alive_since = hearing_.now();
+    replan_ = true;
+    if (all_silent_since_) EndCommonSilence(beat.worker);
+  }
+  if (!gathering_since_ && PartOf(beat.worker) == Part::kMember) gathering_since_ = hearing_.now();
+}
+
+// All had fallen silent, as in a power cut: whoever is back first must not get what is the others',
+// who come next.
+void Coordinator::EndCommonSilence(WorkerId back) {
+  const MonotonicTime began = *std::exchange(all_silent_since_, std::nullopt);
+  if (COHO_MUTANT("first-one-back-gets-all")) return;
+  COHO_SOMETIMES("all workers were silent, then one came back");
+  for (auto& [id, worker] : workers_) {
+    Memory& memory = memory_[id];
+    const bool away =
+        worker.standing == WorkerStanding::kSilent || worker.standing == WorkerStanding::kLost;
+    if (id == back || !away || began - memory.silent_since > 2 * options_.session_timeout) continue;
+    worker.standing = WorkerStanding::kSilent;
+    memory.silent_since = hearing_.now();
+  }
+  gathering_since_.reset();
+  gathered_ = false;
 }
 
 CoordinatorActions Coordinator::OnPodFacts(const std::map<WorkerId, PodFact>& facts,
@@ -132,7 +277,8 @@ CoordinatorActions Coordinator::OnPodFacts(const std::map<WorkerId, PodFact>& fa
   for (const auto& [id, fact] : facts) {
     if (id.value() < 0) continue;
     Memory& memory = memory_[id];
-    // Only the change tells something: heartbeats may be ahead of facts that are told again and again.
+    // Only the change tells something: heartbeats may be ahead of facts that are told again and
+    // again.
     const bool stopped = !fact.running && (!memory.pod || memory.pod->running);
     if (!memory.pod || memory.pod->exists != fact.exists) replan_ = true;
     memory.pod = fact;
@@ -141,10 +287,33 @@ CoordinatorActions Coordinator::OnPodFacts(const std::map<WorkerId, PodFact>& fa
       const char* why = fact.node_lost
                             ? "lost its node"
                             : (fact.exists ? "has no running container" : "lost its pod");
-      FallSilent(id, true, EventReason::kWorkerSilent, why, now, &actions);
+      FallSilent(id, true, EventReason::kWorkerSilent, why, &actions);
     }
   }
-  UpdateStandings(now, &actions);
+  UpdateStandings(&actions);
+  Decide(now, wall, &actions);
+  return actions;
+}
+
+void Coordinator::Hear(MonotonicTime through) {
+  const bool all_along = hearing_.HeardThrough(through);
+  if (!all_along) COHO_SOMETIMES("nobody could be heard for a while");
+  const MonotonicTime now = hearing_.now();
+  for (auto& [id, memory] : memory_) {
+    // After a time in which nobody could be heard everybody gets a full session.
+    if (std::exchange(memory.heard_lately, false) || !all_along) memory.heard_at = now;
+    for (auto& [incarnation, process] : memory.processes) {
+      if (std::exchange(process.heard_lately, false) || !all_along) process.heard_at = now;
+    }
+  }
+}
+
+CoordinatorActions Coordinator::OnHeardThrough(MonotonicTime through, MonotonicTime now,
+                                               WallTime wall) {
+  CoordinatorActions actions;
+  hearing_told_ = true;
+  Hear(through);
+  UpdateStandings(&actions);
   Decide(now, wall, &actions);
   return actions;
 }
@@ -153,7 +322,8 @@ CoordinatorActions Coordinator::OnTick(MonotonicTime now, WallTime wall) {
   CoordinatorActions actions;
   hold_ = false;
   if (wants_more_) replan_ = true;
-  UpdateStandings(now, &actions);
+  if (!hearing_told_) Hear(now);
+  UpdateStandings(&actions);
   Decide(now, wall, &actions);
   return actions;
 }
@@ -169,6 +339,7 @@ CoordinatorActions Coordinator::OnWritten(Generation generation, bool ok, Monoto
     inventory_.Written(ok, now);
   } else {
     replan_ = true;
+    committed_at_ = now;
     if (ok) Commit(std::move(write), &actions);
   }
   Decide(now, wall, &actions);
@@ -196,9 +367,17 @@ CoordinatorActions Coordinator::OnFenced(WorkerId worker, bool ok, MonotonicTime
 }
 
 void Coordinator::FallSilent(WorkerId id, bool warning, EventReason reason, const std::string& why,
-                             MonotonicTime now, CoordinatorActions* actions) {
+                             CoordinatorActions* actions) {
+  Memory& memory = memory_[id];
   workers_[id].standing = WorkerStanding::kSilent;
-  memory_[id].silent_since = now;
+  // One that comes back again and again and never gets its tasks to run is not home in between.
+  memory.silent_since = hearing_.now();
+  if (!memory.ran && memory.ran_at) memory.silent_since = *memory.ran_at;
+  const bool nobody_left = std::none_of(workers_.begin(), workers_.end(), [](const auto& entry) {
+    return entry.second.standing == WorkerStanding::kAlive ||
+           entry.second.standing == WorkerStanding::kUnknown;
+  });
+  if (nobody_left) all_silent_since_ = hearing_.now();
   replan_ = true;
   std::string message = Name(id) + " " + why;
   if (const size_t tasks = TasksOn(id); tasks > 0) {
@@ -209,17 +388,20 @@ void Coordinator::FallSilent(WorkerId id, bool warning, EventReason reason, cons
   actions->push_back(EmitEvent{warning && TasksOn(id) > 0, reason, std::move(message)});
 }
 
-void Coordinator::UpdateStandings(MonotonicTime now, CoordinatorActions* actions) {
+void Coordinator::UpdateStandings(CoordinatorActions* actions) {
+  const MonotonicTime now = hearing_.now();
   for (auto& [id, worker] : workers_) {
     const bool heard_once =
         worker.standing == WorkerStanding::kAlive || worker.standing == WorkerStanding::kUnknown;
-    if (heard_once && now - worker.last_heard > options_.session_timeout) {
+    Memory& memory = memory_[id];
+    if (heard_once && !memory.heard_lately && now - memory.heard_at > options_.session_timeout) {
       FallSilent(id, true, EventReason::kWorkerSilent,
-                 "has not been heard for " + SayDuration(now - worker.last_heard), now, actions);
+                 "has not been heard for " + SayDuration(now - memory.heard_at), actions);
     }
-    const Duration silent = now - memory_[id].silent_since;
+    const Duration silent = now - memory.silent_since;
     if (worker.standing == WorkerStanding::kSilent && silent >= options_.homecoming_timeout) {
       worker.standing = WorkerStanding::kLost;
+      memory.lost_crashing = !memory.ran;
       replan_ = true;
       if (const size_t tasks = TasksOn(id); tasks > 0) {
         actions->push_back(EmitEvent{true, EventReason::kWorkerLost,

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "common/base/mutant.h"
 #include "common/coordination/checker.h"
 #include "common/coordination/coordinator.h"
 #include "common/coordination/planner.h"
@@ -11,6 +12,10 @@ namespace coho {
 namespace {
 
 constexpr size_t kMovesToldOneByOne = 8;
+constexpr size_t kReplacedRemembered = 8;
+constexpr Duration kProvesItself = std::chrono::minutes(1);
+// No process has this incarnation.
+const std::string kNobody = "-";
 
 std::string Name(WorkerId id) { return "worker " + ToString(id); }
 
@@ -25,6 +30,8 @@ struct Coordinator::Draft {
   std::vector<TaskId> revoked;
   std::set<std::string> causes;
   CoordinatorActions events;
+  std::map<TaskId, Move> moving;
+  bool wants_more = false;
 
   // The record of `id` changes in this generation.
   WorkerAssignment& Touch(WorkerId id) {
@@ -36,8 +43,8 @@ struct Coordinator::Draft {
 };
 
 //   kMember   alive and able: may own, give and take
-//   kKeeps    silent but expected home, draining, or not heard since our start: keeps what it has, gets nothing
-//   kLeaves   lost, or beyond the desired count: gives all
+//   kKeeps    silent but expected home, draining, or not heard since our start: keeps what it has,
+//   gets nothing kLeaves   lost, or beyond the desired count: gives all
 //   kOutside  owns nothing and may not own
 Coordinator::Part Coordinator::PartOf(WorkerId id) const {
   const bool recorded = assignment_.workers.contains(id);
@@ -49,27 +56,35 @@ Coordinator::Part Coordinator::PartOf(WorkerId id) const {
   if (worker.standing == WorkerStanding::kLost) return recorded ? Part::kLeaves : Part::kOutside;
   const bool able = worker.phase == WorkerPhase::kStarting || worker.phase == WorkerPhase::kRunning;
   const bool known = worker.report && !worker.report->transactional_ids.empty();
-  return worker.standing == WorkerStanding::kAlive && able && known ? Part::kMember
-                                                                    : unless_recorded;
+  const auto memory = memory_.find(id);
+  const bool proves_itself = memory != memory_.end() && memory->second.lost_crashing &&
+                             hearing_.now() - memory->second.alive_since < kProvesItself;
+  return worker.standing == WorkerStanding::kAlive && able && known && !proves_itself
+             ? Part::kMember
+             : unless_recorded;
 }
 
-bool Coordinator::MayPlan(MonotonicTime now) const {
+bool Coordinator::MayPlan() const {
   int32_t members = 0;
   for (const auto& [id, worker] : workers_) {
     if (PartOf(id) == Part::kMember) ++members;
-    // After a restart: the workers get the time to say that they live, so that nothing moves because of us (R3).
+    // After a restart: the workers get the time to say that they live, so that nothing moves
+    // because of us (R3).
     if (worker.standing == WorkerStanding::kUnknown && assignment_.workers.contains(id))
       return false;
   }
   if (members == 0) return false;
-  if (!owners_.empty() || assignment_.generation > Generation(0)) return true;
-  return members >= options_.workers ||
-         (first_member_ && now - *first_member_ >= options_.first_assignment_wait);
+  return gathered_ || members >= options_.workers ||
+         (gathering_since_ && hearing_.now() - *gathering_since_ >= options_.first_assignment_wait);
 }
 
 void Coordinator::Decide(MonotonicTime now, WallTime wall, CoordinatorActions* actions) {
   ledger_.Settle(assignment_);
-  if (!hold_) RequestFences(actions);
+  if (!options_.transactions) {
+    ReleaseByLease();
+  } else if (!hold_) {
+    RequestFences(actions);
+  }
   if (write_ || hold_) return;
 
   if (!replan_ && model_recorded_) {
@@ -81,9 +96,20 @@ void Coordinator::Decide(MonotonicTime now, WallTime wall, CoordinatorActions* a
   if (replan_) {
     replan_ = false;
     draft.after.generation = assignment_.generation.Next();
+    draft.after.life = life_;
     draft.owners = owners_;
-    wants_more_ = TasksLackMember();
-    if (MayPlan(now)) MoveTasks(&draft);
+    draft.moving = moving_;
+    NameProcesses(&draft);
+    // A process that has to go first leaves nothing to plan with.
+    if (!draft.revoked.empty()) {
+      draft.wants_more = true;
+    } else if (!MayPlan()) {
+      draft.wants_more = draft.wants_more || TasksLackMember();
+    } else {
+      gathered_ = true;
+      MoveTasks(&draft);
+    }
+    wants_more_ = draft.wants_more;
     RecordIds(&draft);
     DropAbsent(&draft);
   }
@@ -98,7 +124,7 @@ void Coordinator::Decide(MonotonicTime now, WallTime wall, CoordinatorActions* a
 }
 
 void Coordinator::WriteCopies(CoordinatorActions* actions) {
-  write_ = Write{.after = assignment_, .copies = true, .events = {}};
+  write_ = Write{.after = assignment_, .copies = true, .events = {}, .moving = {}};
   actions->push_back(WriteRecords{inventory_.Write(), assignment_.generation});
 }
 
@@ -111,7 +137,28 @@ bool Coordinator::TasksLackMember() const {
                      });
 }
 
-// A fence is asked for only when the generation that revokes is committed: assignment_ is, and the ledger holds nothing newer.
+// Without transactions: what a worker lost is released when its present process has closed it and
+// all its others are over, or when all of them are. Only what was heard after the revocation was
+// committed counts: a process that renewed its lease before read to the end before, too.
+void Coordinator::ReleaseByLease() {
+  if (hearing_.through() < committed_at_) return;
+  for (const auto& [id, record] : assignment_.workers) {
+    const Generation through = record.generation;
+    const std::vector<std::string> ids = ledger_.Unproven(id, record, through);
+    if (ids.empty()) continue;
+    const auto worker = workers_.find(id);
+    const bool closed = worker != workers_.end() && worker->second.acknowledged >= through &&
+                        worker->second.incarnation == record.incarnation;
+    if (!OthersOver(id, closed ? record.incarnation : kNobody)) continue;
+    COHO_SOMETIMES("a lease was waited out");
+    ledger_.Prove(id, ids, closed ? through : assignment_.generation);
+    replan_ = true;
+  }
+  ledger_.Settle(assignment_);
+}
+
+// A fence is asked for only when the generation that revokes is committed: assignment_ is, and the
+// ledger holds nothing newer.
 void Coordinator::RequestFences(CoordinatorActions* actions) {
   std::map<WorkerId, Generation> awaited = ledger_.Awaited();
   for (const auto& [id, record] :
@@ -129,7 +176,8 @@ void Coordinator::RequestFences(CoordinatorActions* actions) {
     if (worker != workers_.end()) {
       if (worker->second.standing == WorkerStanding::kUnknown) continue;
       if (worker->second.standing == WorkerStanding::kAlive) {
-        // It will acknowledge for its own ids. Those of an older process that it does not use, it cannot speak for.
+        // It will acknowledge for its own ids. Those of an older process that it does not use, it
+        // cannot speak for.
         if (!worker->second.report) continue;
         const auto& own = worker->second.report->transactional_ids;
         std::erase_if(ids, [&](const std::string& one) {
@@ -143,10 +191,49 @@ void Coordinator::RequestFences(CoordinatorActions* actions) {
   }
 }
 
-void Coordinator::MoveTasks(Draft* draft) {
+// The record names the process that speaks for the worker. Without transactions the name is the
+// right to run the tasks, so they are taken back first while another process may still have them.
+void Coordinator::NameProcesses(Draft* draft) const {
+  for (const auto& [id, worker] : workers_) {
+    const auto recorded = assignment_.workers.find(id);
+    if (recorded == assignment_.workers.end() || worker.incarnation.empty() ||
+        worker.standing != WorkerStanding::kAlive ||
+        recorded->second.incarnation == worker.incarnation)
+      continue;
+    const bool others_over = options_.transactions || recorded->second.incarnation.empty() ||
+                             OthersOver(id, worker.incarnation);
+    if (!others_over) {
+      const std::map<std::string, Process>& processes = memory_.at(id).processes;
+      const auto mine = processes.find(worker.incarnation);
+      const bool rival = mine != processes.end() &&
+                         std::any_of(processes.begin(), processes.end(), [&](const auto& entry) {
+                           return entry.first != worker.incarnation && !LeaseOver(entry.second) &&
+                                  entry.second.heard_at > mine->second.first_heard_at;
+                         });
+      if (!rival) {
+        draft->wants_more = true;  // until the lease of the one before is over
+        continue;
+      }
+      COHO_SOMETIMES("two processes ran as one worker without transactions");
+    }
+    WorkerAssignment& record = draft->Touch(id);
+    if (!record.incarnation.empty()) record.replaced.push_back(record.incarnation);
+    if (record.replaced.size() > kReplacedRemembered)
+      record.replaced.erase(record.replaced.begin());
+    record.incarnation = worker.incarnation;
+    draft->causes.insert(Name(id) + " has a new process");
+    if (others_over) continue;
+    for (const TaskId task : record.active) {
+      draft->owners.erase(task);
+      draft->revoked.push_back(task);
+    }
+    record.active.clear();
+  }
+}
+
+void Coordinator::MoveTasks(Draft* draft) const {
   PlannerInput input;
   input.locality = LocalityOf(inventory_.copies(), assignment_);
-  input.standby_replicas = options_.standby_replicas;
   for (const auto& [id, worker] : workers_) {
     if (PartOf(id) == Part::kMember) {
       const std::string node = worker.report ? worker.report->node : "";
@@ -159,7 +246,7 @@ void Coordinator::MoveTasks(Draft* draft) {
     if (owner != owners_.end()) {
       if (PartOf(owner->second) == Part::kKeeps) continue;
       input.current[task] = owner->second;
-    } else if (const auto move = moving_.find(task); move != moving_.end()) {
+    } else if (const auto move = draft->moving.find(task); move != draft->moving.end()) {
       input.intended[task] = move->second.to;  // what was begun is carried through
     }
     input.tasks.push_back({task, inventory_.BytesOf(task), 0});
@@ -169,14 +256,13 @@ void Coordinator::MoveTasks(Draft* draft) {
   std::map<TaskId, const TaskMove*> moves;
   for (const TaskMove& move : plan.moves) moves[move.task] = &move;
   std::set<WorkerId> changed;
-  wants_more_ = false;
   for (const auto& [task, to] : plan.active) {
     const auto owner = owners_.find(task);
     if (owner != owners_.end() && owner->second == to) {
-      moving_.erase(task);
+      draft->moving.erase(task);
       continue;
     }
-    Move& move = moving_[task];
+    Move& move = draft->moving[task];
     move.to = to;
     if (const auto planned = moves.find(task); planned != moves.end())
       move.bytes = planned->second->bytes;
@@ -197,7 +283,7 @@ void Coordinator::MoveTasks(Draft* draft) {
       draft->granted.push_back(task);
       changed.insert(to);
     } else {
-      wants_more_ = true;
+      draft->wants_more = true;
       continue;
     }
     draft->causes.insert(move.cause);
@@ -224,7 +310,9 @@ void Coordinator::RecordIds(Draft* draft) const {
     const bool had_ids = recorded && !record->second.transactional_ids.empty();
     if (draft->granted.empty())
       draft->causes.insert(Name(id) + (had_ids ? " uses new transactional ids" : " joined"));
-    draft->Touch(id).transactional_ids = std::move(ids);
+    WorkerAssignment& touched = draft->Touch(id);
+    touched.transactional_ids = std::move(ids);
+    if (touched.incarnation.empty()) touched.incarnation = worker.incarnation;
   }
 }
 
@@ -269,7 +357,7 @@ void Coordinator::Describe(Draft* draft) const {
   std::vector<TaskId> moved;
   int64_t bytes = 0;
   for (const TaskId task : draft->granted) {
-    const Move& move = moving_.at(task);
+    const Move& move = draft->moving.at(task);
     if (!move.from || *move.from == move.to) continue;
     moved.push_back(task);
     bytes += move.bytes;
@@ -281,7 +369,7 @@ void Coordinator::Describe(Draft* draft) const {
     return;
   }
   for (const TaskId task : moved) {
-    const Move& move = moving_.at(task);
+    const Move& move = draft->moving.at(task);
     draft->events.push_back(EmitEvent{false, EventReason::kTaskMoved,
                                       "task " + ToString(task) + " moved from " + Name(*move.from) +
                                           " to " + Name(move.to) + " (" + move.cause + "), " +
@@ -289,7 +377,8 @@ void Coordinator::Describe(Draft* draft) const {
   }
 }
 
-// True: the write is under way. False: it would break an invariant, so it is not made, and people are told.
+// True: the write is under way. False: it would break an invariant, so it is not made, and people
+// are told.
 bool Coordinator::Finish(Draft* draft, WallTime wall, CoordinatorActions* actions) {
   std::vector<TopicRecord> records;
   if (!model_recorded_) records.push_back(EncodeModel(model_));
@@ -312,12 +401,14 @@ bool Coordinator::Finish(Draft* draft, WallTime wall, CoordinatorActions* action
     records.insert(records.end(), std::make_move_iterator(changes.begin()),
                    std::make_move_iterator(changes.end()));
   }
-  write_ = Write{std::move(draft->after), false, std::move(draft->events)};
+  write_ =
+      Write{std::move(draft->after), false, std::move(draft->events), std::move(draft->moving)};
   actions->push_back(WriteRecords{std::move(records), write_->after.generation});
   return true;
 }
 
 void Coordinator::Commit(Write write, CoordinatorActions* actions) {
+  moving_ = std::move(write.moving);
   std::map<TaskId, WorkerId> owners;
   for (const auto& [id, record] : write.after.workers) {
     for (const TaskId task : record.active) owners[task] = id;

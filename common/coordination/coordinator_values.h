@@ -18,9 +18,15 @@ struct CoordinatorOptions {
   int32_t workers = 1;  // desired: ids 0 .. workers-1; higher ids are emptied
   Duration session_timeout = std::chrono::seconds(6);
   Duration homecoming_timeout = std::chrono::minutes(5);
-  // The first assignment waits this long after the first worker appeared for the others, so that tasks are not moved at once.
+  // The first assignment waits this long after the first worker appeared for the others, so that
+  // tasks are not moved at once.
   Duration first_assignment_wait = std::chrono::seconds(10);
-  int32_t standby_replicas = 0;
+  // False: guarantee AtLeastOnce. Nothing can be fenced: what a worker lost is waited out until the
+  // leases of all its processes are over.
+  bool transactions = true;
+  // Ids that begin with "<prefix>-worker-<worker>-loop-" are recorded, and so may be fenced with
+  // our credentials; no others. Empty: all are, for tests.
+  std::string topic_prefix = {};
   friend bool operator==(const CoordinatorOptions&, const CoordinatorOptions&) = default;
 };
 
@@ -33,8 +39,8 @@ struct PodFact {
   std::string zone;
 };
 
-// Actions. The driver performs them in order and answers with OnWritten / OnFenced; at most one write and one fence per worker
-// are under way at a time.
+// Actions. The driver performs them in order and answers with OnWritten / OnFenced; at most one
+// write and one fence per worker are under way at a time.
 struct WriteRecords {  // one Kafka transaction
   std::vector<TopicRecord> records;
   Generation generation;  // the generation they make; unchanged generation for model/locality only

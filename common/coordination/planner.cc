@@ -55,8 +55,8 @@ class Plan {
     return place->second.worker;
   }
 
-  // A task's home is its owner, else where it is on its way to, else the worker on which its state lies. A task with an owner
-  // and state elsewhere may leave its owner for nothing.
+  // A task's home is its owner, else where it is on its way to, else the worker on which its state
+  // lies. A task with an owner and state elsewhere may leave its owner for nothing.
   void FindHomes() {
     for (const auto& [task, bytes] : bytes_) {
       const std::optional<WorkerId> owner = EligibleIn(input_.current, task);
@@ -81,7 +81,8 @@ class Plan {
     }
   }
 
-  // tasks / workers each, and one more where it keeps a task on its owner, then where it saves the most bytes, then a move.
+  // tasks / workers each, and one more where it keeps a task on its owner, then where it saves the
+  // most bytes, then a move.
   void ShareCapacity() {
     const size_t base = bytes_.size() / workers_.size();
     const size_t extra = bytes_.size() % workers_.size();

@@ -1,5 +1,5 @@
-// Which worker should run which task (R6). A pure function: values in, values out, no clock, no IO; deterministic, every tie
-// ends in an id.
+// Which worker should run which task (R6). A pure function: values in, values out, no clock, no IO;
+// deterministic, every tie ends in an id.
 #pragma once
 
 #include <cstdint>
@@ -31,8 +31,8 @@ struct PlannerInput {
   std::vector<PlannerWorker> workers;
   Locality locality;
   std::map<TaskId, WorkerId> current;  // active owners
-  // Where tasks without an owner are on their way to: they stay on it unless balance speaks against it, and redirecting one costs
-  // less than taking a task from its owner.
+  // Where tasks without an owner are on their way to: they stay on it unless balance speaks against
+  // it, and redirecting one costs less than taking a task from its owner.
   std::map<TaskId, WorkerId> intended;
   int32_t standby_replicas = 0;  // the signature is final; plans hold no standbys yet
 };
@@ -52,8 +52,8 @@ struct AssignmentPlan {
   std::vector<TaskMove> moves;  // sorted by task
 };
 
-// In order: every task exactly once active; balanced within one task; no task taken from an owner unless balance asks for it;
-// fewest bytes to restore; fewest moves.
+// In order: every task exactly once active; balanced within one task; no task taken from an owner
+// unless balance asks for it; fewest bytes to restore; fewest moves.
 [[nodiscard]] AssignmentPlan PlanAssignment(const PlannerInput& input);
 
 }  // namespace coho

@@ -2,9 +2,13 @@
 
 #include <algorithm>
 
+#include "common/base/check.h"
+#include "common/base/mutant.h"
+
 namespace coho {
 
-ReleaseLedger::ReleaseLedger(const Assignment& stored, int32_t tasks) {
+ReleaseLedger::ReleaseLedger(const Assignment& stored, int32_t tasks, bool transactions)
+    : transactions_(transactions) {
   for (int32_t i = 0; i < tasks; ++i) doubtful_tasks_.insert(TaskId(i));
   for (const auto& [id, record] : stored.workers) {
     for (const TaskId task : record.active) doubtful_tasks_.erase(task);
@@ -13,7 +17,10 @@ ReleaseLedger::ReleaseLedger(const Assignment& stored, int32_t tasks) {
   if (doubtful_tasks_.empty()) doubtful_workers_.clear();
 }
 
-void ReleaseLedger::Revoked(TaskId task, WorkerId from, Generation in) { held_[task] = {from, in}; }
+void ReleaseLedger::Revoked(TaskId task, WorkerId from, Generation in) {
+  COHO_CHECK(in > Generation(), "a task is revoked in a generation");
+  held_[task] = {from, in};
+}
 
 void ReleaseLedger::Granted(TaskId task) {
   held_.erase(task);
@@ -43,11 +50,12 @@ void ReleaseLedger::Settle(const Assignment& assignment) {
 }
 
 bool ReleaseLedger::MayGrant(TaskId task, WorkerId to) const {
+  if (COHO_MUTANT("grant-before-release")) return true;
   const auto hold = held_.find(task);
-  if (hold != held_.end() && hold->second.worker != to) return false;
+  if (hold != held_.end() && (!transactions_ || hold->second.worker != to)) return false;
   if (!doubtful_tasks_.contains(task)) return true;
   return std::all_of(doubtful_workers_.begin(), doubtful_workers_.end(),
-                     [&](const auto& entry) { return entry.first == to; });
+                     [&](const auto& entry) { return transactions_ && entry.first == to; });
 }
 
 std::map<WorkerId, Generation> ReleaseLedger::Awaited() const {

@@ -1,10 +1,11 @@
 // Tasks between two owners, and what proves that the former owner can write nothing more (R1).
 //
-// A proof is about a transactional id: "whatever process used this id has closed all that generation g does not give to the
-// worker, or is powerless". It comes from the acknowledgement of a process that has initialised the id itself (which fenced
-// every older one), or from a fence that was asked for after g was committed. A worker has released a task of generation g
-// when each id recorded for it is proven up to g: a process that was started with fewer run loops proves nothing about
-// the ids of its predecessor that it does not use.
+// A proof is about a transactional id: "whatever process used this id has closed all that
+// generation g does not give to the worker, or is powerless". It comes from the acknowledgement of
+// a process that has initialised the id itself (which fenced every older one), or from a fence that
+// was asked for after g was committed. A worker has released a task of generation g when each id
+// recorded for it is proven up to g: a process that was started with fewer run loops proves nothing
+// about the ids of its predecessor that it does not use.
 //
 // Pure; thread-compatible.
 #pragma once
@@ -22,8 +23,10 @@ namespace coho {
 class ReleaseLedger {
  public:
   ReleaseLedger() = default;
-  // After a restart nobody knows who had the tasks that have no owner: any recorded worker may, until it has released its record.
-  ReleaseLedger(const Assignment& stored, int32_t tasks);
+  // `transactions`: a worker's next process fences its last one, so a task may go back to the
+  // worker that has not released it. After a restart nobody knows who had the tasks that have no
+  // owner: any recorded worker may, until it has released its record.
+  ReleaseLedger(const Assignment& stored, int32_t tasks, bool transactions);
 
   // The generation `in`, which takes `task` from `from`, is committed.
   void Revoked(TaskId task, WorkerId from, Generation in);
@@ -41,6 +44,7 @@ class ReleaseLedger {
                                                   Generation through) const;
 
  private:
+  bool transactions_ = true;
   struct Hold {
     WorkerId worker;
     Generation revoked_in;

@@ -59,6 +59,7 @@ void Producer::Impl::OnDelivery(rd_kafka_t* handle, const rd_kafka_message_t* me
     slot->last_offset = std::max(slot->last_offset, message->offset);
     return;
   }
+  if (message->_private != nullptr) static_cast<DeliverySlot*>(message->_private)->failed = true;
   auto* self = static_cast<Impl*>(Client::DeliveryOpaque(opaque));
   if (!self->failed_delivery.ok()) return;
   Code code = CodeOf(message->err);

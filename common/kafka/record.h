@@ -83,6 +83,7 @@ inline constexpr int32_t kPartitionByKey = -1;
 // sent with this slot (-1: none). One slot per changelog partition. Must outlive the producer's flush.
 struct DeliverySlot {
   int64_t last_offset = -1;
+  bool failed = false;  // one of them was given up
 };
 
 }  // namespace coho::kafka

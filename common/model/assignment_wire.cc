@@ -203,7 +203,8 @@ TopicRecord EncodeModel(const JobModel& model) {
 
 TopicRecord EncodeCopies(WorkerId worker, const WorkerCopies& copies) {
   std::vector<std::tuple<int64_t, TaskId, const TaskCopy*>> largest_first;
-  for (const auto& [task, copy] : copies.tasks) largest_first.emplace_back(-copy.bytes(), task, &copy);
+  for (const auto& [task, copy] : copies.tasks)
+    largest_first.emplace_back(-copy.bytes(), task, &copy);
   std::sort(largest_first.begin(), largest_first.end());
   std::map<std::string, size_t> indices;
   Json names = Json::array();
@@ -215,8 +216,7 @@ TopicRecord EncodeCopies(WorkerId worker, const WorkerCopies& copies) {
     for (const StoreCopy& store : copy->stores) {
       const auto [at, is_new] = indices.emplace(store.store, indices.size());
       if (is_new) names.push_back(store.store);
-      rows.push_back(
-          {task.value(), at->second, store.position, store.bytes, store.marker_time_ms});
+      rows.push_back({task.value(), at->second, store.position, store.bytes, store.marker_time_ms});
       bytes += DumpJson(rows.back()).size() + 1;
       if (is_new) bytes += store.store.size() + 3;
     }
@@ -250,7 +250,7 @@ std::vector<TopicRecord> EncodeAssignmentChange(const Assignment& before, const 
     records.push_back(MakeRecord(KeyOf(kWorkerPrefix, id), std::move(json)));
   }
   for (const auto& [id, worker] : before.workers) {
-    if (after.workers.count(id) == 0) 
+    if (after.workers.count(id) == 0)
       records.push_back({.key = KeyOf(kWorkerPrefix, id), .value = "", .tombstone = true});
   }
   records.push_back(MakeRecord(kHeaderKey, {{"generation", after.generation.value()},
@@ -306,9 +306,8 @@ Status ApplyCoordinatorRecord(const TopicRecord& record, CoordinatorState* state
     return Status::Ok();
   };
   if (is_worker) {
-    return fold(DecodeWorker(json), [&](WorkerAssignment w) {
-      state->assignment.workers[id] = std::move(w);
-    });
+    return fold(DecodeWorker(json),
+                [&](WorkerAssignment w) { state->assignment.workers[id] = std::move(w); });
   }
   if (is_copies)
     return fold(DecodeCopies(json), [&](WorkerCopies c) { state->copies[id] = std::move(c); });

@@ -26,9 +26,9 @@ Locality LocalityOf(const Copies& copies, const Assignment& assignment) {
   for (const auto& [id, worker] : copies) {
     const auto record = assignment.workers.find(id);
     for (const auto& [task, copy] : worker.tasks) {
-      const bool owned = record != assignment.workers.end() &&
-                         std::binary_search(record->second.active.begin(),
-                                            record->second.active.end(), task);
+      const bool owned =
+          record != assignment.workers.end() &&
+          std::binary_search(record->second.active.begin(), record->second.active.end(), task);
       int64_t marker_time = 0;
       for (const StoreCopy& store : copy.stores)
         marker_time = std::max(marker_time, store.marker_time_ms);

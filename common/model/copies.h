@@ -21,7 +21,7 @@ struct StoreCopy {
 };
 
 struct TaskCopy {
-  std::vector<StoreCopy> stores;  // sorted by name
+  std::vector<StoreCopy> stores;           // sorted by name
   [[nodiscard]] int64_t position() const;  // sum over stores
   [[nodiscard]] int64_t bytes() const;
   friend bool operator==(const TaskCopy&, const TaskCopy&) = default;

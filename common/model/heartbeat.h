@@ -41,8 +41,8 @@ struct WorkerReport {
   std::string zone;
   std::string pod;
   std::string volume;
-  std::string disk_id;  // of the state directory; a wiped one has a new id
-  std::string version;  // of the worker binary
+  std::string disk_id;                         // of the state directory; a wiped one has a new id
+  std::string version;                         // of the worker binary
   std::vector<std::string> transactional_ids;  // the ids this process wants to use
   std::vector<TaskReport> tasks;               // tasks it runs, sorted
   // Other tasks' state that lies in its state directory (state kClosed), sorted.

@@ -1,6 +1,8 @@
 #include "worker/member/member.h"
 
 #include <algorithm>
+#include <iterator>
+#include <map>
 #include <mutex>
 #include <optional>
 #include <random>
@@ -8,13 +10,13 @@
 #include <utility>
 #include <variant>
 
+#include "common/base/backoff.h"
 #include "common/base/log.h"
 #include "common/base/mailbox.h"
-#include "common/kafka/admin.h"
-#include "common/kafka/producer.h"
+#include "common/base/mutant.h"
+#include "common/base/overloaded.h"
 #include "worker/loop/failure.h"
-#include "worker/member/coordinator_topic.h"
-#include "worker/member/heartbeat_sender.h"
+#include "worker/member/kafka_member_ports.h"
 #include "worker/restore/restorer.h"
 
 namespace coho {
@@ -26,7 +28,11 @@ constexpr Duration kBusyPoll = std::chrono::milliseconds(10);
 constexpr Duration kReportEvery = std::chrono::milliseconds(200);
 constexpr Duration kListDiskEvery = std::chrono::seconds(30);
 constexpr Duration kRequestTimeout = std::chrono::seconds(5);
-constexpr Duration kRetryAfter = std::chrono::milliseconds(200);
+constexpr size_t kBeatsRemembered = 64;
+constexpr Duration kRetryFirst = std::chrono::milliseconds(200);
+constexpr Duration kRetryLongest = std::chrono::seconds(5);
+// Brokers take messages up to 1 MB unless told otherwise.
+constexpr size_t kReportBytesMax = 900'000;
 
 std::string NewIncarnation() {
   std::random_device random;
@@ -51,30 +57,40 @@ struct Member::Impl {
       : options(std::move(o)),
         clock(*options.clock),
         state(options.state, clock.Now()),
-        sender(options.kafka, options.job->HeartbeatsTopic()),
-        incarnation(NewIncarnation()),
         started_at(clock.Now()) {
+    if (options.coordinator_log == nullptr) {
+      own_log = std::make_unique<KafkaCoordinatorLog>(options.job, options.kafka);
+      own_heartbeats = std::make_unique<KafkaHeartbeatLog>(*options.job, options.kafka);
+    }
+    log = own_log ? own_log.get() : options.coordinator_log;
+    heartbeats = own_heartbeats ? own_heartbeats.get() : options.heartbeat_log;
     progress = started_at.time_since_epoch().count();
     published.started_at_ms = ToUnixMillis(clock.WallNow());
     published.waiting_for = "Kafka";
   }
 
   void Run();
-  bool WaitForTopics();
-  void Turn();
+  [[nodiscard]] bool Turn(Duration wait);
+  void LookForTopics();
   bool HandleMessages();
   void HandleLoopEvent(LoopMessage message);
   void OnLoopGone();
   void Perform(const MemberActions& actions);
-  bool Fence(const FenceIds& fence);  // false: the worker ends
+  void Perform(const MemberAction& action);
+  void Fence(const FenceForeignIds& fence);
   void Grant(const GrantTask& grant);
   void Beat(const SendHeartbeat& beat);
-  void PollTopic();
+  void NoteDelivered();
   void BeginReading();
+  void PollTopic(Duration wait);
+  [[nodiscard]] Status Fold(const LogRecord& record);
+  void TellAssignment();
   void NoteReadToEnd();
   void RefreshReport();
   void Publish();
   void Fail(const Status& status, const std::string& what);
+  // True: it was told, and is tried again later. False: the worker ends.
+  bool TryAgainLater(const Status& status, const std::string& what);
   void WaitFor(std::string what);
   void Step(std::string_view name, MonotonicTime since) {
     options.on_step({.name = name, .task = std::nullopt, .took = clock.Now() - since});
@@ -84,23 +100,32 @@ struct Member::Impl {
   const Clock& clock;
   std::vector<RunLoop*> loops;  // set before the thread starts
   MemberState state;
-  HeartbeatSender sender;
-  const std::string incarnation;
+  std::unique_ptr<CoordinatorLog> own_log;
+  std::unique_ptr<HeartbeatLog> own_heartbeats;
+  CoordinatorLog* log = nullptr;
+  HeartbeatLog* heartbeats = nullptr;
   const MonotonicTime started_at;
   Mailbox<Message> mailbox;
   std::atomic<int64_t> progress;
   mutable std::mutex mutex;
   MemberStatus published;  // guarded by mutex
 
-  // The thread's own.
-  std::unique_ptr<CoordinatorTopic> topic;
+  // Of whoever turns it.
+  bool topics_exist = false;
   std::unique_ptr<const JobModel> model;
   std::unique_ptr<Restorer> restorer;
+  CoordinatorState folded;
   std::optional<ReadToEnd> to_read;    // asked for, end not known yet
   std::optional<int64_t> read_number;  // under way
+  bool reading = false;                // the log was rewound once
+  int64_t end = 0;                     // to be read to
   MonotonicTime read_asked_at;
   MonotonicTime not_before;
+  Backoff backoff{kRetryFirst, kRetryLongest};
   int64_t lease_epoch = 0;
+  std::map<int64_t, MonotonicTime> sent_at;  // heartbeats under way, by number
+  uint64_t delivered = 0;
+  bool unheard = false;  // told that heartbeats do not arrive
   int loops_gone = 0;
   std::string problem;  // why the worker ends, for the coordinator
   bool loops_announced = false;
@@ -108,7 +133,6 @@ struct Member::Impl {
   bool ready_announced = false;
   bool quit = false;
   bool done = false;
-  bool drain_asked = false;
   WorkerReport report;
   std::vector<EngineFactory::OnDisk> on_disk;
   std::optional<MonotonicTime> disk_listed_at;
@@ -117,12 +141,19 @@ struct Member::Impl {
   std::thread thread;
 };
 
-Member::Member(Options options) : impl_(std::make_unique<Impl>(std::move(options))) {}
+Member::Member(Options options) {
+  if (options.state.incarnation.empty()) options.state.incarnation = NewIncarnation();
+  impl_ = std::make_unique<Impl>(std::move(options));
+}
+
+void Member::SetLoops(std::vector<RunLoop*> loops) { impl_->loops = std::move(loops); }
 
 void Member::Start(std::vector<RunLoop*> loops) {
-  impl_->loops = std::move(loops);
+  SetLoops(std::move(loops));
   impl_->thread = std::thread([this] { impl_->Run(); });
 }
+
+bool Member::Turn(Duration wait) { return impl_->Turn(wait); }
 
 Member::~Member() {
   if (!impl_->thread.joinable()) return;
@@ -144,13 +175,7 @@ MemberStatus Member::status() const {
 MonotonicTime Member::progress() const { return MonotonicTime(Duration(impl_->progress.load())); }
 
 void Member::Impl::Run() {
-  if (WaitForTopics()) {
-    while (!quit && !done) Turn();
-  }
-  while (!quit) {
-    mailbox.Wait(std::chrono::seconds(1));
-    HandleMessages();
-    progress = clock.Now().time_since_epoch().count();
+  while (Turn(kIdlePoll)) {
   }
   // After the loops have let go of their tasks; nobody asks it for anything any more.
   restorer.reset();
@@ -169,61 +194,66 @@ void Member::Impl::Fail(const Status& status, const std::string& what) {
   options.on_failed(ExitCodeOfKafka(status), what + ": " + status.ToString());
 }
 
-// The coordinator makes the job's topics; a heartbeat sent before would make the broker create one
-// with settings of its own.
-bool Member::Impl::WaitForTopics() {
-  std::unique_ptr<kafka::Admin> admin;
-  const std::vector<std::string> topics = {options.job->CoordinatorTopic(),
-                                           options.job->HeartbeatsTopic()};
-  while (!quit && !done) {
-    progress = clock.Now().time_since_epoch().count();
-    Status status;
-    if (!admin) {
-      auto created = kafka::Admin::Create(options.kafka);
-      if (!created.ok()) {
-        Fail(created.status(), "connecting to Kafka");
-        return false;
-      }
-      admin = std::move(created).value();
-    }
-    const auto found = admin->Describe(topics, kRequestTimeout);
-    if (found.ok() && found->size() == topics.size()) break;
-    if (!found.ok() && found.status().retry_class() != RetryClass::kRetry) {
-      Fail(found.status(), "connecting to Kafka");
-      return false;
-    }
-    WaitFor(found.ok() ? "the coordinator to create topic " + topics.front()
-                       : found.status().ToString());
-    mailbox.Wait(kRetryAfter);
-    HandleMessages();
-    if (drain_asked) Perform(state.OnStop(clock.Now()));
-  }
-  if (quit || done) return false;
-  auto opened = CoordinatorTopic::Open(options.kafka, topics.front(), options.job->ConsumerGroup());
-  if (!opened.ok()) {
-    Fail(opened.status(), "reading the coordinator topic");
+bool Member::Impl::TryAgainLater(const Status& status, const std::string& what) {
+  if (status.retry_class() != RetryClass::kRetry && status.code() != Code::kNotFound) {
+    Fail(status, what);
     return false;
   }
-  topic = std::move(opened).value();
-  WaitFor("producers to be initialised");
+  WaitFor(status.ToString());
+  not_before = clock.Now() + backoff.Next();
   return true;
 }
 
-void Member::Impl::Turn() {
+// The coordinator makes the job's topics.
+void Member::Impl::LookForTopics() {
+  if (clock.Now() < not_before) return;
+  const Result<bool> found = log->TopicsExist(kRequestTimeout);
+  if (!found.ok()) {
+    TryAgainLater(found.status(), "connecting to Kafka");
+    return;
+  }
+  topics_exist = *found;
+  if (topics_exist) {
+    backoff.Reset();
+    return WaitFor(state.waiting_for());
+  }
+  not_before = clock.Now() + kRetryFirst;
+  WaitFor("the coordinator to create topic " + options.job->CoordinatorTopic());
+}
+
+bool Member::Impl::Turn(Duration wait) {
   progress = clock.Now().time_since_epoch().count();
-  if (!HandleMessages()) return;
+  if (!HandleMessages()) {
+    if (!quit) mailbox.Wait(wait);
+    return !quit;
+  }
+  if (!topics_exist) {
+    LookForTopics();
+    if (!topics_exist && !done) mailbox.Wait(std::min(wait, kRetryFirst));
+    return !quit;
+  }
   if (state.loops_ready() && !std::exchange(loops_announced, true))
     Step("kafka-clients", started_at);
-  if (const auto sent_at = sender.TakeAcknowledged(); sent_at && options.lease != nullptr) {
-    options.lease->Renew(*sent_at, clock);
-  }
+  NoteDelivered();
   BeginReading();
-  PollTopic();
-  if (done) return;
+  PollTopic(wait);
+  if (done) return !quit;
   NoteReadToEnd();
   RefreshReport();
   Perform(state.OnTick(clock.Now()));
   Publish();
+  return !quit;
+}
+
+void Member::Impl::NoteDelivered() {
+  const auto last = sent_at.upper_bound(heartbeats->Delivered());
+  if (last == sent_at.begin()) return;
+  const MonotonicTime sent = std::prev(last)->second;
+  delivered += static_cast<uint64_t>(std::distance(sent_at.begin(), last));
+  sent_at.erase(sent_at.begin(), last);
+  if (options.lease != nullptr) options.lease->Renew(sent, clock);
+  if (std::exchange(unheard, false))
+    LogInfo("heartbeats reach Kafka again", {{"topic", options.job->HeartbeatsTopic()}});
 }
 
 bool Member::Impl::HandleMessages() {
@@ -231,7 +261,6 @@ bool Member::Impl::HandleMessages() {
     if (auto* loop = std::get_if<LoopMessage>(&*message)) {
       HandleLoopEvent(std::move(*loop));
     } else if (std::holds_alternative<DrainMessage>(*message)) {
-      drain_asked = true;
       Perform(state.OnStop(clock.Now()));
     } else {
       quit = true;
@@ -242,25 +271,30 @@ bool Member::Impl::HandleMessages() {
 
 void Member::Impl::HandleLoopEvent(LoopMessage message) {
   const MonotonicTime now = clock.Now();
-  if (std::holds_alternative<LoopReady>(message.event)) {
-    Perform(state.OnLoopReady(message.loop, now));
-  } else if (const auto* closed = std::get_if<TaskClosed>(&message.event)) {
-    Perform(state.OnTaskClosed(closed->task, closed->grant, now));
-  } else if (std::holds_alternative<LoopFenced>(message.event)) {
-    Perform(state.OnLoopFenced(message.loop, now));
-  } else if (std::holds_alternative<LoopStopped>(message.event)) {
-    OnLoopGone();
-  } else if (const auto* failed = std::get_if<LoopFailed>(&message.event)) {
-    if (problem.empty()) problem = failed->message;
-    options.on_failed(failed->exit_code, failed->message);
-    OnLoopGone();
-  }
+  const int32_t loop = message.loop;
+  std::visit(Overloaded{[&](const LoopReady&) { Perform(state.OnLoopReady(loop, now)); },
+                        [&](const TaskClosed& closed) {
+                          Perform(state.OnTaskClosed(closed.task, closed.grant, now));
+                        },
+                        [&](const LoopProved& proved) {
+                          Perform(state.OnLoopProved(loop, Generation(proved.generation), now));
+                        },
+                        [&](const LoopFenced& fenced) {
+                          Perform(state.OnLoopFenced(loop, !fenced.own_timeout, now));
+                        },
+                        [&](const LoopStopped&) { OnLoopGone(); },
+                        [&](const LoopFailed& failed) {
+                          if (problem.empty()) problem = failed.message;
+                          options.on_failed(failed.exit_code, failed.message);
+                          OnLoopGone();
+                        }},
+             message.event);
 }
 
 void Member::Impl::OnLoopGone() {
   if (++loops_gone < static_cast<int>(loops.size())) return;
   Perform(state.OnLoopsStopped(clock.Now()));
-  sender.Flush(std::chrono::seconds(2))
+  heartbeats->Flush(std::chrono::seconds(2))
       .IgnoreError("a goodbye that gets lost is replaced by the session timeout");
   Publish();
   done = true;
@@ -268,51 +302,59 @@ void Member::Impl::OnLoopGone() {
 }
 
 void Member::Impl::Perform(const MemberActions& actions) {
-  for (const MemberAction& action : actions) {
-    if (const auto* grant = std::get_if<GrantTask>(&action)) {
-      Grant(*grant);
-    } else if (const auto* revoke = std::get_if<RevokeTask>(&action)) {
-      LogInfo("task revoked", {{"task", revoke->task}, {"generation", state.generation()}});
-      loops[static_cast<size_t>(revoke->loop)]->RevokeTask(revoke->task, revoke->grant);
-    } else if (const auto* read = std::get_if<ReadToEnd>(&action)) {
-      to_read = *read;
-      read_number.reset();
-      read_asked_at = clock.Now();
-    } else if (const auto* beat = std::get_if<SendHeartbeat>(&action)) {
-      Beat(*beat);
-    } else if (const auto* fence = std::get_if<FenceIds>(&action)) {
-      if (!Fence(*fence)) return;
-    } else if (const auto* rejoin = std::get_if<RejoinLoop>(&action)) {
-      loops[static_cast<size_t>(rejoin->loop)]->Rejoin();
-    } else if (std::holds_alternative<Surrender>(action)) {
-      done = true;
-      options.on_failed(kExitInternal, "another process runs as worker " +
-                                           ToString(options.identity.id) + " of job " +
-                                           options.job->id.ToString() +
-                                           ": Kafka fenced this one again and again; give each "
-                                           "process a --worker-id of its own");
-    } else {
-      for (RunLoop* loop : loops) {
-        if (!loop->status().initialised)
-          loop->GiveUp();  // it has nothing to lose and may wait for Kafka
-        loop->Drain();
-      }
-    }
-  }
+  for (const MemberAction& action : actions) Perform(action);
 }
 
-bool Member::Impl::Fence(const FenceIds& fence) {
-  // AtLeastOnce has no transactions; there the lease keeps an older process from writing.
-  if (options.job->processing.guarantee != Guarantee::kExactlyOnce) return true;
+void Member::Impl::Perform(const MemberAction& action) {
+  const auto loop_of = [this](int32_t loop) { return loops[static_cast<size_t>(loop)]; };
+  std::visit(
+      Overloaded{
+          [&](const GrantTask& grant) { Grant(grant); },
+          [&](const RevokeTask& revoke) {
+            LogInfo("task revoked", {{"task", revoke.task}, {"generation", state.generation()}});
+            loop_of(revoke.loop)->RevokeTask(revoke.task, revoke.grant);
+          },
+          [&](const ProveLoop& prove) { loop_of(prove.loop)->Prove(prove.generation.value()); },
+          [&](const ReadToEnd& read) {
+            to_read = read;
+            read_number.reset();
+            read_asked_at = clock.Now();
+          },
+          [&](const SendHeartbeat& beat) { Beat(beat); },
+          [&](const FenceForeignIds& fence) { Fence(fence); },
+          [&](const RejoinLoop& rejoin) { loop_of(rejoin.loop)->Rejoin(); },
+          [&](const Surrender& surrender) {
+            done = true;
+            options.on_failed(kExitInternal, "another process runs as worker " +
+                                                 ToString(options.identity.id) + " of job " +
+                                                 options.job->id.ToString() + surrender.why);
+          },
+          [&](const DrainLoops&) {
+            for (RunLoop* loop : loops) {
+              // One that is not connected has nothing to lose and may wait for Kafka.
+              if (!loop->status().initialised) loop->GiveUp();
+              loop->Drain();
+            }
+          }},
+      action);
+}
+
+void Member::Impl::Fence(const FenceForeignIds& fence) {
+  bool ok = true;
   for (const std::string& id : fence.ids) {
-    if (const Status status = kafka::FenceTransactionalId(options.kafka, id, kRequestTimeout);
-        !status.ok()) {
-      Fail(status, "fencing " + id + " of an older process of this worker");
-      return false;
+    const Status status = log->Fence(id, kRequestTimeout);
+    if (status.ok()) {
+      LogInfo("fenced a transactional id of an older process of this worker", {{"id", id}});
+      continue;
     }
-    LogInfo("fenced a transactional id of an older process of this worker", {{"id", id}});
+    if (status.retry_class() != RetryClass::kRetry)
+      return Fail(status, "fencing " + id + " of an older process of this worker");
+    LogWarn("a transactional id of an older process could not be fenced; trying again",
+            {{"id", id}, {"reason", status}});
+    ok = false;
+    break;
   }
-  return true;
+  Perform(state.OnForeignIdsFenced(ok, clock.Now()));
 }
 
 void Member::Impl::Grant(const GrantTask& grant) {
@@ -342,60 +384,113 @@ void Member::Impl::Grant(const GrantTask& grant) {
 }
 
 void Member::Impl::Beat(const SendHeartbeat& beat) {
-  if (!topic) return;  // the job's topics are not known to exist
+  if (!topics_exist) return;
   Heartbeat heartbeat{.worker = options.identity.id,
-                      .incarnation = incarnation,
+                      .incarnation = options.state.incarnation,
                       .sequence = beat.sequence,
                       .phase = beat.phase,
-                      .acknowledged = beat.acknowledged};
-  if (beat.with_report) {
-    report_at.reset();
-    RefreshReport();
-    heartbeat.report = report;
+                      .life = beat.life,
+                      .acknowledged = beat.acknowledged,
+                      .proven = beat.proven};
+  if (beat.with_report) heartbeat.report = report;
+  TopicRecord record = EncodeHeartbeat(heartbeat);
+  // What lies on the disk goes first: it is only a help.
+  while (record.value.size() > kReportBytesMax && heartbeat.report) {
+    if (!TrimReport(&*heartbeat.report)) heartbeat.report.reset();
+    record = EncodeHeartbeat(heartbeat);
   }
-  sender.Send(heartbeat, clock.Now());
+  const MonotonicTime now = clock.Now();
+  const Status status = heartbeats->Send(beat.sequence, record);
+  if (status.ok()) sent_at[beat.sequence] = now;
+  const bool late =
+      !sent_at.empty() && now - sent_at.begin()->second > options.job->failover.session_timeout / 2;
+  if ((!status.ok() || late) && !std::exchange(unheard, true)) {
+    LogWarn("heartbeats do not reach Kafka",
+            {{"topic", options.job->HeartbeatsTopic()}, {"reason", status}});
+  }
+  while (sent_at.size() > kBeatsRemembered) sent_at.erase(sent_at.begin());
 }
 
-// The end is asked for only now: after the producers were initialised, and with a good lease.
+// The end is asked for only now: after the producers were initialised, and with a good lease. What
+// was read before counts for nothing: records may have vanished since, and their tombstones, too.
 void Member::Impl::BeginReading() {
   if (!to_read || clock.Now() < not_before) return;
   if (options.lease != nullptr) {
     if (!options.lease->Valid(clock.Now())) return;
     lease_epoch = options.lease->epoch();
   }
-  if (const Status status = topic->MarkEnd(kRequestTimeout); !status.ok()) {
-    if (status.retry_class() != RetryClass::kRetry && status.code() != Code::kNotFound) {
-      Fail(status, "reading topic " + topic->name());
-      return;
-    }
-    WaitFor(status.ToString());
-    not_before = clock.Now() + kRetryAfter;
+  const std::string what = "reading topic " + options.job->CoordinatorTopic();
+  const Result<LogEnds> ends = log->Ends(kRequestTimeout);
+  if (!ends.ok()) {
+    TryAgainLater(ends.status(), what);
     return;
   }
+  if (!reading || !COHO_MUTANT("old-fold-kept-at-rejoin")) {
+    if (const Status status = log->Rewind(kRequestTimeout); !status.ok()) {
+      TryAgainLater(status, what);
+      return;
+    }
+    folded = {};
+  }
+  reading = true;
+  backoff.Reset();
+  // To the high watermark: what is committed and fenced may not be visible yet.
+  end = COHO_MUTANT("stable-end-taken-for-the-end") ? ends->stable : ends->high;
   read_number = to_read->number;
   to_read.reset();
 }
 
 void Member::Impl::NoteReadToEnd() {
-  if (!read_number || !topic->AtEnd()) return;
+  if (!read_number || log->position() < end) return;
   Step("coordinator-topic", read_asked_at);
-  Perform(state.OnCaughtUp(*std::exchange(read_number, std::nullopt), clock.Now()));
-  WaitFor(state.named() ? "" : "an assignment that names worker " + ToString(options.identity.id));
+  const int64_t number = *std::exchange(read_number, std::nullopt);
+  TellAssignment();
+  if (done) return;
+  Perform(state.OnCaughtUp(number, clock.Now()));
+  WaitFor(state.waiting_for());
 }
 
-void Member::Impl::PollTopic() {
-  const bool busy = state.closing() || read_number || !state.loops_ready();
+Status Member::Impl::Fold(const LogRecord& record) {
+  const Generation before = folded.assignment.generation;
+  const std::string life_before = folded.assignment.life;
+  const Status status = ApplyCoordinatorRecord(record.record, &folded, FoldCopies::kNo);
+  if (!status.ok() && !COHO_MUTANT("unreadable-record-skipped")) {
+    return {status.code(), "offset " + std::to_string(record.offset) + ": " + status.message()};
+  }
+  // The header closes a generation; what came before it is not an assignment yet. While the topic
+  // is read from its begin, only its end counts: what lies between may be old beside new.
+  const bool closes =
+      folded.assignment.generation != before || folded.assignment.life != life_before;
+  if (closes && !read_number) TellAssignment();
+  return Status::Ok();
+}
+
+void Member::Impl::TellAssignment() {
+  const Assignment& assignment = folded.assignment;
+  if (assignment.generation == Generation() || !folded.model) return;
+  const std::string missing = MissingInModel(*options.job, *folded.model);
+  if (missing.empty() && !model) model = std::make_unique<const JobModel>(*folded.model);
+  const auto mine = assignment.workers.find(options.identity.id);
+  Perform(state.OnAssignment(
+      {.generation = assignment.generation,
+       .life = assignment.life,
+       .mine = mine == assignment.workers.end() ? std::nullopt : std::optional(mine->second),
+       .missing_in_model = missing},
+      clock.Now()));
+}
+
+void Member::Impl::PollTopic(Duration wait) {
+  const bool busy = state.busy() || read_number.has_value() || to_read.has_value();
   const Duration tick = std::max(Duration::zero(), state.next_tick() - clock.Now());
-  const Status status = topic->Poll(
-      std::min(busy ? kBusyPoll : kIdlePoll, tick), [this](const CoordinatorState& folded) {
-        if (!model) model = std::make_unique<const JobModel>(*folded.model);
-        const auto& workers = folded.assignment.workers;
-        const auto mine = workers.find(options.identity.id);
-        Perform(state.OnAssignment(
-            folded.assignment.generation,
-            mine == workers.end() ? std::nullopt : std::optional(mine->second), clock.Now()));
-      });
-  if (!status.ok()) Fail(status, "reading topic " + topic->name());
+  const Duration timeout = std::min({wait, busy ? kBusyPoll : kIdlePoll, tick});
+  if (!reading) {
+    mailbox.Wait(timeout);
+    return;
+  }
+  std::vector<LogRecord> records;
+  Status status = log->Poll(timeout, &records);
+  for (size_t i = 0; i < records.size() && status.ok() && !done; ++i) status = Fold(records[i]);
+  if (!status.ok()) Fail(status, "reading topic " + options.job->CoordinatorTopic());
 }
 
 void Member::Impl::RefreshReport() {
@@ -415,7 +510,7 @@ void Member::Impl::RefreshReport() {
   report = std::move(fresh);
   if (change) Perform(state.OnReportChanged(*change, now));
   if (state.named() && !std::exchange(named_announced, true)) Step("assignment", started_at);
-  if (state.named()) WaitFor({});
+  if (state.caught_up()) WaitFor(state.waiting_for());
   if (!ready_announced && AllTasksRun(all)) {
     ready_announced = true;
     options.on_ready();
@@ -429,7 +524,7 @@ void Member::Impl::Publish() {
   published.acknowledged = state.acknowledged();
   published.caught_up = state.caught_up();
   published.given = state.given();
-  published.heartbeats = sender.acknowledged();
+  published.heartbeats = delivered;
 }
 
 }  // namespace coho

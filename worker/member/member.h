@@ -1,7 +1,9 @@
-// Takes part in the job (DESIGN 4.1, 5): reads the coordinator topic, sends heartbeats, and has the loops run what the assignment gives.
-// Performs what MemberState decides.
+// Takes part in the job (DESIGN 4.1, 5): reads the coordinator topic, sends heartbeats, and has the
+// loops run what the assignment gives. Performs what MemberState decides. Start runs it on a thread
+// of its own; Turn lets anybody else run it, turn by turn.
 //
-// Thread rule: one thread of its own; methods from any thread. Callbacks come from its thread and must not block.
+// Thread rule: Turn on one thread; the rest from any thread. Callbacks come from the thread that
+// turns it and must not block.
 #pragma once
 
 #include <atomic>
@@ -18,6 +20,7 @@
 #include "worker/commit/lease.h"
 #include "worker/loop/run_loop.h"
 #include "worker/member/member_state.h"
+#include "worker/member/ports.h"
 #include "worker/member/report.h"
 #include "worker/member/worker_status.h"
 #include "worker/sdk/lifecycle.h"
@@ -37,6 +40,9 @@ class Member {
   struct Options {
     const Job* job = nullptr;  // outlives the member, like everything pointed to
     kafka::ClientConfig kafka;
+    // Instead of `kafka`, for tests; outlive the member.
+    CoordinatorLog* coordinator_log = nullptr;
+    HeartbeatLog* heartbeat_log = nullptr;
     WorkerIdentity identity;
     MemberOptions state;
     EngineFactory* engines = nullptr;
@@ -49,13 +55,19 @@ class Member {
     std::function<void()> on_drained;  // everything is closed and the goodbye sent
     std::function<void(int exit_code, const std::string& message)> on_failed;
   };
+  // options.state.incarnation may be empty: then it gets a new one.
   explicit Member(Options options);
   ~Member();
   Member(const Member&) = delete;
   Member& operator=(const Member&) = delete;
 
-  // The loops report to OnLoopEvent from their first moment on, which may be before this. They end before the member does.
+  // The loops report to OnLoopEvent from their first moment on, which may be before this. They end
+  // before the member does.
   void Start(std::vector<RunLoop*> loops);
+  // The same without a thread: then Turn until it says false. One turn waits up to `wait` where
+  // there is nothing to do.
+  void SetLoops(std::vector<RunLoop*> loops);
+  [[nodiscard]] bool Turn(Duration wait);
 
   // What a loop has to tell.
   void OnLoopEvent(int32_t loop, LoopEvent event);

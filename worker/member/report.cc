@@ -51,6 +51,25 @@ WorkerReport MakeReport(const WorkerIdentity& identity,
   return report;
 }
 
+bool TrimReport(WorkerReport* report) {
+  report->partial = true;
+  if (!report->on_disk.empty()) {
+    std::stable_sort(
+        report->on_disk.begin(), report->on_disk.end(),
+        [](const TaskReport& a, const TaskReport& b) { return a.state_bytes > b.state_bytes; });
+    report->on_disk.resize(report->on_disk.size() / 2);
+    std::sort(report->on_disk.begin(), report->on_disk.end(),
+              [](const TaskReport& a, const TaskReport& b) { return a.task < b.task; });
+    return true;
+  }
+  bool trimmed = false;
+  for (TaskReport& task : report->tasks) {
+    trimmed = trimmed || !task.stores.empty() || task.lag != 0;
+    task = {.task = task.task, .state = task.state, .restore_source = task.restore_source};
+  }
+  return trimmed;
+}
+
 std::optional<ReportChange> CompareReports(const WorkerReport& before, const WorkerReport& after) {
   if (before == after) return std::nullopt;
   return StatesOnly(before) == StatesOnly(after) ? ReportChange::kFigures : ReportChange::kStates;

@@ -1,4 +1,5 @@
-// What a worker knows of itself, put together from its member and its loops. Values; made anew at each call.
+// What a worker knows of itself, put together from its member and its loops. Values; made anew at
+// each call.
 #pragma once
 
 #include <cstdint>
@@ -29,7 +30,8 @@ struct WorkerStatus {
   std::vector<LoopStatus> loops;
 };
 
-// The assignment is known and acknowledged, and every task that it gives is running. True for a worker without tasks.
+// The assignment is known and acknowledged, and every task that it gives is running. True for a
+// worker without tasks.
 [[nodiscard]] inline bool AllTasksRun(const WorkerStatus& status) {
   const MemberStatus& member = status.member;
   if (!member.caught_up || member.phase != WorkerPhase::kRunning ||

@@ -80,7 +80,8 @@ class FakeWorker {
                    .incarnation = "first",
                    .sequence = ++sequence_,
                    .phase = WorkerPhase::kRunning,
-                   .acknowledged = Generation(acknowledged)};
+                   .acknowledged = Generation(acknowledged),
+                   .proven = {{job_.TransactionalId(WorkerId(id_), 0), Generation(acknowledged)}}};
     WorkerReport report{.node = "node" + std::to_string(id_)};
     report.transactional_ids = {job_.TransactionalId(WorkerId(id_), 0)};
     for (const TaskId task : tasks)

@@ -79,6 +79,14 @@ void Process::Step(World* world) {
       stage_ = Stage::kFollow;
       break;
     case Stage::kFollow: {
+      if (const WorkerAssignment* record = Record(*world);
+          record != nullptr && std::find(record->replaced.begin(), record->replaced.end(),
+                                         incarnation) != record->replaced.end()) {
+        open.clear();
+        alive = false;
+        world->Trace("replaced " + incarnation);
+        break;
+      }
       if (!open.empty() &&
           world->dice.Percent(30)) {  // commits, and so learns whether it is fenced
         if (!AllCurrent(*world)) return Fenced(world);
@@ -134,7 +142,9 @@ void Process::Beat(World* world, WorkerPhase phase) {
                  .incarnation = incarnation,
                  .sequence = ++sequence_,
                  .phase = phase,
-                 .acknowledged = acknowledged_};
+                 .acknowledged = acknowledged_,
+                 .proven = {}};
+  for (const std::string& id : ids) beat.proven[id] = acknowledged_;
   if (world->now >= next_report_ || phase == WorkerPhase::kGone) {
     next_report_ = world->now + std::chrono::seconds(3);
     WorkerReport report{.node = "node" + ToString(worker), .volume = "volume" + ToString(worker)};

@@ -58,6 +58,7 @@ class Worker {
     beat.sequence = ++sequence_;
     beat.phase = WorkerPhase::kRunning;
     beat.acknowledged = Generation(acknowledged);
+    beat.proven[job_.TransactionalId(WorkerId(id_), 0)] = Generation(acknowledged);
     WorkerReport report{.node = "node" + std::to_string(id_)};
     report.transactional_ids = {job_.TransactionalId(WorkerId(id_), 0)};
     beat.report = report;

@@ -3,6 +3,8 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <set>
+#include <string>
 
 namespace coho {
 namespace {
@@ -58,7 +60,9 @@ class Bench {
                    .incarnation = incarnation,
                    .sequence = ++sequence,
                    .phase = phase,
-                   .acknowledged = coho::Generation(acknowledged)};
+                   .life = life,
+                   .acknowledged = coho::Generation(acknowledged),
+                   .proven = {}};
     WorkerReport report{.node = "node" + std::to_string(worker),
                         .volume = "disk" + std::to_string(worker)};
     for (const char* id : {"-0", "-1"})
@@ -69,6 +73,9 @@ class Bench {
                               .state = TaskState::kRunning,
                               .state_bytes = 1024,
                               .stores = {{"s", 10, 1024, 0}}});
+    for (const std::string& id : report.transactional_ids) {
+      if (!unproven.contains(id)) beat.proven[id] = coho::Generation(acknowledged);
+    }
     beat.report = report;
     Take(coordinator->OnHeartbeat(beat, historical, now, Wall()));
     Work();
@@ -100,6 +107,22 @@ class Bench {
                        [&](const EmitEvent& event) { return NameOf(event.reason) == reason; });
   }
 
+  // Time passes, and the heartbeats topic is read to its end every half second.
+  void Hear(Duration time, const std::vector<int32_t>& beating = {}) {
+    for (const MonotonicTime end = now + time; now < end;) {
+      now += milliseconds(500);
+      BeatAll(beating);
+      Take(coordinator->OnHeardThrough(now, now, Wall()));
+      Take(coordinator->OnTick(now, Wall()));
+      Work();
+    }
+  }
+  [[nodiscard]] WorkerStanding Standing(int32_t worker) const {
+    return coordinator->workers().at(WorkerId(worker)).standing;
+  }
+
+  std::string life;
+  std::set<std::string> unproven;  // ids on which no transaction was committed
   JobModel model;
   CoordinatorOptions options;
   CoordinatorState stored;
@@ -197,8 +220,11 @@ TEST_CASE("coordinator: a silent worker's tasks wait for it, then are fenced and
     bench.sequence = 0;
     bench.Beat(1, 1, WorkerPhase::kStarting);
     CHECK(bench.Told("WorkerReturned"));
+    const std::vector<TaskId> its = bench.Tasks(1);
     bench.Pass(seconds(100), {0, 1});
-    CHECK(bench.Generation() == 1);
+    CHECK(bench.Tasks(0) == kept);
+    CHECK(bench.Tasks(1) == its);
+    CHECK(its.size() == 2);
     CHECK(bench.fenced.empty());
   }
   SUBCASE("it does not: fenced after the revocation, granted after the fence") {
@@ -344,18 +370,217 @@ TEST_CASE("coordinator: where tasks run caught up is recorded, and brings them b
   CHECK(bench.Generation() == 1);
 }
 
-TEST_CASE("coordinator: a second process of a worker does not confuse it") {
+TEST_CASE("coordinator: a replaced process is not listened to, after a restart as little") {
   Bench bench(2, 1);
   bench.Beat(0, 0);
   bench.incarnation = "second";
   bench.Beat(0, 1);
+  CHECK(bench.stored.assignment.workers.at(WorkerId(0)).incarnation == "second");
+  CHECK(bench.stored.assignment.workers.at(WorkerId(0)).replaced ==
+        std::vector<std::string>{"first"});
+  CHECK(bench.Tasks(0).size() == 2);
   bench.incarnation = "first";
-  bench.Beat(0, 1);
+  bench.Beat(0, 1, WorkerPhase::kGone);
   CHECK(bench.coordinator->workers().at(WorkerId(0)).incarnation == "second");
-  bench.Pass(seconds(10));
-  bench.Beat(0, 1);  // the second one is silent: the first one counts again
-  CHECK(bench.coordinator->workers().at(WorkerId(0)).incarnation == "first");
-  CHECK(bench.coordinator->workers().at(WorkerId(0)).standing == WorkerStanding::kAlive);
+  CHECK(bench.Standing(0) == WorkerStanding::kAlive);
+
+  bench.Restart();
+  bench.Beat(0, 1, WorkerPhase::kGone);
+  CHECK(bench.Standing(0) == WorkerStanding::kUnknown);
+  bench.incarnation = "second";
+  bench.Beat(0, 1);
+  CHECK(bench.Standing(0) == WorkerStanding::kAlive);
+}
+
+// Worker 0 has four tasks; two of them are to go to worker 1.
+struct Moving : Bench {
+  Moving() : Bench(4, 1) {
+    Beat(0, 0);
+    Beat(0, 1);
+    SetWorkers(2);
+    Beat(1, 0);
+    CHECK(Tasks(0).size() == 2);
+  }
+};
+
+TEST_CASE("coordinator: what was only read and obeyed releases nothing; what was proved does") {
+  Moving bench;
+  bench.unproven = {"w0-0", "w0-1"};
+  bench.Beat(0, bench.Generation());
+  CHECK(bench.Tasks(1).empty());
+  bench.unproven = {"w0-1"};  // one producer of two
+  bench.Beat(0, bench.Generation());
+  CHECK(bench.Tasks(1).empty());
+  CHECK(bench.fenced.empty());  // it lives and will prove
+  bench.unproven = {};
+  bench.Beat(0, bench.Generation());
+  CHECK(bench.Tasks(1).size() == 2);
+}
+
+TEST_CASE("coordinator: a goodbye proves nothing either: what was not committed is fenced") {
+  Moving bench;
+  bench.unproven = {"w0-0", "w0-1"};
+  bench.Beat(0, bench.Generation(), WorkerPhase::kGone);
+  REQUIRE(bench.fenced.size() == 1);
+  CHECK(bench.fenced[0].transactional_ids == std::vector<std::string>{"w0-0", "w0-1"});
+  CHECK(bench.Tasks(1).size() == 2);
+}
+
+TEST_CASE("coordinator: what is said of another life of the topic proves nothing about this one") {
+  Bench bench(4, 1);
+  bench.stored.claim = Claim{.transactional_id = "c", .life = "now"};
+  bench.Restart();
+  bench.life = "now";
+  bench.Beat(0, 0);
+  bench.Beat(0, 1);
+  CHECK(bench.stored.assignment.life == "now");
+  bench.SetWorkers(2);
+  bench.Beat(1, 0);
+  bench.life = "before";
+  bench.Beat(0, bench.Generation());
+  CHECK(bench.Tasks(1).empty());
+  bench.life = "now";
+  bench.Beat(0, bench.Generation());
+  CHECK(bench.Tasks(1).size() == 2);
+}
+
+TEST_CASE("coordinator: only ids that follow from the worker's number are recorded") {
+  Bench bench(2, 1);
+  bench.options.topic_prefix = "p";
+  bench.Restart();
+  WorkerReport report;
+  report.transactional_ids = {"p-worker-0-loop-0", "p-worker-0-loop-x", "p-worker-1-loop-0",
+                              "bank-payments", "p-worker-0-loop-"};
+  Heartbeat beat{.worker = WorkerId(0),
+                 .incarnation = "a",
+                 .sequence = 1,
+                 .phase = WorkerPhase::kRunning,
+                 .report = report};
+  bench.Take(bench.coordinator->OnHeartbeat(beat, false, bench.now, bench.Wall()));
+  bench.Work();
+  CHECK(bench.stored.assignment.workers.at(WorkerId(0)).transactional_ids ==
+        std::vector<std::string>{"p-worker-0-loop-0"});
+}
+
+TEST_CASE("coordinator: nobody grows silent while nobody can be heard") {
+  Bench bench(4, 2);
+  bench.BeatAll({0, 1});
+  bench.Hear(seconds(2), {0, 1});
+  // Kafka is away for longer than a homecoming; ticks go on.
+  for (int i = 0; i < 1000; ++i) {
+    bench.now += milliseconds(500);
+    bench.Take(bench.coordinator->OnTick(bench.now, bench.Wall()));
+    bench.Work();
+  }
+  CHECK(bench.Standing(0) == WorkerStanding::kAlive);
+  // It is back; worker 1 needs a few seconds more.
+  bench.Hear(seconds(5), {0});
+  CHECK(bench.Standing(1) == WorkerStanding::kAlive);
+  CHECK(bench.Generation() == 1);
+  bench.Hear(seconds(3), {0});
+  CHECK(bench.Standing(1) == WorkerStanding::kSilent);
+}
+
+TEST_CASE("coordinator: after a silence of all the first one back gets nothing of the others") {
+  Bench bench(4, 2);
+  bench.BeatAll({0, 1});
+  bench.Hear(seconds(2), {0, 1});
+  bench.Hear(seconds(600));  // a power cut, ten homecomings long
+  CHECK(bench.Standing(1) == WorkerStanding::kLost);
+  bench.Hear(seconds(40), {0});
+  CHECK(bench.Tasks(1).size() == 2);
+  CHECK(bench.Generation() == 1);
+  bench.Hear(seconds(2), {0, 1});
+  CHECK(bench.Generation() == 1);
+  CHECK(bench.coordinator->settled());
+  // One that stays away is lost all the same, a homecoming after the others are back.
+  bench.Hear(seconds(600));
+  bench.Hear(seconds(90), {0});
+  CHECK(bench.Tasks(0).size() == 4);
+}
+
+TEST_CASE("coordinator: a worker that comes back again and again and never runs is lost in time") {
+  Bench bench(4, 2);
+  bench.BeatAll({0, 1});
+  bench.Hear(seconds(2), {0, 1});
+  for (int i = 0; i < 6 && bench.Standing(1) != WorkerStanding::kLost; ++i) {
+    bench.Hear(seconds(12), {0});
+    Heartbeat beat{.worker = WorkerId(1),
+                   .incarnation = "crash-" + std::to_string(i),
+                   .sequence = 1,
+                   .phase = WorkerPhase::kStarting,
+                   .report = WorkerReport()};
+    bench.Take(bench.coordinator->OnHeartbeat(beat, false, bench.now, bench.Wall()));
+    bench.Work();
+  }
+  bench.Hear(seconds(12), {0});
+  CHECK(bench.Tasks(0).size() == 4);
+}
+
+// Without transactions.
+struct Leases : Bench {
+  Leases(int32_t tasks, int32_t workers) : Bench(tasks, workers) {
+    options.transactions = false;
+    Restart();
+  }
+  void Say(const std::string& process, int32_t worker, WorkerPhase phase = WorkerPhase::kRunning) {
+    incarnation = process;
+    Beat(worker, Generation(), phase);
+  }
+};
+
+TEST_CASE("coordinator: what cannot be fenced is waited out") {
+  Leases bench(4, 2);
+  bench.BeatAll({0, 1});
+  bench.Hear(seconds(2), {0, 1});
+  bench.Take(bench.coordinator->OnPodFacts({{WorkerId(1), {true, true, false, "", ""}}}, bench.now,
+                                           bench.Wall()));
+  bench.options.homecoming_timeout = seconds(0);
+  bench.SetWorkers(2);
+  // Its pod is gone, so it is lost at once; but its process may live for the rest of its lease.
+  bench.Take(bench.coordinator->OnPodFacts({{WorkerId(1), {}}}, bench.now, bench.Wall()));
+  bench.Work();
+  bench.Hear(seconds(5), {0});
+  CHECK(bench.Tasks(1).empty());
+  CHECK(bench.Tasks(0).size() == 2);
+  bench.Hear(seconds(3), {0});
+  CHECK(bench.Tasks(0).size() == 4);
+  CHECK(bench.fenced.empty());
+}
+
+TEST_CASE("coordinator: two processes of one worker without transactions end up as one") {
+  Leases bench(2, 1);
+  bench.Say("first", 0);
+  CHECK(bench.Tasks(0).size() == 2);
+  bench.Hear(seconds(7), {0});
+  SUBCASE("the first one ended: the second one is named when the lease is over") {
+    for (int i = 0; i < 4; ++i) {
+      bench.Say("second", 0);
+      bench.Hear(seconds(1));
+    }
+    CHECK(bench.stored.assignment.workers.at(WorkerId(0)).incarnation == "first");
+    for (int i = 0; i < 4; ++i) {
+      bench.Say("second", 0);
+      bench.Hear(seconds(1));
+    }
+    CHECK(bench.stored.assignment.workers.at(WorkerId(0)).incarnation == "second");
+    CHECK(bench.Tasks(0).size() == 2);
+  }
+  SUBCASE("the first one lives: its tasks are taken back before the second one gets them") {
+    bench.Say("second", 0);
+    bench.Hear(seconds(1));
+    bench.Say("first", 0);
+    bench.Hear(seconds(1));
+    bench.Say("second", 0);
+    const WorkerAssignment& record = bench.stored.assignment.workers.at(WorkerId(0));
+    CHECK(record.incarnation == "second");
+    CHECK(record.replaced == std::vector<std::string>{"first"});
+    CHECK(record.active.empty());
+    bench.Say("first", 0, WorkerPhase::kGone);  // it has read it
+    bench.Say("second", 0);
+    bench.Hear(seconds(1));
+    CHECK(bench.Tasks(0).size() == 2);
+  }
 }
 
 }  // namespace

@@ -35,7 +35,7 @@ TEST_CASE("release: a task waits until every recorded id of its former owner is 
 }
 
 TEST_CASE("release: after a restart any recorded worker may have a task without owner") {
-  ReleaseLedger ledger(Recorded(), 2);
+  ReleaseLedger ledger(Recorded(), 2, true);
   CHECK(ledger.Awaited().size() == 2);
   CHECK_FALSE(ledger.MayGrant(kTask, kA));
   ledger.Prove(kB, {"b-0"}, Generation(2));
@@ -51,8 +51,19 @@ TEST_CASE(
     "release: nothing is in doubt when every task has an owner, or nobody was ever recorded") {
   Assignment assignment = Recorded();
   assignment.workers[kA].active = {TaskId(0), TaskId(1)};
-  CHECK(ReleaseLedger(assignment, 2).Awaited().empty());
-  CHECK(ReleaseLedger(Assignment(), 2).MayGrant(kTask, kA));
+  CHECK(ReleaseLedger(assignment, 2, true).Awaited().empty());
+  CHECK(ReleaseLedger(Assignment(), 2, true).MayGrant(kTask, kA));
+}
+
+TEST_CASE("release: without transactions a task does not even go back before it is released") {
+  Assignment assignment = Recorded();
+  assignment.workers[kA].active = {TaskId(0), TaskId(1)};
+  ReleaseLedger ledger(assignment, 2, false);
+  ledger.Revoked(kTask, kA, Generation(5));
+  CHECK_FALSE(ledger.MayGrant(kTask, kA));
+  ledger.Prove(kA, {"a-0", "a-1"}, Generation(5));
+  ledger.Settle(Recorded());
+  CHECK(ledger.MayGrant(kTask, kA));
 }
 
 }  // namespace

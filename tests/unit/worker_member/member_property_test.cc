@@ -1,10 +1,12 @@
-// A member under random orders of everything that can happen to it: assignments, slow closings, fences, re-reading, ticks.
+// A member under random orders of everything that can happen to it: assignments, slow closings,
+// fences, re-reading, ticks.
 #include <doctest/doctest.h>
 
 #include <map>
 #include <optional>
 #include <random>
 #include <set>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -15,12 +17,17 @@ namespace {
 
 constexpr int kTasks = 6;
 
-// The loops, as simple as they can be: a task runs from its grant to the closing that a revocation asks for.
+// The loops, as simple as they can be: a task runs from its grant to the closing that a revocation
+// asks for.
 class World {
  public:
   explicit World(uint32_t seed)
       : random_(seed),
-        state_({.transactional_ids = {"id"}, .loops = 3, .fences_most = 1000}, now_) {}
+        state_({.incarnation = "me",
+                .transactional_ids = {"id0", "id1", "id2"},
+                .loops = 3,
+                .fences_most = 1000},
+               now_) {}
 
   void Run(int steps) {
     for (int32_t loop = 0; loop < 3; ++loop) Perform(state_.OnLoopReady(loop, now_));
@@ -31,24 +38,29 @@ class World {
     }
   }
 
-  // Everything that is under way comes to its end; then the member runs what it was last given, and has said so.
+  // Everything that is under way comes to its end; then the member runs what it was last given, and
+  // has said so.
   void Settle() {
     Assign();
     while (!closings_.empty()) Close(closings_.begin()->first);
-    Rejoin();
-    FinishReading();
+    for (int i = 0; i < 3; ++i) {
+      FinishReading();
+      Rejoin();
+    }
     while (!closings_.empty()) Close(closings_.begin()->first);
+    while (!proving_.empty()) Prove(proving_.begin()->first);
     Perform(state_.OnTick(now_ + std::chrono::hours(1)));
     CheckInvariants();
     std::set<TaskId> running;
     for (const auto& [task, grant] : running_) running.insert(task);
     CHECK(running == state_.given());
     CHECK(state_.acknowledged() == state_.generation());
+    CHECK(state_.proven().size() == 3);
   }
 
  private:
   void Step() {
-    switch (random_() % 9) {
+    switch (random_() % 11) {
       case 0:
       case 1:
         Assign();
@@ -56,7 +68,11 @@ class World {
       case 2: {  // an old record once more
         std::optional<WorkerAssignment> nothing;
         const MemberActions actions =
-            state_.OnAssignment(Generation(std::max<int64_t>(0, generation_ - 1)), nothing, now_);
+            state_.OnAssignment({.generation = Generation(std::max<int64_t>(0, generation_ - 1)),
+                                 .life = "l",
+                                 .mine = nothing,
+                                 .missing_in_model = ""},
+                                now_);
         CHECK(actions.empty());
         break;
       }
@@ -70,9 +86,14 @@ class World {
         const int32_t loop = static_cast<int32_t>(random_() % 3);
         std::erase_if(running_, [loop](const auto& r) { return r.second.loop == loop; });
         std::erase_if(closings_, [loop](const auto& c) { return c.second.loop == loop; });
-        Perform(state_.OnLoopFenced(loop, now_));
+        // A successor initialises its producer: from now on no commit on this one succeeds.
+        ++epochs_[loop];
+        Perform(state_.OnLoopFenced(loop, true, now_));
         break;
       }
+      case 9:
+        if (!proving_.empty()) Prove(proving_.begin()->first);
+        break;
       case 7:
         Rejoin();
         break;
@@ -91,13 +112,15 @@ class World {
     if (random_() % 8 != 0) {
       mine.emplace();
       mine->generation = Generation(generation_);
-      mine->transactional_ids = {"id"};
+      mine->transactional_ids = {"id0", "id1", "id2"};
       for (int32_t task = 0; task < kTasks; ++task) {
         if (random_() % 2 == 0) mine->active.push_back(TaskId(task));
       }
       given_ = {mine->active.begin(), mine->active.end()};
     }
-    Perform(state_.OnAssignment(Generation(generation_), mine, now_));
+    Perform(state_.OnAssignment(
+        {.generation = Generation(generation_), .life = "l", .mine = mine, .missing_in_model = ""},
+        now_));
   }
 
   void Close(TaskId task) {
@@ -107,7 +130,20 @@ class World {
     Perform(state_.OnTaskClosed(revoke.task, revoke.grant, now_));
   }
 
+  // The loop commits, unless it was fenced since its producer was initialised.
+  void Prove(int32_t loop) {
+    const Generation generation = proving_.at(loop);
+    proving_.erase(loop);
+    if (epochs_[loop] != own_epochs_[loop]) return;
+    committed_["id" + std::to_string(loop)] = generation;
+    Perform(state_.OnLoopProved(loop, generation, now_));
+  }
+
   void Rejoin() {
+    for (const int32_t loop : rejoining_) {
+      own_epochs_[loop] = ++epochs_[loop];
+      proving_.erase(loop);
+    }
     for (const int32_t loop : std::exchange(rejoining_, {}))
       Perform(state_.OnLoopReady(loop, now_));
   }
@@ -139,7 +175,15 @@ class World {
       } else if (const auto* read = std::get_if<ReadToEnd>(&action)) {
         CHECK_MESSAGE(rejoining_.empty(), "reads before all producers are initialised");
         reading_ = read->number;
+      } else if (const auto* prove = std::get_if<ProveLoop>(&action)) {
+        CHECK_MESSAGE(closings_.empty(), "proves before all is closed");
+        CHECK(prove->generation.value() == generation_);
+        proving_[prove->loop] = prove->generation;
       } else if (const auto* beat = std::get_if<SendHeartbeat>(&action)) {
+        for (const auto& [id, generation] : beat->proven) {
+          CHECK_MESSAGE(committed_.contains(id), "told as proven without a commit");
+          CHECK(generation <= committed_[id]);
+        }
         CHECK(beat->sequence == sequence_ + 1);
         sequence_ = beat->sequence;
         CHECK(beat->acknowledged >= acknowledged_);
@@ -164,6 +208,10 @@ class World {
   std::map<TaskId, GrantTask> running_;
   std::map<TaskId, RevokeTask> closings_;
   std::set<int32_t> rejoining_;
+  std::map<int32_t, Generation> proving_;
+  std::map<int32_t, int64_t> epochs_;      // of the ids, in Kafka
+  std::map<int32_t, int64_t> own_epochs_;  // of this process's producers
+  std::map<std::string, Generation> committed_;
   std::optional<int64_t> reading_;
   int64_t sequence_ = 0;
   Generation acknowledged_;

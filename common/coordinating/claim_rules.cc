@@ -11,9 +11,8 @@ constexpr std::string_view kOperatorIds = "coho-operator-";
 std::string Quoted(const std::string& text) { return "\"" + text + "\""; }
 
 std::string OwnerOf(const Claim& claim) {
-  std::string owner = claim.installation.empty()
-                          ? std::string("an unnamed installation")
-                          : "installation " + Quoted(claim.installation);
+  std::string owner = claim.installation.empty() ? std::string("an unnamed installation")
+                                                 : "installation " + Quoted(claim.installation);
   if (!claim.job_uid.empty()) owner += ", StreamJob uid " + claim.job_uid;
   if (!claim.kubernetes_cluster_uid.empty())
     owner += ", Kubernetes cluster " + claim.kubernetes_cluster_uid;
@@ -64,19 +63,22 @@ ClaimVerdict JudgeClaim(const std::optional<ClaimSeen>& last, const Claimant& cl
   }
   if (claim.transactional_id == claimant.transactional_id) return {Kind::kOurs, std::nullopt};
   if (!IsCoordinatorId(claim.transactional_id, claimant.topic_prefix)) {
-    return Refused(ProblemReason::kClaimedByAnother, "the coordinator topic's claim names transactional id " +
-                                           Quoted(claim.transactional_id) +
-                                           ", which is none of a coordinator");
+    return Refused(ProblemReason::kClaimedByAnother,
+                   "the coordinator topic's claim names transactional id " +
+                       Quoted(claim.transactional_id) + ", which is none of a coordinator");
   }
   if (claim.identity() != claimant.identity && !claimant.adopt) {
     const bool earlier = claim.installation == claimant.identity.installation &&
                          claim.kubernetes_cluster_uid == claimant.identity.kubernetes_cluster_uid;
     if (earlier) {
       return Refused(ProblemReason::kLeftoverTopics,
-                     "the topics " + claimant.topic_prefix + "-… were left by an earlier job of "
-                     "this name (" + OwnerOf(claim) + "); set spec.state.onLeftover: Adopt to go on "
-                     "with its state, delete the topics to begin anew, or set another "
-                     "spec.kafka.topicPrefix");
+                     "the topics " + claimant.topic_prefix +
+                         "-… were left by an earlier job of "
+                         "this name (" +
+                         OwnerOf(claim) +
+                         "); set spec.state.onLeftover: Adopt to go on "
+                         "with its state, delete the topics to begin anew, or set another "
+                         "spec.kafka.topicPrefix");
     }
     return Refused(ProblemReason::kClaimedByAnother,
                    "the topics " + claimant.topic_prefix + "-… belong to " + OwnerOf(claim) +

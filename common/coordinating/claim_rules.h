@@ -1,4 +1,5 @@
-// What a claim found in a coordinator topic means for who wants to coordinate the job (R0, R2). Pure.
+// What a claim found in a coordinator topic means for who wants to coordinate the job (R0, R2).
+// Pure.
 #pragma once
 
 #include <optional>
@@ -20,8 +21,8 @@ struct Claimant {
   std::string transactional_id;  // of this process alone
   std::string topic_prefix;
   bool adopt = false;  // what an earlier job or another owner left may be taken over
-  // How long the claim of another process of the same owner is respected since it was written last; zero: not at all, because
-  // somebody else sees to it that there is one process.
+  // How long the claim of another process of the same owner is respected since it was written last;
+  // zero: not at all, because somebody else sees to it that there is one process.
   Duration respect = Duration::zero();
 };
 
@@ -42,9 +43,10 @@ struct ClaimSeen {
 [[nodiscard]] ClaimVerdict JudgeClaim(const std::optional<ClaimSeen>& last,
                                       const Claimant& claimant, WallTime now);
 
-// Transactional ids that have to be fenced by who has just written its claim: that of the claim before, and of the ones before it
-// as long as nothing shows that they were fenced. A claim is written again once those before it are fenced, so two records of it
-// say so. Only ids that a coordinator can have: nobody's claim may name a worker's, or another job's.
+// Transactional ids that have to be fenced by who has just written its claim: that of the claim
+// before, and of the ones before it as long as nothing shows that they were fenced. A claim is
+// written again once those before it are fenced, so two records of it say so. Only ids that a
+// coordinator can have: nobody's claim may name a worker's, or another job's.
 [[nodiscard]] std::vector<std::string> RivalsBefore(const std::vector<ClaimSeen>& claims,
                                                     const Claimant& claimant);
 

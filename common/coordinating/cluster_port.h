@@ -1,6 +1,7 @@
-// Everything that coordinating needs of one Kafka cluster, as requests and events: nothing here waits for Kafka. What takes time
-// is asked for and answered later, each request once, in any order; what one request costs, no other one has to pay. Implemented
-// over librdkafka by KafkaCluster, and in memory by the simulator.
+// Everything that coordinating needs of one Kafka cluster, as requests and events: nothing here
+// waits for Kafka. What takes time is asked for and answered later, each request once, in any
+// order; what one request costs, no other one has to pay. Implemented over librdkafka by
+// KafkaCluster, and in memory by the simulator.
 //
 // Thread rule: Ask and Take on one thread; Wake on any.
 #pragma once
@@ -20,12 +21,14 @@ namespace coho {
 
 using RequestId = int64_t;
 
-// Initialises a new transactional producer with this id, which fences every older one. Ends the writer that was open. A writer is
-// known by the number that its opening was answered with; it is closed when a write ends neither written nor certainly not written.
+// Initialises a new transactional producer with this id, which fences every older one. Ends the
+// writer that was open. A writer is known by the number that its opening was answered with; it is
+// closed when a write ends neither written nor certainly not written.
 struct OpenWriter {
   std::string transactional_id;
 };
-// The topics that exist among `topics`, and the configurations of those that exist among `configs_of`.
+// The topics that exist among `topics`, and the configurations of those that exist among
+// `configs_of`.
 struct LookAtTopics {
   std::vector<std::string> topics;
   std::vector<std::string> configs_of;
@@ -33,8 +36,8 @@ struct LookAtTopics {
 struct CreateTopics {
   std::vector<kafka::NewTopic> topics;
 };
-// All committed records of partition 0, from its begin to the high watermark of the time when it was asked; answered only when
-// every transaction that began below it is decided.
+// All committed records of partition 0, from its begin to the high watermark of the time when it
+// was asked; answered only when every transaction that began below it is decided.
 struct ReadTopic {
   std::string topic;
 };
@@ -48,8 +51,8 @@ struct WriteTopic {
 struct FenceIds {
   std::vector<std::string> transactional_ids;
 };
-// Heartbeats of the topic whose record time is not before `since` arrive as HeartbeatSeen until UnfollowHeartbeats; following a
-// topic that is followed begins anew. Answered when it began.
+// Heartbeats of the topic whose record time is not before `since` arrive as HeartbeatSeen until
+// UnfollowHeartbeats; following a topic that is followed begins anew. Answered when it began.
 struct FollowHeartbeats {
   std::string topic;
   WallTime since;
@@ -87,7 +90,9 @@ enum class WriteOutcome {
   kWritten,
   kNotWritten,  // certainly; the writer goes on
   kUnknown,     // nobody knows; the writer is closed
-  kFenced,      // by another coordinator, or because it took too long; perhaps only after it was written; the writer is closed
+  // by another coordinator, or because it took too long; perhaps only after it was written; the
+  // writer is closed
+  kFenced,
 };
 struct WriteEnded {
   WriteOutcome outcome = WriteOutcome::kUnknown;
@@ -114,8 +119,8 @@ struct HeartbeatSeen {
   int64_t written_at_ms = 0;  // the record's time
   std::string value;
 };
-// Everything that was in the topic at `as_of` has been delivered. Comes about once a second as long as Kafka answers: where it
-// stays away nobody was heard, and nobody may be called silent.
+// Everything that was in the topic at `as_of` has been delivered. Comes about once a second as long
+// as Kafka answers: where it stays away nobody was heard, and nobody may be called silent.
 struct HeartbeatsHeard {
   std::string topic;
   MonotonicTime as_of;
@@ -132,8 +137,8 @@ class ClusterPort {
   virtual ~ClusterPort() = default;
   // Begins the request; UnfollowHeartbeats alone is not answered. `id` is the asker's, and new.
   virtual void Ask(RequestId id, ClusterRequest request) = 0;
-  // What happened since the last call, oldest first, at most `most`: fewer means that there is no more for now. Waits up to
-  // `timeout` for the first.
+  // What happened since the last call, oldest first, at most `most`: fewer means that there is no
+  // more for now. Waits up to `timeout` for the first.
   [[nodiscard]] virtual std::vector<ClusterEvent> Take(Duration timeout, size_t most) = 0;
   // Ends a Take that waits, or the next one.
   virtual void Wake() = 0;

@@ -1,5 +1,6 @@
-// Events on their way from the threads that wait for Kafka to the one that decides. Bounded: who follows heartbeats waits while
-// it is full, so that a slow receiver costs no memory; answers are never held up, there is one per request.
+// Events on their way from the threads that wait for Kafka to the one that decides. Bounded: who
+// follows heartbeats waits while it is full, so that a slow receiver costs no memory; answers are
+// never held up, there is one per request.
 //
 // Safe to use from any thread.
 #pragma once

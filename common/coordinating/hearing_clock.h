@@ -1,6 +1,6 @@
-// The time that a job's coordinator lives in: it advances only while everything that workers said has been heard (R3). While Kafka
-// is away, while its answers are late, while this process itself was stopped or busy, it stands still, and nobody grows silent.
-// A value; reads no clock.
+// The time that a job's coordinator lives in: it advances only while everything that workers said
+// has been heard (R3). While Kafka is away, while its answers are late, while this process itself
+// was stopped or busy, it stands still, and nobody grows silent. A value; reads no clock.
 #pragma once
 
 #include <algorithm>
@@ -26,7 +26,8 @@ class HearingClock {
   void Deaf() { last_.reset(); }
   [[nodiscard]] MonotonicTime Now() const { return now_; }
 
-  // How much older than it was something may be taken for: it is heard between two times of the clock.
+  // How much older than it was something may be taken for: it is heard between two times of the
+  // clock.
   static constexpr Duration kCoarseness = std::chrono::milliseconds(1500);
 
  private:

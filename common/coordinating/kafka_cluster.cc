@@ -25,11 +25,13 @@ constexpr Duration kRequestTimeout = seconds(5);
 constexpr Duration kCommitTimeout = seconds(10);
 constexpr Duration kTransactionTimeout = seconds(10);
 constexpr Duration kReadTimeout = seconds(10);
-constexpr Duration kIdle = milliseconds(500);         // how late an idle thread sees that it is to end
+// how late an idle thread sees that it is to end
+constexpr Duration kIdle = milliseconds(500);
 constexpr Duration kFollowerTurn = milliseconds(50);  // how late a newly followed topic is read
 constexpr Duration kHearingInterval = seconds(1);
 constexpr int64_t kReaderBytes = 8 << 20;
-// An assignment's record holds a worker's tasks, a claim or a model everything else: none comes near.
+// An assignment's record holds a worker's tasks, a claim or a model everything else: none comes
+// near.
 constexpr int64_t kRecordBytesMax = 8 << 20;
 
 kafka::ConsumerOptions ReaderOptions() {
@@ -77,9 +79,7 @@ struct KafkaCluster::Impl {
   void RunFollower();
   void FollowTurn(std::unique_ptr<kafka::Consumer>* follower, kafka::RecordBatch* batch);
   void AskEnds();
-  void Answer(RequestId id, ClusterAnswer answer) {
-    events.Put(Answered{id, std::move(answer)});
-  }
+  void Answer(RequestId id, ClusterAnswer answer) { events.Put(Answered{id, std::move(answer)}); }
   [[nodiscard]] Result<kafka::Admin*> AdminOf(Tools& tools) const;
   [[nodiscard]] Result<kafka::Consumer*> ReaderOf(Tools& tools) const;
   [[nodiscard]] TopicsSeen Look(Tools& tools, const LookAtTopics& request) const;
@@ -129,20 +129,24 @@ void KafkaCluster::Ask(RequestId id, ClusterRequest request) {
   std::visit(
       Overloaded{
           [&](OpenWriter& r) {
-            impl->writer_jobs.Post([impl, id, r] { impl->Answer(id, impl->Open(r.transactional_id)); });
+            impl->writer_jobs.Post(
+                [impl, id, r] { impl->Answer(id, impl->Open(r.transactional_id)); });
           },
           [&](WriteTopic& r) {
             impl->writer_jobs.Post(
                 [impl, id, r = std::move(r)] { impl->Answer(id, impl->Write(r)); });
           },
           [&](LookAtTopics& r) {
-            on_pool([impl, id, r = std::move(r)](Impl::Tools& t) { impl->Answer(id, impl->Look(t, r)); });
+            on_pool([impl, id, r = std::move(r)](Impl::Tools& t) {
+              impl->Answer(id, impl->Look(t, r));
+            });
           },
           [&](CreateTopics& r) {
             on_pool([impl, id, r = std::move(r)](Impl::Tools& t) {
               const auto admin = impl->AdminOf(t);
-              impl->Answer(id, TopicsCreated{admin.ok() ? (*admin)->Create(r.topics, kRequestTimeout)
-                                                        : admin.status()});
+              impl->Answer(id,
+                           TopicsCreated{admin.ok() ? (*admin)->Create(r.topics, kRequestTimeout)
+                                                    : admin.status()});
             });
           },
           [&](ReadTopic& r) {
@@ -215,7 +219,8 @@ TopicRead KafkaCluster::Impl::Read(Tools& tools, const std::string& topic) const
     return Status::Ok();
   };
   const auto reader = ReaderOf(tools);
-  read.status = reader.ok() ? (*reader)->ReadToEnd({topic, 0}, kReadTimeout, take) : reader.status();
+  read.status =
+      reader.ok() ? (*reader)->ReadToEnd({topic, 0}, kReadTimeout, take) : reader.status();
   if (!read.status.ok()) {
     read.records.clear();
     // What ended badly leaves nothing behind: a new reader is cheap beside a wrong one.
@@ -251,7 +256,8 @@ Status KafkaCluster::Impl::Send(const WriteTopic& request) {
     message.has_value = !record.tombstone;
     COHO_RETURN_IF_ERROR(producer->Send(topic, 0, message));
   }
-  // Nothing is asked of the transaction's coordinator before every record is there: until then the outcome is certain.
+  // Nothing is asked of the transaction's coordinator before every record is there: until then the
+  // outcome is certain.
   return producer->Flush(kRequestTimeout);
 }
 
@@ -262,7 +268,8 @@ WriteEnded KafkaCluster::Impl::Write(const WriteTopic& request) {
   const bool sent = status.ok();
   if (sent) status = producer->CommitTransaction(kCommitTimeout);
   if (status.ok()) return {WriteOutcome::kWritten, status};
-  // librdkafka says of a commit that it must be aborted only if it was not asked for, or was refused.
+  // librdkafka says of a commit that it must be aborted only if it was not asked for, or was
+  // refused.
   if (status.code() != Code::kFenced && (!sent || status.code() == Code::kAborted)) {
     const Status aborted = producer->AbortTransaction(kCommitTimeout);
     if (aborted.ok()) return {WriteOutcome::kNotWritten, status};
@@ -305,7 +312,8 @@ FollowBegun KafkaCluster::Impl::Follow(Tools& tools, const FollowHeartbeats& req
   const TopicPartition partition{request.topic, 0};
   const auto follow = [&]() -> Result<int64_t> {
     COHO_ASSIGN_OR_RETURN(kafka::Consumer* const reader, ReaderOf(tools));
-    COHO_ASSIGN_OR_RETURN(const auto ends, reader->QueryHighWatermarks({partition}, kRequestTimeout));
+    COHO_ASSIGN_OR_RETURN(const auto ends,
+                          reader->QueryHighWatermarks({partition}, kRequestTimeout));
     const auto end = ends.find(partition);
     if (end == ends.end())
       return Unavailable("topic " + request.topic + ": its leader did not say where it ends");

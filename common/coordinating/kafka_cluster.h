@@ -1,7 +1,9 @@
-// ClusterPort over librdkafka. However many jobs: one writer, one follower of heartbeats, and a small pool of threads for what takes
-// time, each with an admin client and a reader that it opens when it first needs them.
+// ClusterPort over librdkafka. However many jobs: one writer, one follower of heartbeats, and a
+// small pool of threads for what takes time, each with an admin client and a reader that it opens
+// when it first needs them.
 //
-// Thread rule: as ClusterPort. The destructor waits for what is under way, a second or so: calls that wait for Kafka give up.
+// Thread rule: as ClusterPort. The destructor waits for what is under way, a second or so: calls
+// that wait for Kafka give up.
 #pragma once
 
 #include <memory>

@@ -9,7 +9,8 @@
 namespace coho {
 namespace {
 
-// Workers say everything again within half a minute; older heartbeats tell nothing that these do not.
+// Workers say everything again within half a minute; older heartbeats tell nothing that these do
+// not.
 constexpr Duration kHistory = std::chrono::seconds(35);
 constexpr Duration kCreationSettles = std::chrono::milliseconds(100);
 constexpr Duration kRecheckInterval = std::chrono::seconds(30);
@@ -60,7 +61,8 @@ void RunnerState::OnPhaseAnswer(ClusterAnswer answer, Times t) {
                  [&](TopicsSeen& seen) { OnLooked(std::move(seen), t); },
                  [&](TopicsCreated& created) {
                    if (!created.status.ok()) return Fail(ProblemOf(created.status, true), t);
-                   // Looked at once more: what exists now may still be somebody else's, made at the same time.
+                   // Looked at once more: what exists now may still be somebody else's, made at the
+                   // same time.
                    phase_ = claimed_ ? Phase::kCreating : Phase::kIdle;
                    retry_at_ = t.now + kCreationSettles;
                  },
@@ -282,7 +284,8 @@ void RunnerState::Displaced(const std::optional<ClaimSeen>& by, Times t) {
   std::string who = "another coordinator took this job over";
   if (by) {
     who += ": " + by->claim.transactional_id;
-    if (!by->claim.installation.empty()) who += " of installation \"" + by->claim.installation + "\"";
+    if (!by->claim.installation.empty())
+      who += " of installation \"" + by->claim.installation + "\"";
     if (!by->claim.job_uid.empty()) who += ", StreamJob uid " + by->claim.job_uid;
   }
   SetProblem(JobProblem{ProblemReason::kCoordinatorFenced,

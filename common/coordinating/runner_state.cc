@@ -46,10 +46,9 @@ RunnerState::RunnerState(const Job& job, const JobIdentity& identity, Options op
       retry_at_(now),
       retry_(kFirstRetry, kLongestRetry),
       // A claim that is renewed says itself when its owner is gone.
-      displaced_retry_(options_.respect_claims > Duration::zero() ? kAgainSoon * 5
-                                                                  : kFirstDisplacedRetry,
-                       options_.respect_claims > Duration::zero() ? kAgainSoon * 15
-                                                                  : kLongestDisplacedRetry) {}
+      displaced_retry_(
+          options_.respect_claims > Duration::zero() ? kAgainSoon * 5 : kFirstDisplacedRetry,
+          options_.respect_claims > Duration::zero() ? kAgainSoon * 15 : kLongestDisplacedRetry) {}
 
 CoordinatorOptions RunnerState::OptionsFor(const JobModel& model) const {
   CoordinatorOptions options;
@@ -361,8 +360,8 @@ void RunnerState::Perform(Times /*t*/) {
                    [&](EmitEvent& event) { out_.push_back(TellEvent{std::move(event)}); },
                    [&](WriteRecords& write) {
                      writing_ = write;
-                     Ask(For::kWrite, WriteTopic{writer_, job_.CoordinatorTopic(),
-                                                 std::move(write.records)});
+                     Ask(For::kWrite,
+                         WriteTopic{writer_, job_.CoordinatorTopic(), std::move(write.records)});
                    },
                    [&](FenceWorker& fence) {
                      Ask(For::kFence, FenceIds{std::move(fence.transactional_ids)}, fence.worker);
@@ -389,7 +388,8 @@ void RunnerState::OnWritten(const WriteEnded& ended, Times t) {
   Perform(t);
 }
 
-// After the writer was closed: first whether the claim is still ours, then, with a new writer, what was written.
+// After the writer was closed: first whether the claim is still ours, then, with a new writer, what
+// was written.
 void RunnerState::OnResumed(TopicRead read, Times t) {
   Result<CoordinatorState> state = Fold(read);
   if (!state.ok()) {

@@ -1,14 +1,16 @@
-// One job in the coordinating service as a state machine: sees to its topics, claims its coordinator topic, then drives its Coordinator.
-// Requests to Kafka go out as actions, what comes back comes in as events; it never waits. A failure is kept as the job's problem
-// and tried again later.
+// One job in the coordinating service as a state machine: sees to its topics, claims its
+// coordinator topic, then drives its Coordinator. Requests to Kafka go out as actions, what comes
+// back comes in as events; it never waits. A failure is kept as the job's problem and tried again
+// later.
 //
 // Pure: no clock, no IO, no logging. Thread-compatible.
 //
 //   look at topics ─► read the topic, judge its claim ─► writer ─► write the claim ─► read ─► fence those before, read again,
 //   write the claim once more ─► look again, make what is missing ─► follow heartbeats ─► running
 //
-// Running goes on without a claim of its own proof only as long as the writer does: once that was closed, a new one is opened only
-// if the claim is still ours, and nothing is written before the topic was read again to its end.
+// Running goes on without a claim of its own proof only as long as the writer does: once that was
+// closed, a new one is opened only if the claim is still ours, and nothing is written before the
+// topic was read again to its end.
 #pragma once
 
 #include <cstdint>
@@ -94,7 +96,8 @@ class RunnerState {
   void Prepare(Times t);
   [[nodiscard]] const std::string& heartbeats_topic() const { return heartbeats_topic_; }
   [[nodiscard]] JobView View() const;
-  // Whether the view may have changed since the last call. Mere heartbeats count only a few times a second.
+  // Whether the view may have changed since the last call. Mere heartbeats count only a few times a
+  // second.
   [[nodiscard]] bool TakeChanged(MonotonicTime now);
 
  private:
@@ -112,7 +115,17 @@ class RunnerState {
     kRunning,
   };
   enum class Resume { kNone, kReadClaim, kWriter, kReadAll };
-  enum class For { kPhase, kRecheck, kRecreate, kRefollow, kWrite, kRenewal, kResume, kAudit, kFence };
+  enum class For {
+    kPhase,
+    kRecheck,
+    kRecreate,
+    kRefollow,
+    kWrite,
+    kRenewal,
+    kResume,
+    kAudit,
+    kFence
+  };
   struct Pending {
     For what = For::kPhase;
     WorkerId worker;
@@ -149,8 +162,8 @@ class RunnerState {
   [[nodiscard]] CoordinatorOptions OptionsFor(const JobModel& model) const;
 
   const Options options_;
-  Job job_;                  // as wanted
-  Job planned_;              // whose topics the coordinator was made for
+  Job job_;      // as wanted
+  Job planned_;  // whose topics the coordinator was made for
   JobIdentity identity_;
   const std::string heartbeats_topic_;
   Phase phase_ = Phase::kIdle;
@@ -165,12 +178,14 @@ class RunnerState {
 
   std::optional<JobProblem> problem_;
   TopicFacts facts_;  // stored: what the coordinator topic holds, as far as it is known
-  std::string coordinator_topic_id_;  // of the topic that was claimed; empty: none was yet, or unknown
-  bool had_topic_ = false;            // the coordinator topic was seen
-  bool adopting_ = false;             // topics of an earlier life are taken over without their coordinator topic
+  // of the topic that was claimed; empty: none was yet, or unknown
+  std::string coordinator_topic_id_;
+  bool had_topic_ = false;  // the coordinator topic was seen
+  // topics of an earlier life are taken over without their coordinator topic
+  bool adopting_ = false;
   bool claimed_ = false;
   bool confirmed_ = false;
-  Claim claim_;  // ours
+  Claim claim_;                   // ours
   std::set<std::string> fenced_;  // rivals, since the claim was written
 
   int64_t writer_ = 0;

@@ -96,21 +96,21 @@ void CoordinationService::Impl::Publish(MonotonicTime now) {
 
 void CoordinationService::Impl::Perform() {
   for (ServiceAction& action : state.Take()) {
-    std::visit(Overloaded{
-                   [&](AskCluster& ask) { cluster.Ask(ask.id, std::move(ask.request)); },
-                   [&](TellJobEvent& tell) {
-                     LogInfo("coordination", {{"job", tell.job.ToString()},
-                                              {"reason", NameOf(tell.event.reason)},
-                                              {"message", tell.event.message}});
-                     if (options.on_event) options.on_event(tell.job, tell.event);
-                   },
-                   [&](JobNote& note) {
-                     Log(note.note.warning ? LogLevel::kWarn : LogLevel::kInfo, note.note.sentence,
-                         {{"job", note.job ? note.job->ToString() : ""},
-                          {"detail", note.note.detail}});
-                   },
-               },
-               action);
+    std::visit(
+        Overloaded{
+            [&](AskCluster& ask) { cluster.Ask(ask.id, std::move(ask.request)); },
+            [&](TellJobEvent& tell) {
+              LogInfo("coordination", {{"job", tell.job.ToString()},
+                                       {"reason", NameOf(tell.event.reason)},
+                                       {"message", tell.event.message}});
+              if (options.on_event) options.on_event(tell.job, tell.event);
+            },
+            [&](JobNote& note) {
+              Log(note.note.warning ? LogLevel::kWarn : LogLevel::kInfo, note.note.sentence,
+                  {{"job", note.job ? note.job->ToString() : ""}, {"detail", note.note.detail}});
+            },
+        },
+        action);
   }
 }
 
@@ -169,7 +169,8 @@ void CoordinationService::SetJob(const Job& job, const JobIdentity& identity) {
     const std::lock_guard lock(impl_->mutex);
     impl_->views.try_emplace(job.id);
   }
-  impl_->Wish([impl = impl_.get(), job, identity](Times t) { impl->state.SetJob(job, identity, t); });
+  impl_->Wish(
+      [impl = impl_.get(), job, identity](Times t) { impl->state.SetJob(job, identity, t); });
 }
 
 void CoordinationService::SetPodFacts(const JobId& id, const std::map<WorkerId, PodFact>& facts) {

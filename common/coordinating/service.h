@@ -1,8 +1,10 @@
-// Runs the coordinators of all jobs on one Kafka cluster (one set of credentials): the thread around ServiceState, with a ClusterPort to
-// Kafka. One writer and one follower of heartbeats, however many jobs. Used by the operator and by the standalone worker.
+// Runs the coordinators of all jobs on one Kafka cluster (one set of credentials): the thread
+// around ServiceState, with a ClusterPort to Kafka. One writer and one follower of heartbeats,
+// however many jobs. Used by the operator and by the standalone worker.
 //
-// Thread rule: all methods may be called from any thread and never wait for Kafka; callbacks come from the service's thread and must
-// not block. Errors of one job never touch another: they appear as its view's problem and are retried with back-off.
+// Thread rule: all methods may be called from any thread and never wait for Kafka; callbacks come
+// from the service's thread and must not block. Errors of one job never touch another: they appear
+// as its view's problem and are retried with back-off.
 #pragma once
 
 #include <functional>
@@ -25,11 +27,13 @@ class CoordinationService {
  public:
   struct Options {
     kafka::ClientConfig kafka;
-    // How the service's transactional id begins (R2); it ends in what is new in each process. An operator's begins with
-    // coho-operator-, one without an operator with the job's <prefix>-coordinator.
+    // How the service's transactional id begins (R2); it ends in what is new in each process. An
+    // operator's begins with coho-operator-, one without an operator with the job's
+    // <prefix>-coordinator.
     std::string transactional_id;
-    // Where nobody else sees to it that there is one process: how long the claim of another one is respected since it was written
-    // last, as it is again and again while that one lives. Zero: not at all.
+    // Where nobody else sees to it that there is one process: how long the claim of another one is
+    // respected since it was written last, as it is again and again while that one lives. Zero: not
+    // at all.
     Duration respect_claims = Duration::zero();
     int threads = 4;  // that wait for Kafka
     const Clock* clock = &Clock::Real();
@@ -42,7 +46,8 @@ class CoordinationService {
   // Asks it to end and returns at once: no more is written than what is under way.
   void Stop();
 
-  // Adds it, or takes over changed options (workers, failover, inputs checked anew). The identity says whose the topics are (R0).
+  // Adds it, or takes over changed options (workers, failover, inputs checked anew). The identity
+  // says whose the topics are (R0).
   void SetJob(const Job& job, const JobIdentity& identity = {});
   void SetPodFacts(const JobId& id, const std::map<WorkerId, PodFact>& facts);
   void RemoveJob(const JobId& id);  // forgets it; leaves its topics

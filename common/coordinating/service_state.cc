@@ -9,7 +9,8 @@
 namespace coho {
 namespace {
 
-// Jobs that are being prepared at the same time: the others' requests do not wait behind thousands of them.
+// Jobs that are being prepared at the same time: the others' requests do not wait behind thousands
+// of them.
 constexpr size_t kPreparingMost = 16;
 
 }  // namespace
@@ -31,8 +32,12 @@ void ServiceState::Collect(const JobId& id, RunnerState& runner) {
                        asked_.erase(requests_);
                      out_.push_back(AskCluster{requests_, std::move(ask.request)});
                    },
-                   [&](TellEvent& tell) { out_.push_back(TellJobEvent{id, std::move(tell.event)}); },
-                   [&](Note& note) { out_.push_back(JobNote{id, std::move(note)}); },
+                   [&](TellEvent& tell) {
+                     out_.push_back(TellJobEvent{id, std::move(tell.event)});
+                   },
+                   [&](Note& note) {
+                     out_.push_back(JobNote{id, std::move(note)});
+                   },
                },
                action);
   }
@@ -151,7 +156,8 @@ void ServiceState::OnEvent(ClusterEvent event, Times t) {
                    }
                  },
                  [&](HeartbeatsHeard& heard) {
-                   if (RunnerState* runner = runner_of(heard.topic)) runner->OnHeard(heard.as_of, t);
+                   if (RunnerState* runner = runner_of(heard.topic))
+                     runner->OnHeard(heard.as_of, t);
                  },
                  [&](HeartbeatsLost& lost) {
                    if (RunnerState* runner = runner_of(lost.topic)) {

@@ -1,10 +1,11 @@
-// All jobs of one Kafka cluster in the coordinating service as a state machine: their runners, the one writer that they share, and whose
-// answer each event is. Events in, actions out; nothing waits, so no job waits for another.
+// All jobs of one Kafka cluster in the coordinating service as a state machine: their runners, the
+// one writer that they share, and whose answer each event is. Events in, actions out; nothing
+// waits, so no job waits for another.
 //
 // Pure but for what the runners' Coordinators are; no clock, no IO, no logging. Thread-compatible.
 //
-// A turn: what arrived is delivered first, in its order; only then time passes (OnTick), so that what a worker said is always heard
-// before anybody asks for how long it has been silent.
+// A turn: what arrived is delivered first, in its order; only then time passes (OnTick), so that
+// what a worker said is always heard before anybody asks for how long it has been silent.
 #pragma once
 
 #include <cstdint>

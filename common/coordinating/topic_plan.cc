@@ -27,7 +27,8 @@ class Planner {
   Planner(const Job& job, const TopicFacts& facts) : job_(job), facts_(facts) {}
 
   TopicPlan Make() {
-    if (CheckCluster() && CountInputs() && CheckStores() && CheckInputCounts() && CheckWorkers() && PlanOutputs() && PlanOwn())
+    if (CheckCluster() && CountInputs() && CheckStores() && CheckInputCounts() && CheckWorkers() &&
+        PlanOutputs() && PlanOwn())
       return std::move(plan_);
     plan_.create.clear();  // nothing is created for a job that cannot run
     return std::move(plan_);
@@ -101,9 +102,9 @@ class Planner {
       if (!facts_.stored.model) continue;
       const auto pinned = facts_.stored.model->inputs.find(topic);
       if (pinned == facts_.stored.model->inputs.end()) continue;
-      if (const std::string& id = pinned->second.topic_id;
-          !COHO_MUTANT("input-id-not-compared") && !id.empty() && !found->id.empty() &&
-          id != found->id) {
+      if (const std::string& id = pinned->second.topic_id; !COHO_MUTANT("input-id-not-compared") &&
+                                                           !id.empty() && !found->id.empty() &&
+                                                           id != found->id) {
         return Refuse(ProblemReason::kInputRecreated,
                       Path("inputs", i) + ": topic " + Quoted(topic) +
                           " was deleted and made anew since the job was started (topic id " + id +
@@ -201,7 +202,8 @@ class Planner {
     return true;
   }
 
-  // An existing topic of ours with other partitions, or one from which Kafka deletes what is still needed.
+  // An existing topic of ours with other partitions, or one from which Kafka deletes what is still
+  // needed.
   bool CheckCompacted(const std::string& what, const std::string& topic, int32_t partitions) {
     const kafka::TopicInfo* found = Find(topic);
     if (found == nullptr) return true;
@@ -222,7 +224,8 @@ class Planner {
                       "cleanup.policy=compact on the topic");
   }
 
-  // State of a job that has run is never begun anew behind its back: positions would be kept, and what they stand for be gone.
+  // State of a job that has run is never begun anew behind its back: positions would be kept, and
+  // what they stand for be gone.
   bool CheckStillThere(const std::string& what, const std::string& topic, const std::string& id) {
     if (!Ran() || COHO_MUTANT("vanished-changelog-made-anew")) return true;
     const kafka::TopicInfo* found = Find(topic);
@@ -230,8 +233,8 @@ class Planner {
     return Refuse(ProblemReason::kChangelogVanished,
                   what + " " + Quoted(topic) +
                       (found == nullptr ? " does not exist any more"
-                                        : " was deleted and made anew (topic id " + id +
-                                              " then, " + found->id + " now)") +
+                                        : " was deleted and made anew (topic id " + id + " then, " +
+                                              found->id + " now)") +
                       ", but the job has processed records into it; restore the topic, or begin "
                       "anew under another spec.kafka.topicPrefix");
   }
@@ -286,18 +289,18 @@ class Planner {
   bool PlanHeartbeats() {
     const std::string topic = job_.HeartbeatsTopic();
     if (const kafka::TopicInfo* found = Find(topic); found != nullptr && found->partitions != 1) {
-      return Refuse(ProblemReason::kChangelogUnusable, "heartbeats topic " + Quoted(topic) + " has " +
-                                             Partitions(found->partitions) +
-                                             ", and only the first is read: delete it, and Coho "
-                                             "makes it anew");
+      return Refuse(ProblemReason::kChangelogUnusable,
+                    "heartbeats topic " + Quoted(topic) + " has " + Partitions(found->partitions) +
+                        ", and only the first is read: delete it, and Coho "
+                        "makes it anew");
     }
     const auto config = facts_.configs.find(topic);
     if (config != facts_.configs.end()) {
       const auto policy = config->second.find("cleanup.policy");
       if (policy != config->second.end() && policy->second.find("delete") == std::string::npos) {
         Warn(ProblemReason::kChangelogUnusable, "heartbeats topic " + Quoted(topic) +
-                                      " has cleanup.policy=" + policy->second +
-                                      ", need delete: it grows without end");
+                                                    " has cleanup.policy=" + policy->second +
+                                                    ", need delete: it grows without end");
       }
     }
     // Times of the broker: those of the workers' own clocks could not be compared.
@@ -352,20 +355,19 @@ std::vector<std::string> LeftoversOf(const Job& job, const TopicFacts& facts) {
   return left;
 }
 
-bool AdoptsLeftovers(const Job& job) {
-  return job.state.on_leftover == OnLeftover::kAdopt;
-}
+bool AdoptsLeftovers(const Job& job) { return job.state.on_leftover == OnLeftover::kAdopt; }
 
 JobProblem ProblemOfLeftovers(const Job& job, const std::vector<std::string>& topics) {
   std::string names;
   for (const std::string& topic : topics) names += (names.empty() ? "" : ", ") + Quoted(topic);
-  return {ProblemReason::kLeftoverTopics,
-          "coordinator topic " + Quoted(job.CoordinatorTopic()) + " does not exist, but " + names +
-              (topics.size() == 1 ? " does" : " do") +
-              ": an earlier life of this job left state behind. Set spec.state.onLeftover: Adopt to "
-              "go on with it, delete the topics to begin anew, or set another "
-              "spec.kafka.topicPrefix",
-          true};
+  return {
+      ProblemReason::kLeftoverTopics,
+      "coordinator topic " + Quoted(job.CoordinatorTopic()) + " does not exist, but " + names +
+          (topics.size() == 1 ? " does" : " do") +
+          ": an earlier life of this job left state behind. Set spec.state.onLeftover: Adopt to "
+          "go on with it, delete the topics to begin anew, or set another "
+          "spec.kafka.topicPrefix",
+      true};
 }
 
 std::vector<std::string> TopicsOf(const Job& job, const CoordinatorState& stored) {

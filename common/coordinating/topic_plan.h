@@ -1,4 +1,5 @@
-// Which topics a job needs, what is wrong with those that exist, and which are to be created (R7). Pure.
+// Which topics a job needs, what is wrong with those that exist, and which are to be created (R7).
+// Pure.
 #pragma once
 
 #include <map>
@@ -17,7 +18,7 @@ namespace coho {
 struct TopicFacts {
   std::map<std::string, kafka::TopicInfo> topics;  // those of TopicsOf that exist
   std::map<std::string, std::map<std::string, std::string>>
-      configs;              // of those of them that are ours
+      configs;  // of those of them that are ours
   std::string kafka_cluster_id;
   CoordinatorState stored;  // empty where there is no coordinator topic
 };
@@ -28,12 +29,15 @@ struct TopicPlan {
   JobModel model;  // valid unless the problem blocks
 };
 
-// All topics that the job reads and writes, Coho's own included. `stored`: what is known of the job's model.
-[[nodiscard]] std::vector<std::string> TopicsOf(const Job& job, const CoordinatorState& stored = {});
+// All topics that the job reads and writes, Coho's own included. `stored`: what is known of the
+// job's model.
+[[nodiscard]] std::vector<std::string> TopicsOf(const Job& job,
+                                                const CoordinatorState& stored = {});
 // Those of Coho's own, whose configuration matters: a wrong cleanup policy loses state.
 [[nodiscard]] std::vector<std::string> OwnTopicsOf(const Job& job,
                                                    const CoordinatorState& stored = {});
-// Own topics that exist although the coordinator topic does not: an earlier life of the job left them.
+// Own topics that exist although the coordinator topic does not: an earlier life of the job left
+// them.
 [[nodiscard]] std::vector<std::string> LeftoversOf(const Job& job, const TopicFacts& facts);
 // What an earlier life or another owner left may be taken over (spec.state.onLeftover: Adopt).
 [[nodiscard]] bool AdoptsLeftovers(const Job& job);

@@ -20,8 +20,9 @@ struct ClientConfig {
   friend bool operator==(const ClientConfig&, const ClientConfig&) = default;
 };
 
-// Reads each file of a directory (a mounted Secret) as property: file name -> content without the last newline. Names that
-// begin with a dot are left out (Kubernetes' own links). A name that librdkafka does not know is an error that names it.
+// Reads each file of a directory (a mounted Secret) as property: file name -> content without the
+// last newline. Names that begin with a dot are left out (Kubernetes' own links). A name that
+// librdkafka does not know is an error that names it.
 [[nodiscard]] Result<std::map<std::string, std::string>> ReadSecretDirectory(
     const std::string& path);
 

@@ -33,7 +33,8 @@ ClientSettings Settings(const ClientConfig& config, const ConsumerOptions& optio
   return {
       .defaults =
           {
-              // By default the fetcher sleeps a second whenever a partition's queue is full, and the loop starves.
+              // By default the fetcher sleeps a second whenever a partition's queue is full, and
+              // the loop starves.
               {"fetch.queue.backoff.ms", "5"},
               {"check.crcs", "true"},
               // Each message costs a few hundred bytes beside its own.
@@ -42,7 +43,8 @@ ClientSettings Settings(const ClientConfig& config, const ConsumerOptions& optio
               // A fetch is taken in whole, on top of what the queue holds.
               {"fetch.max.bytes", std::to_string(std::clamp<int64_t>(options.queued_bytes_max / 4,
                                                                      1 << 20, 50 << 20))},
-              // A fetch that waits holds up the first records of a partition that is added meanwhile.
+              // A fetch that waits holds up the first records of a partition that is added
+              // meanwhile.
               {"fetch.wait.max.ms", "100"},
               {"fetch.error.backoff.ms", "100"},
               // A node that died in silence stalls its partitions no longer than this.
@@ -373,8 +375,8 @@ Result<std::map<TopicPartition, OffsetRange>> Consumer::QueryRanges(
   std::map<TopicPartition, OffsetRange> ranges;
   Status status =
       impl_->client->Await(timeout, "asking for offsets", [&](int timeout_ms) -> Status {
-        // The watermarks that librdkafka asks for by itself end at the high watermark, behind open transactions; ListOffsets
-        // knows of isolation.
+        // The watermarks that librdkafka asks for by itself end at the high watermark, behind open
+        // transactions; ListOffsets knows of isolation.
         COHO_ASSIGN_OR_RETURN(ranges, ListRanges(impl_->client->get(), partitions,
                                                  impl_->read_committed, timeout_ms));
         return Status::Ok();
@@ -406,8 +408,8 @@ Result<std::optional<int64_t>> Consumer::QueryOffsetAt(const TopicPartition& par
   constexpr std::string_view kContext = "asking for the offset of a time";
   int64_t offset = -1;
   Status status = impl_->client->Await(timeout, kContext, [&](int timeout_ms) {
-    const PartitionList list = ToList(std::map<TopicPartition, int64_t>{
-        {partition, std::max<int64_t>(ToUnixMillis(time), 0)}});
+    const PartitionList list = ToList(
+        std::map<TopicPartition, int64_t>{{partition, std::max<int64_t>(ToUnixMillis(time), 0)}});
     COHO_RETURN_IF_ERROR(ToStatus(
         rd_kafka_offsets_for_times(impl_->client->get(), list.get(), timeout_ms), kContext));
     offset = list->elems[0].offset;
@@ -422,8 +424,8 @@ std::optional<OffsetRange> Consumer::CachedRange(const TopicPartition& partition
   int64_t end = 0;
   const rd_kafka_resp_err_t error = rd_kafka_get_watermark_offsets(
       impl_->client->get(), partition.topic.c_str(), partition.partition, &begin, &end);
-  // The end is the high watermark: with an open transaction it is ahead of what read_committed shows. The begin is known only
-  // after librdkafka had a reason to ask for it.
+  // The end is the high watermark: with an open transaction it is ahead of what read_committed
+  // shows. The begin is known only after librdkafka had a reason to ask for it.
   if (error != RD_KAFKA_RESP_ERR_NO_ERROR || end < 0) return std::nullopt;
   return OffsetRange{.begin = std::max<int64_t>(begin, 0), .end = end};
 }

@@ -1,5 +1,6 @@
-// A Kafka consumer by explicit assignment: no group membership, no rebalances. Records are views into librdkafka's buffers:
-// they live until the RecordBatch that holds them is destroyed or refilled.
+// A Kafka consumer by explicit assignment: no group membership, no rebalances. Records are views
+// into librdkafka's buffers: they live until the RecordBatch that holds them is destroyed or
+// refilled.
 //
 // Thread rule: one thread at a time per Consumer (its run loop). Errors as Status.
 #pragma once
@@ -22,7 +23,8 @@
 
 namespace coho::kafka {
 
-// Records of one poll. Reuse one per loop. Owns the messages, and keeps librdkafka's client alive as long as it holds any.
+// Records of one poll. Reuse one per loop. Owns the messages, and keeps librdkafka's client alive
+// as long as it holds any.
 class RecordBatch {
  public:
   explicit RecordBatch(size_t capacity);
@@ -49,7 +51,8 @@ struct ConsumerOptions {
   bool end_of_partition = true;  // deliver is_end_of_partition records
   // Bytes that librdkafka may hold for this consumer.
   int64_t queued_bytes_max = 64 << 20;
-  // A partition that cannot be read any more is taken out and kept for TakeLost, instead of ending Poll for all.
+  // A partition that cannot be read any more is taken out and kept for TakeLost, instead of ending
+  // Poll for all.
   bool lose_partitions = false;
 };
 
@@ -64,35 +67,42 @@ class Consumer {
   static constexpr int64_t kBegin = -2;  // earliest
   static constexpr int64_t kEnd = -1;    // latest
 
-  // Adds partitions at these next offsets (or kBegin, kEnd); partitions already assigned are an error.
+  // Adds partitions at these next offsets (or kBegin, kEnd); partitions already assigned are an
+  // error.
   [[nodiscard]] Status Assign(const std::map<TopicPartition, int64_t>& positions);
-  // Removes them; records of theirs that are already in a RecordBatch stay readable, no new ones come.
+  // Removes them; records of theirs that are already in a RecordBatch stay readable, no new ones
+  // come.
   [[nodiscard]] Status Unassign(const std::vector<TopicPartition>& partitions);
   [[nodiscard]] Status Seek(const TopicPartition& partition, int64_t offset);
 
-  // Waits up to `timeout` for the first record, then takes what is there. Where retention was faster than the reader, it goes on
-  // with the first record that exists. Broker disconnects are logged inside; the Status is only for what the loop must know
-  // (kUnauthenticated, kNotFound, kFenced, kInternal fatal, kCorruption: records that are damaged, or an offset beyond the end).
+  // Waits up to `timeout` for the first record, then takes what is there. Where retention was
+  // faster than the reader, it goes on with the first record that exists. Broker disconnects are
+  // logged inside; the Status is only for what the loop must know (kUnauthenticated, kNotFound,
+  // kFenced, kInternal fatal, kCorruption: records that are damaged, or an offset beyond the end).
   [[nodiscard]] Status Poll(Duration timeout, RecordBatch* batch);
 
-  // Committed next offsets of the group; absent where none. Waits out pending transactions ("stable" offsets).
+  // Committed next offsets of the group; absent where none. Waits out pending transactions
+  // ("stable" offsets).
   [[nodiscard]] Result<std::map<TopicPartition, int64_t>> Committed(
       const std::vector<TopicPartition>& partitions, Duration timeout);
   // Commits next offsets without transaction. Synchronous.
   [[nodiscard]] Status Commit(const std::map<TopicPartition, int64_t>& offsets);
-  // The same, waiting for the answer no longer than `wait`; zero: not at all, and how it ends is not told.
+  // The same, waiting for the answer no longer than `wait`; zero: not at all, and how it ends is
+  // not told.
   [[nodiscard]] Status CommitWithin(const std::map<TopicPartition, int64_t>& offsets,
                                     Duration wait);
   // Asks the broker. With read_committed the end is the last stable offset.
   [[nodiscard]] Result<std::map<TopicPartition, OffsetRange>> QueryRanges(
       const std::vector<TopicPartition>& partitions, Duration timeout);
   [[nodiscard]] Result<OffsetRange> QueryRange(const TopicPartition& partition, Duration timeout);
-  // The same without waiting: Ask, then Take until it has the answer. A new question drops the one before.
+  // The same without waiting: Ask, then Take until it has the answer. A new question drops the one
+  // before.
   [[nodiscard]] Status AskRanges(const std::vector<TopicPartition>& partitions, Duration timeout);
   [[nodiscard]] std::optional<Result<std::map<TopicPartition, OffsetRange>>> TakeRanges();
   // Each for itself: a partition that has no answer does not keep it from the others.
   [[nodiscard]] std::optional<std::map<TopicPartition, Result<OffsetRange>>> TakeEachRange();
-  // Records that a topic's retention deleted before they were read here; it went on with the first that exists.
+  // Records that a topic's retention deleted before they were read here; it went on with the first
+  // that exists.
   [[nodiscard]] uint64_t records_lost() const;
   // High watermarks, whatever the isolation, of those partitions whose leaders answer.
   [[nodiscard]] Result<std::map<TopicPartition, int64_t>> QueryHighWatermarks(
@@ -100,9 +110,10 @@ class Consumer {
   // Offset of the first record that is not older than `time`; nullopt: there is none.
   [[nodiscard]] Result<std::optional<int64_t>> QueryOffsetAt(const TopicPartition& partition,
                                                              WallTime time, Duration timeout);
-  // Reads all committed records of a partition that is not assigned, from its begin to the high watermark of now, and ends only
-  // when every transaction below it is decided: the last stable offset alone is not the end, because a commit is acknowledged
-  // before its markers are written. Then the partition is unassigned again. REQUIRES: end_of_partition, nothing else assigned.
+  // Reads all committed records of a partition that is not assigned, from its begin to the high
+  // watermark of now, and ends only when every transaction below it is decided: the last stable
+  // offset alone is not the end, because a commit is acknowledged before its markers are written.
+  // Then the partition is unassigned again. REQUIRES: end_of_partition, nothing else assigned.
   [[nodiscard]] Status ReadToEnd(const TopicPartition& partition, Duration timeout,
                                  const std::function<Status(const Record&)>& take);
   // From the last fetch, no request; nullopt before the first one.

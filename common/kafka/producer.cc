@@ -104,7 +104,8 @@ Result<std::unique_ptr<Producer>> Producer::Create(const ClientConfig& config,
   }
   if (options.message_bytes_max > 0)
     settings.defaults.emplace_back("message.max.bytes", std::to_string(options.message_bytes_max));
-  // librdkafka refuses a transactional producer whose requests or records may take longer than its transactions.
+  // librdkafka refuses a transactional producer whose requests or records may take longer than its
+  // transactions.
   const int transaction_ms = ToMillis(options.transaction_timeout);
   const auto within_transaction = [&](const std::string& name) {
     const auto wanted = config.properties.find(name);

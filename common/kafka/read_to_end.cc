@@ -19,8 +19,7 @@ Status Consumer::ReadToEnd(const TopicPartition& partition, Duration timeout,
   COHO_ASSIGN_OR_RETURN(const auto ends, QueryHighWatermarks({partition}, timeout));
   const auto end = ends.find(partition);
   if (end == ends.end()) {
-    return Unavailable(where +
-                       ": its leader did not say where it ends");
+    return Unavailable(where + ": its leader did not say where it ends");
   }
   if (end->second == 0) return Status::Ok();
   COHO_RETURN_IF_ERROR(Assign({{partition, kBegin}}));
@@ -40,8 +39,7 @@ Status Consumer::ReadToEnd(const TopicPartition& partition, Duration timeout,
       }
     }
     if (!done && status.ok() && Clock::Real().Now() > deadline) {
-      status = DeadlineExceeded(where +
-                                " could not be read to its end in time");
+      status = DeadlineExceeded(where + " could not be read to its end in time");
     }
   }
   batch.Clear();

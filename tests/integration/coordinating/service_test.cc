@@ -144,9 +144,8 @@ TEST_CASE(
   CHECK(view.assignment.generation == Generation(1));
   worker0.Beat(1);
   worker1.Beat(1, tasks);
-  view = bench.Await(*service, [&](const JobView& v) {
-    return v.settled && v.locality.contains(tasks[0]);
-  });
+  view = bench.Await(*service,
+                     [&](const JobView& v) { return v.settled && v.locality.contains(tasks[0]); });
   CHECK(view.locality.at(tasks[0]).node == "node1");
 
   // A worker's producer, as the fence finds it.
@@ -215,7 +214,8 @@ TEST_CASE("service: an older coordinator is fenced by a newer one of the same ow
   FakeWorker(bench.job, 1).Beat(0);
   const JobView view = bench.Await(*newer, [](const JobView& v) { return v.settled; });
   CHECK(view.assignment.generation == Generation(1));
-  // Fenced, it reads the claim before it would write anything: at the next of its writes, which a heartbeat brings about.
+  // Fenced, it reads the claim before it would write anything: at the next of its writes, which a
+  // heartbeat brings about.
   FakeWorker third(bench.job, 0);
   bench.Await(*older, [&](const JobView& v) {
     third.Beat(v.assignment.generation.value(), {TaskId(0)});

@@ -1,4 +1,5 @@
-// Kafka as coordinating sees it, in memory and in one thread: answers when the test says so, and misbehaves when it is told to.
+// Kafka as coordinating sees it, in memory and in one thread: answers when the test says so, and
+// misbehaves when it is told to.
 #pragma once
 
 #include <doctest/doctest.h>
@@ -60,7 +61,10 @@ class MemoryCluster {
     asked.push_back(request);
     REQUIRE_MESSAGE(asked.size() < 100'000, "asks without end");
     if (asked.size() > 99'980) {
-      if (const auto* w = std::get_if<WriteTopic>(&request)) { for (auto& r : w->records) MESSAGE(r.key, " ", r.value); } else MESSAGE("kind ", request.index());
+      if (const auto* w = std::get_if<WriteTopic>(&request)) {
+        for (auto& r : w->records) MESSAGE(r.key, " ", r.value);
+      } else
+        MESSAGE("kind ", request.index());
     }
     const Status status = kafka_.away.value_or(Status::Ok());
     return std::visit(
@@ -99,9 +103,7 @@ class MemoryCluster {
               if (topic == kafka_.topics.end()) return TopicRead{NotFound(r.topic), {}};
               return TopicRead{Status::Ok(), topic->second.records};
             },
-            [&](const WriteTopic& r) -> std::optional<ClusterAnswer> {
-              return Write(r, status);
-            },
+            [&](const WriteTopic& r) -> std::optional<ClusterAnswer> { return Write(r, status); },
             [&](const FenceIds& r) -> std::optional<ClusterAnswer> {
               if (!status.ok()) return IdsFenced{status};
               for (const std::string& id : r.transactional_ids) {
@@ -126,9 +128,11 @@ class MemoryCluster {
 
  private:
   WriteEnded Write(const WriteTopic& r, const Status& status) {
-    if (r.writer != writer_ || id_.empty()) return {WriteOutcome::kNotWritten, Unavailable("closed")};
+    if (r.writer != writer_ || id_.empty())
+      return {WriteOutcome::kNotWritten, Unavailable("closed")};
     if (!status.ok()) return Closed({WriteOutcome::kUnknown, status});
-    if (kafka_.epochs[id_] != epoch_) return Closed({WriteOutcome::kFenced, Fenced("by a newer one")});
+    if (kafka_.epochs[id_] != epoch_)
+      return Closed({WriteOutcome::kFenced, Fenced("by a newer one")});
     MemoryKafka::NextWrite next;
     if (!kafka_.next_writes.empty()) {
       next = kafka_.next_writes.front();
@@ -153,89 +157,6 @@ class MemoryCluster {
   std::string id_;
   int epoch_ = 0;
   int64_t writer_ = 0;
-};
-
-// A coordinating process: the shipped ServiceState over a MemoryCluster.
-class Process {
- public:
-  Process(MemoryKafka* kafka, const std::string& transactional_id,
-          Duration respect = Duration::zero())
-      : cluster(kafka),
-        kafka_(*kafka),
-        state({.transactional_id = transactional_id,
-               .respect_claims = respect,
-               .new_life = [this] { return "life-" + std::to_string(++lives_); }}) {}
-
-  MemoryCluster cluster;
-
- private:
-  MemoryKafka& kafka_;
-  int lives_ = 0;
-
- public:
-  ServiceState state;
-  std::map<JobId, JobView> views;
-  std::vector<EmitEvent> events;
-  // Requests that are not answered (yet), when it says so.
-  std::function<bool(const ClusterRequest&)> hold;
-  std::vector<AskCluster> held;
-
-  [[nodiscard]] Times Now() const {
-    return {MonotonicTime(std::chrono::milliseconds(kafka_.now_ms)), FromUnixMillis(kafka_.now_ms)};
-  }
-  // One turn: what it asks is answered within it, save what is held.
-  void Turn(std::vector<ClusterEvent> first = {}) {
-    state.OnEvents(std::move(first), Now());
-    state.OnTick(Now());
-    for (bool more = true; more;) {
-      more = false;
-      for (ServiceAction& action : state.Take()) {
-        std::visit(Overloaded{
-                       [&](AskCluster& ask) {
-                         if (hold && hold(ask.request)) {
-                           held.push_back(std::move(ask));
-                           return;
-                         }
-                         more = true;
-                         Give(ask);
-                       },
-                       [&](TellJobEvent& tell) { events.push_back(tell.event); },
-                       [](JobNote&) {},
-                   },
-                   action);
-      }
-    }
-    for (auto& [id, view] : state.TakeViews(Now().now)) views[id] = std::move(view);
-  }
-  void Release() {
-    hold = nullptr;
-    for (const AskCluster& ask : std::exchange(held, {})) Give(ask);
-    Turn();
-  }
-  // Time passes; Kafka says every second that everything was heard.
-  void Run(Duration time, bool hearing = true) {
-    for (Duration passed{}; passed < time; passed += std::chrono::milliseconds(200)) {
-      kafka_.now_ms += 200;
-      std::vector<ClusterEvent> heard;
-      if (hearing && kafka_.now_ms % 1000 == 0) {
-        for (const std::string& topic : cluster.followed)
-          heard.emplace_back(HeartbeatsHeard{topic, Now().now});
-      }
-      Turn(std::move(heard));
-    }
-  }
-  void Hear(const std::string& topic, const Heartbeat& beat) {
-    Turn({HeartbeatSeen{topic, 1'000'000, kafka_.now_ms, EncodeHeartbeat(beat).value}});
-  }
-
- private:
-  void Give(const AskCluster& ask) {
-    if (auto answer = cluster.Answer(ask.request)) {
-      std::vector<ClusterEvent> events_now;
-      events_now.emplace_back(Answered{ask.id, *std::move(answer)});
-      state.OnEvents(std::move(events_now), Now());
-    }
-  }
 };
 
 }  // namespace coho::test

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "tests/unit/coordinating/memory_cluster.h"
+#include "tests/unit/coordinating/process.h"
 
 namespace coho {
 namespace {
@@ -76,8 +76,7 @@ void RunWithWorkers(World& world, Process& process, std::vector<Worker*> workers
   for (Duration passed{}; passed < time; passed += seconds(1)) {
     for (Worker* worker : workers) {
       const JobView& view = process.views[world.job.id];
-      process.Hear(world.job.HeartbeatsTopic(),
-                   worker->Beat(view.assignment.generation.value()));
+      process.Hear(world.job.HeartbeatsTopic(), worker->Beat(view.assignment.generation.value()));
     }
     process.Run(seconds(1));
   }
@@ -86,12 +85,13 @@ void RunWithWorkers(World& world, Process& process, std::vector<Worker*> workers
 const JobView& ViewOf(const World& world, Process& process) { return process.views[world.job.id]; }
 
 bool Wrote(const Process& process, const std::string& key) {
-  return std::any_of(process.cluster.asked.begin(), process.cluster.asked.end(), [&](const auto& r) {
-    const auto* write = std::get_if<WriteTopic>(&r);
-    return write != nullptr &&
-           std::any_of(write->records.begin(), write->records.end(),
-                       [&](const TopicRecord& record) { return record.key == key; });
-  });
+  return std::any_of(
+      process.cluster.asked.begin(), process.cluster.asked.end(), [&](const auto& r) {
+        const auto* write = std::get_if<WriteTopic>(&r);
+        return write != nullptr &&
+               std::any_of(write->records.begin(), write->records.end(),
+                           [&](const TopicRecord& record) { return record.key == key; });
+      });
 }
 
 TEST_CASE("claim: the first record of a coordinator topic, and what it says") {
@@ -111,7 +111,8 @@ TEST_CASE("claim: the first record of a coordinator topic, and what it says") {
   CHECK(world.kafka.topics.contains("coho-web.visits-counts-changelog"));
 }
 
-TEST_CASE("claim: taken over by writing one's own, fencing the former one's id, and reading again") {
+TEST_CASE(
+    "claim: taken over by writing one's own, fencing the former one's id, and reading again") {
   World world;
   Process former(&world.kafka, kTheirs);
   world.Start(former);
@@ -126,7 +127,8 @@ TEST_CASE("claim: taken over by writing one's own, fencing the former one's id, 
   const auto position = [&](auto matches) {
     return std::find_if(asked.begin(), asked.end(), matches) - asked.begin();
   };
-  const auto claimed = position([](const auto& r) { return std::holds_alternative<WriteTopic>(r); });
+  const auto claimed =
+      position([](const auto& r) { return std::holds_alternative<WriteTopic>(r); });
   const auto fenced = position([](const auto& r) { return std::holds_alternative<FenceIds>(r); });
   CHECK(claimed < fenced);
   CHECK(std::any_of(asked.begin() + fenced, asked.end(),
@@ -163,7 +165,8 @@ TEST_CASE("claim: one that its writer did not live to act upon does not hide the
   CHECK(world.kafka.fenced == std::vector<std::string>{kOurs});
 }
 
-TEST_CASE("claim: two that claim at the same time: the one whose claim is not the last steps back") {
+TEST_CASE(
+    "claim: two that claim at the same time: the one whose claim is not the last steps back") {
   World world;
   Process first(&world.kafka, kOurs);
   world.Start(first);
@@ -193,7 +196,9 @@ TEST_CASE("claim: a foreign one is refused, with whose it is and the way on") {
   const Row rows[] = {
       {{"uid-2", "a", "cluster-1"}, ProblemReason::kLeftoverTopics, "StreamJob uid uid-1"},
       {{"uid-1", "b", "cluster-1"}, ProblemReason::kClaimedByAnother, "installation \"a\""},
-      {{"uid-1", "a", "cluster-2"}, ProblemReason::kClaimedByAnother, "Kubernetes cluster cluster-1"},
+      {{"uid-1", "a", "cluster-2"},
+       ProblemReason::kClaimedByAnother,
+       "Kubernetes cluster cluster-1"},
   };
   for (const Row& row : rows) {
     World world;
@@ -237,7 +242,8 @@ TEST_CASE("claim: another Kafka cluster, and ids that no coordinator has") {
   }
 }
 
-TEST_CASE("claim: without an operator, the one that lives is respected, and followed when it is gone") {
+TEST_CASE(
+    "claim: without an operator, the one that lives is respected, and followed when it is gone") {
   World world;
   world.identity = {"", "standalone", ""};
   const std::string prefix = world.job.kafka.topic_prefix + "-coordinator-";
@@ -260,7 +266,8 @@ TEST_CASE("claim: without an operator, the one that lives is respected, and foll
   CHECK(ViewOf(world, second).prepared);
   CHECK_FALSE(ViewOf(world, second).problem);
   CHECK(world.Stored().claim->transactional_id == prefix + "1-bbb");
-  // The first one was only frozen: it says who took over, resumes when that one is gone, and never fights.
+  // The first one was only frozen: it says who took over, resumes when that one is gone, and never
+  // fights.
   first.Run(seconds(1));
   CHECK(world.Stored().claim->transactional_id == prefix + "1-bbb");
   REQUIRE(ViewOf(world, first).problem);
@@ -284,7 +291,8 @@ TEST_CASE("writer: one that was closed without a rival is opened again, and the 
       Worker worker1(world.job, 1);
       world.kafka.next_writes = {{written, outcome}};
       RunWithWorkers(world, process, {&worker0, &worker1}, seconds(8));
-      // Whatever the doubtful write had become, the generations are without gap, and both sides agree.
+      // Whatever the doubtful write had become, the generations are without gap, and both sides
+      // agree.
       const JobView& view = ViewOf(world, process);
       CHECK(view.prepared);
       CHECK_FALSE(view.problem);
@@ -414,7 +422,9 @@ TEST_CASE("edit: a bad one leaves the plan that was good, until it is mended") {
   CHECK(world.Stored().model->inputs.size() == 2);
 }
 
-TEST_CASE("topics: a coordinator topic that vanishes is not made anew, nor one that came in its place used") {
+TEST_CASE(
+    "topics: a coordinator topic that vanishes is not made anew, nor one that came in its place "
+    "used") {
   for (const bool anew : {false, true}) {
     CAPTURE(anew);
     World world;

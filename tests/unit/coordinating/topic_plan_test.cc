@@ -25,13 +25,12 @@ struct Bench {
     facts.topics[topic] = {topic, partitions, "id-of-" + topic};
   }
   void Pinned(int32_t partitions) {
-    facts.stored.model = MakeJobModel(
-        job, {{"a", partitions}, {"b", partitions}},
-        {.kafka_cluster_id = "kafka-1",
-         .topics = {{"a", "id-of-a"},
-                    {"b", "id-of-b"},
-                    {"coho-web-visits-visits-changelog",
-                     "id-of-coho-web-visits-visits-changelog"}}});
+    facts.stored.model = MakeJobModel(job, {{"a", partitions}, {"b", partitions}},
+                                      {.kafka_cluster_id = "kafka-1",
+                                       .topics = {{"a", "id-of-a"},
+                                                  {"b", "id-of-b"},
+                                                  {"coho-web-visits-visits-changelog",
+                                                   "id-of-coho-web-visits-visits-changelog"}}});
     facts.stored.assignment.generation = Generation(1);
     Has("coho-web-visits-visits-changelog", partitions);
   }
@@ -127,16 +126,16 @@ TEST_CASE("topics: says what is wrong, and whether the job can go on") {
          b.Pinned(4);
          b.job.stores[0].value = SerdeType::kInt64;
        },
-       "ChangelogUnusable", true, "spec.stores[0].value: found int64, but store \"visits\" holds bytes"},
+       "ChangelogUnusable", true,
+       "spec.stores[0].value: found int64, but store \"visits\" holds bytes"},
       {"another Kafka cluster",
        [](Bench& b) {
          b.Pinned(4);
          b.facts.kafka_cluster_id = "kafka-2";
        },
        "OtherKafkaCluster", true, "kafka-1"},
-      {"heartbeats topic with partitions",
-       [](Bench& b) { b.Has("coho-web-visits-heartbeats", 3); }, "ChangelogUnusable", true,
-       "only the first is read"},
+      {"heartbeats topic with partitions", [](Bench& b) { b.Has("coho-web-visits-heartbeats", 3); },
+       "ChangelogUnusable", true, "only the first is read"},
       {"changelog with other partitions",
        [](Bench& b) { b.Has("coho-web-visits-visits-changelog", 2); }, "ChangelogUnusable", true,
        "has 2 partitions, the job needs 4"},

@@ -8,8 +8,9 @@
 
 namespace coho {
 
-// The uid of namespace kube-system, which lives as long as its cluster. Empty where it may not be read: then jobs are told apart
-// by their own uids alone, and messages cannot name the cluster. Unavailable: ask again.
+// The uid of namespace kube-system, which lives as long as its cluster. Empty where it may not be
+// read: then jobs are told apart by their own uids alone, and messages cannot name the cluster.
+// Unavailable: ask again.
 [[nodiscard]] Result<std::string> ReadClusterUid(kube::Api& api);
 
 }  // namespace coho

@@ -24,7 +24,8 @@ std::string StableHash(std::string_view text) {
   return out;
 }
 
-// Two Kubernetes clusters whose installations have the same name are told apart by the cluster's uid.
+// Two Kubernetes clusters whose installations have the same name are told apart by the cluster's
+// uid.
 std::string TransactionalId(const JobIdentity& identity, const std::string& key) {
   constexpr size_t kEnoughOfUid = 8;
   std::string id = "coho-operator-" + identity.installation;
@@ -100,7 +101,8 @@ class CoordinationServices::Reaper {
       const std::lock_guard lock(self->mutex_);
       ++self->ending_;
     }
-    // Detached: it holds all that it needs, and who must end in time does not wait for it beyond a bound.
+    // Detached: it holds all that it needs, and who must end in time does not wait for it beyond a
+    // bound.
     std::thread([self, service = std::move(service), ended = std::move(ended)]() mutable {
       service.reset();
       *ended = true;

@@ -1,10 +1,13 @@
-// The coordinators of all jobs, by Kafka cluster: one CoordinationService for all jobs that reach Kafka in the same way (servers,
-// properties, Secret), started with the first such job and ended with the last. Only the leading operator has any.
+// The coordinators of all jobs, by Kafka cluster: one CoordinationService for all jobs that reach
+// Kafka in the same way (servers, properties, Secret), started with the first such job and ended
+// with the last. Only the leading operator has any.
 //
-// A job has one coordinator at any time: when its way to Kafka is edited, the next service gets it only after the one before has
-// let go of it. A coordinator that was taken over in Kafka is a problem of its jobs (CoordinatorFenced), never of the process.
+// A job has one coordinator at any time: when its way to Kafka is edited, the next service gets it
+// only after the one before has let go of it. A coordinator that was taken over in Kafka is a
+// problem of its jobs (CoordinatorFenced), never of the process.
 //
-// Safe to use from any thread. No call waits for Kafka: services end in the background, with no lock held.
+// Safe to use from any thread. No call waits for Kafka: services end in the background, with no
+// lock held.
 #pragma once
 
 #include <atomic>
@@ -44,15 +47,17 @@ class CoordinationServices {
     OnEvent on_event;
     const Clock* clock = &Clock::Real();
     StartCoordination start = StartService;
-    // How long a service is waited for that does not let go of a job. Then the claim in Kafka keeps the two apart.
+    // How long a service is waited for that does not let go of a job. Then the claim in Kafka keeps
+    // the two apart.
     Duration longest_hand_over = std::chrono::seconds(30);
   };
   explicit CoordinationServices(Options options);
   ~CoordinationServices();
 
-  // Gives the job to the service of its cluster, unless that has exactly this job already. `secrets`: the content of the job's
-  // Secret; a changed one replaces the service. False: the service before has not let go of it; to be called again soon.
-  // REQUIRES: on_change takes no part in what it tells (it may be called from within).
+  // Gives the job to the service of its cluster, unless that has exactly this job already.
+  // `secrets`: the content of the job's Secret; a changed one replaces the service. False: the
+  // service before has not let go of it; to be called again soon. REQUIRES: on_change takes no part
+  // in what it tells (it may be called from within).
   [[nodiscard]] bool Run(const Job& job, const JobIdentity& identity,
                          const std::map<std::string, std::string>& secrets);
   void SetPodFacts(const JobId& id, const std::map<WorkerId, PodFact>& facts);
@@ -60,8 +65,8 @@ class CoordinationServices {
   // nullopt: no service has the job.
   [[nodiscard]] std::optional<JobView> View(const JobId& id) const;
   [[nodiscard]] size_t size() const;
-  // Ends all services, at the same time; true when all have ended within `most`. What has not goes on ending by itself and calls
-  // nobody any more.
+  // Ends all services, at the same time; true when all have ended within `most`. What has not goes
+  // on ending by itself and calls nobody any more.
   bool Stop(Duration most);
 
   [[nodiscard]] static std::unique_ptr<JobCoordination> StartService(
@@ -89,8 +94,9 @@ class CoordinationServices {
   class Gate;    // what services call back through
   class Reaper;  // where they end
 
-  // How a job reaches Kafka, as text: the key of `entries_`, and the source of the hash in the transactional id. Names the
-  // Secret, without its content: a hash of a password does not belong where others can read it.
+  // How a job reaches Kafka, as text: the key of `entries_`, and the source of the hash in the
+  // transactional id. Names the Secret, without its content: a hash of a password does not belong
+  // where others can read it.
   [[nodiscard]] static std::string ClusterKey(const Job& job);
   void ForgetLocked(const JobId& id);
   [[nodiscard]] bool LetGoLocked(const JobId& id);

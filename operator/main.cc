@@ -1,5 +1,5 @@
-// coho-operator: see --help. Exit codes: 0 ended by SIGTERM or SIGINT; 1 cannot start, or leadership was lost; others: the
-// command line is wrong.
+// coho-operator: see --help. Exit codes: 0 ended by SIGTERM or SIGINT; 1 cannot start, or
+// leadership was lost; others: the command line is wrong.
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -55,9 +55,9 @@ int main(int argc, char** argv) {
   sigaddset(&signals, SIGTERM);
   sigaddset(&signals, SIGINT);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-  std::signal(
-      SIGPIPE,
-      SIG_IGN);  // a connection that the server closed is an error of one call, not the process's end
+  std::signal(SIGPIPE,
+              // a connection that the server closed is an error of one call, not the process's end
+              SIG_IGN);
 
   coho::InitLogging(parsed.options->log_format, parsed.options->log_level);
   return Run(*parsed.options);

@@ -14,7 +14,8 @@
 namespace coho {
 namespace {
 
-// A coordinator's view changes with every heartbeat; reconciling a moment later takes a burst at once.
+// A coordinator's view changes with every heartbeat; reconciling a moment later takes a burst at
+// once.
 constexpr Duration kGatherChangesFor = std::chrono::milliseconds(100);
 constexpr Duration kLongestReconcile = std::chrono::minutes(5);
 // Together with the lease's last call well below the 30 s that Kubernetes grants.

@@ -1,10 +1,13 @@
-// The operator's process: wires its parts, serves health and metrics, takes part in leader election, and ends in good order.
+// The operator's process: wires its parts, serves health and metrics, takes part in leader
+// election, and ends in good order.
 //
-//   every operator: caches filled, /metrics /livez /readyz      the leader besides: reconcile loop, coordination services
+//   every operator: caches filled, /metrics /livez /readyz      the leader besides: reconcile loop,
+//   coordination services
 //
-// Ending: intake stops, the plan under way is cut between two writes, coordination ends, the lease is given back, watches end, each
-// within a bound, well within Kubernetes' grace period. Losing the lease ends the process with exit code 1: its successor is at
-// work already. What happens to coordinators in Kafka is a matter of their jobs and ends nothing.
+// Ending: intake stops, the plan under way is cut between two writes, coordination ends, the lease
+// is given back, watches end, each within a bound, well within Kubernetes' grace period. Losing the
+// lease ends the process with exit code 1: its successor is at work already. What happens to
+// coordinators in Kafka is a matter of their jobs and ends nothing.
 #pragma once
 
 #include <prometheus/registry.h>
@@ -35,10 +38,11 @@ class Operator {
   [[nodiscard]] static Result<std::unique_ptr<Operator>> Start(const OperatorOptions& options);
   ~Operator();
 
-  // A step of the main thread, some times a second: begins the leader's work when it is time, and tells when the process has to
-  // end. OK: go on.
+  // A step of the main thread, some times a second: begins the leader's work when it is time, and
+  // tells when the process has to end. OK: go on.
   [[nodiscard]] Status Tick();
-  // Ends in good order. Idempotent. False: a coordination service has not ended in time, and its thread still runs.
+  // Ends in good order. Idempotent. False: a coordination service has not ended in time, and its
+  // thread still runs.
   bool Stop();
 
  private:

@@ -25,7 +25,8 @@ struct OperatorOptions {
   std::string image_pull_policy = "IfNotPresent";  // of workers
 };
 
-// The options, or the exit code when there is nothing more to do (help was printed, or what is wrong with the command line).
+// The options, or the exit code when there is nothing more to do (help was printed, or what is
+// wrong with the command line).
 struct ParsedOptions {
   std::optional<OperatorOptions> options;
   int exit_code = 0;

@@ -1,8 +1,9 @@
-// The reconcile loop: takes a job's key from the queue, gathers what is known of it, plans, performs, and says when to look
-// again. One thread, so one reconcile at a time. Runs in the leader only.
+// The reconcile loop: takes a job's key from the queue, gathers what is known of it, plans,
+// performs, and says when to look again. One thread, so one reconcile at a time. Runs in the leader
+// only.
 //
-// Level-based: what made a key enter the queue does not matter. A failed reconcile is logged and counted here and comes back
-// after its back-off; it never touches other jobs.
+// Level-based: what made a key enter the queue does not matter. A failed reconcile is logged and
+// counted here and comes back after its back-off; it never touches other jobs.
 #pragma once
 
 #include <prometheus/counter.h>

@@ -27,8 +27,8 @@ struct WorkerFlags {
   std::string volume;
 };
 
-// What to run, or the exit code when that is all there is to do (--help, --version, --list-tasks, wrong flags); then it has
-// been printed.
+// What to run, or the exit code when that is all there is to do (--help, --version, --list-tasks,
+// wrong flags); then it has been printed.
 [[nodiscard]] std::variant<WorkerFlags, int> ParseFlags(int argc, char** argv);
 
 [[nodiscard]] std::string WorkerVersion();

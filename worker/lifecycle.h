@@ -1,4 +1,5 @@
-// Tells the log and the registered listeners what the worker is doing, one call at a time whatever thread it comes from.
+// Tells the log and the registered listeners what the worker is doing, one call at a time whatever
+// thread it comes from.
 #pragma once
 
 #include <mutex>

@@ -1,5 +1,5 @@
-// A worker's state directory: made if missing, checked to be writable, and locked for as long as the object lives, so that two
-// processes never open the same stores.
+// A worker's state directory: made if missing, checked to be writable, and locked for as long as
+// the object lives, so that two processes never open the same stores.
 #pragma once
 
 #include <memory>
@@ -11,7 +11,8 @@ namespace coho {
 
 class StateDirectory {
  public:
-  // kConflict: another process holds the lock; the message names its pid. Other codes: it cannot be made or written.
+  // kConflict: another process holds the lock; the message names its pid. Other codes: it cannot be
+  // made or written.
   [[nodiscard]] static Result<std::unique_ptr<StateDirectory>> Open(const std::string& path);
   ~StateDirectory();
   StateDirectory(const StateDirectory&) = delete;

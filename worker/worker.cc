@@ -98,17 +98,17 @@ Failure Worker::StartHttp() {
 }
 
 void Worker::StartCoordinator() {
-  // Of several processes that could coordinate the job one does, and another one after it: each respects the claim of one that
-  // lives.
+  // Of several processes that could coordinate the job one does, and another one after it: each
+  // respects the claim of one that lives.
   constexpr Duration kRespectClaims = std::chrono::seconds(30);
-  coordinator_ = CoordinationService::Start(
-      {.kafka = options_.kafka,
-       .transactional_id =
-           job_.kafka.topic_prefix + "-coordinator-" + ToString(options_.flags.worker),
-       .respect_claims = kRespectClaims,
-       .threads = 2,
-       .on_change = [wake = options_.wake](const JobId&) { wake(); },
-       .on_event = {}});
+  coordinator_ =
+      CoordinationService::Start({.kafka = options_.kafka,
+                                  .transactional_id = job_.kafka.topic_prefix + "-coordinator-" +
+                                                      ToString(options_.flags.worker),
+                                  .respect_claims = kRespectClaims,
+                                  .threads = 2,
+                                  .on_change = [wake = options_.wake](const JobId&) { wake(); },
+                                  .on_event = {}});
   coordinator_->SetJob(job_, {.job_uid = "", .installation = "standalone"});
 }
 

@@ -1,5 +1,6 @@
-// How long to wait before the next attempt: doubles from `first` to `longest`, begins anew after a success. A value; it reads
-// no clock and never sleeps. Jitter, where many would knock at the same door at once, is the caller's: it knows its dice.
+// How long to wait before the next attempt: doubles from `first` to `longest`, begins anew after a
+// success. A value; it reads no clock and never sleeps. Jitter, where many would knock at the same
+// door at once, is the caller's: it knows its dice.
 #pragma once
 
 #include <algorithm>
@@ -13,7 +14,8 @@ class Backoff {
  public:
   // REQUIRES: 0 < first <= longest.
   Backoff(Duration first, Duration longest) : first_(first), longest_(longest) {
-    COHO_CHECK(first > Duration::zero() && first <= longest, "a back-off needs 0 < first <= longest");
+    COHO_CHECK(first > Duration::zero() && first <= longest,
+               "a back-off needs 0 < first <= longest");
   }
 
   // The wait before the next attempt; each call counts as one more failure.

@@ -1,5 +1,5 @@
-// CHECK(condition, "what is broken"): a broken invariant ends the process with file and line, in release builds too.
-// Never for bad input.
+// CHECK(condition, "what is broken"): a broken invariant ends the process with file and line, in
+// release builds too. Never for bad input.
 #pragma once
 
 #include <cstdio>

@@ -1,6 +1,6 @@
-// Time as a dependency. Deciding code takes a time as an argument and never reads a clock; the code around it holds a
-// Clock, which tests and the simulator replace by ManualClock. Wall time and monotonic time are different types, so that one
-// cannot be compared with the other.
+// Time as a dependency. Deciding code takes a time as an argument and never reads a clock; the code
+// around it holds a Clock, which tests and the simulator replace by ManualClock. Wall time and
+// monotonic time are different types, so that one cannot be compared with the other.
 #pragma once
 
 #include <atomic>

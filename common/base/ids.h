@@ -9,7 +9,8 @@
 
 namespace coho {
 
-// An integer with a meaning: explicit to make, ordered, hashable, printable. `Tag` names the meaning.
+// An integer with a meaning: explicit to make, ordered, hashable, printable. `Tag` names the
+// meaning.
 template <class Tag, class Rep>
 class Strong {
  public:

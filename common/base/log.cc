@@ -59,7 +59,8 @@ void InitLogging(LogFormat format, LogLevel level) {
       std::make_shared<spdlog::logger>("coho", std::make_shared<spdlog::sinks::stderr_sink_mt>());
   logger->set_level(ToSpdlog(level));
   logger->flush_on(spdlog::level::debug);
-  // The message of a JSON line is the inside of its object, so that the time and level join it without being parsed again.
+  // The message of a JSON line is the inside of its object, so that the time and level join it
+  // without being parsed again.
   if (g_json) {
     logger->set_formatter(std::make_unique<spdlog::pattern_formatter>(
         R"({"time":"%Y-%m-%dT%H:%M:%S.%eZ","level":"%l",%v})", spdlog::pattern_time_type::utc));

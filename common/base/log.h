@@ -1,5 +1,6 @@
-// Logging: a constant sentence and key=value fields. JSON lines in pods, text on a terminal. INFO is what whoever runs
-// the system wants to see at each occurrence; WARN: unsure; ERROR: certain and actionable. Never a line per record; never a secret.
+// Logging: a constant sentence and key=value fields. JSON lines in pods, text on a terminal. INFO
+// is what whoever runs the system wants to see at each occurrence; WARN: unsure; ERROR: certain and
+// actionable. Never a line per record; never a secret.
 //
 //   LogInfo("store restored", {{"task", task}, {"records", n}, {"of", total}});
 //

@@ -1,6 +1,6 @@
-// Messages to one thread from others. Bounded by the protocol of its users: a run loop, for example, gets at most one grant, one
-// revocation and one restored task per task that is under way, and one stop; beyond a million messages something is broken, and
-// it says so.
+// Messages to one thread from others. Bounded by the protocol of its users: a run loop, for
+// example, gets at most one grant, one revocation and one restored task per task that is under way,
+// and one stop; beyond a million messages something is broken, and it says so.
 //
 // Post from any thread; the rest on the receiving thread.
 #pragma once

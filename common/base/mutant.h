@@ -1,10 +1,13 @@
-// Proof that a guard is needed: the simulation is built from the same sources with COHO_MUTANTS defined, takes one guard away at
-// a time, and must notice. In every other build a mutant is the constant false and a sighting is nothing.
+// Proof that a guard is needed: the simulation is built from the same sources with COHO_MUTANTS
+// defined, takes one guard away at a time, and must notice. In every other build a mutant is the
+// constant false and a sighting is nothing.
 //
-//   if (!COHO_MUTANT("ack-without-proof") && !proven) return;      the guard is gone while the mutant is on
-//   COHO_SOMETIMES("fence failed, then the worker returned");      some seed must come by here, or the simulation fails
+//   if (!COHO_MUTANT("ack-without-proof") && !proven) return;      the guard is gone while the
+//   mutant is on COHO_SOMETIMES("fence failed, then the worker returned");      some seed must come
+//   by here, or the simulation fails
 //
-// Names are string literals, unique in the tree. Thread rule (simulation builds): any thread; switching, while nothing runs.
+// Names are string literals, unique in the tree. Thread rule (simulation builds): any thread;
+// switching, while nothing runs.
 #pragma once
 
 #ifdef COHO_MUTANTS
@@ -31,8 +34,8 @@ struct Sighting {
 
 }  // namespace coho::mutants
 
-#define COHO_MUTANT(name)                                                     \
-  ([]() -> bool {                                                             \
+#define COHO_MUTANT(name)                                                      \
+  ([]() -> bool {                                                              \
     static const int coho_mutant_number = ::coho::mutants::MutantNumber(name); \
     return ::coho::mutants::MutantIsOn(coho_mutant_number);                    \
   }())

@@ -1,5 +1,6 @@
-// Takes a variant apart completely: std::visit(Overloaded{[](const A&) {…}, [](const B&) {…}}, v) does not compile when an
-// alternative is missing, so that a new action or event cannot fall into somebody's `else`.
+// Takes a variant apart completely: std::visit(Overloaded{[](const A&) {…}, [](const B&) {…}}, v)
+// does not compile when an alternative is missing, so that a new action or event cannot fall into
+// somebody's `else`.
 #pragma once
 
 namespace coho {

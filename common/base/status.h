@@ -1,6 +1,7 @@
-// The outcome of an operation that can fail, as a value. Libraries' exceptions are caught where the library is
-// wrapped; no code of ours throws. Only the loop that owns an operation logs its failure and decides about a retry:
-// lower layers return a Status whose message names the object, what was found and what to do.
+// The outcome of an operation that can fail, as a value. Libraries' exceptions are caught where the
+// library is wrapped; no code of ours throws. Only the loop that owns an operation logs its failure
+// and decides about a retry: lower layers return a Status whose message names the object, what was
+// found and what to do.
 //
 // Values; safe to copy between threads.
 #pragma once
@@ -53,7 +54,8 @@ class [[nodiscard]] Status {
   // "NotFound: topic visits does not exist", or "OK".
   [[nodiscard]] std::string ToString() const;
 
-  // The same status with `context` put before its message: "opening store visits: ...". OK stays OK.
+  // The same status with `context` put before its message: "opening store visits: ...". OK stays
+  // OK.
   [[nodiscard]] Status WithContext(std::string_view context) const;
 
   // Dropping a Status is spelled out, so that it can be searched for.
@@ -86,13 +88,15 @@ class [[nodiscard]] Status {
 [[nodiscard]] inline Status ResourceExhausted(std::string m) {
   return {Code::kResourceExhausted, std::move(m)};
 }
-// For user code: this record cannot be processed. The job's onError policy decides what becomes of it.
+// For user code: this record cannot be processed. The job's onError policy decides what becomes of
+// it.
 [[nodiscard]] inline Status InvalidRecord(std::string m) {
   return {Code::kInvalidRecord, std::move(m)};
 }
 [[nodiscard]] inline Status Internal(std::string m) { return {Code::kInternal, std::move(m)}; }
 
-// A value or the Status that says why there is none. REQUIRES: ok() before value access; violations abort.
+// A value or the Status that says why there is none. REQUIRES: ok() before value access; violations
+// abort.
 template <class T>
 class [[nodiscard]] Result {
  public:

@@ -1,4 +1,5 @@
-// Which mutex guards what, in words that clang checks (-Wthread-safety) and other compilers pass over.
+// Which mutex guards what, in words that clang checks (-Wthread-safety) and other compilers pass
+// over.
 #pragma once
 
 #if defined(__clang__)

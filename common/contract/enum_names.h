@@ -1,5 +1,5 @@
-// The one spelling of an enum's values, for readers, writers and documents alike. Beside the enum stands a function that is
-// found by the enum's type:
+// The one spelling of an enum's values, for readers, writers and documents alike. Beside the enum
+// stands a function that is found by the enum's type:
 //
 //   enum class Guarantee { kExactlyOnce, kAtLeastOnce };
 //   constexpr auto NamesOf(Guarantee) {
@@ -7,7 +7,8 @@
 //         {{"ExactlyOnce", Guarantee::kExactlyOnce}, {"AtLeastOnce", Guarantee::kAtLeastOnce}}};
 //   }
 //
-// Then NameOf(Guarantee::kAtLeastOnce) is "AtLeastOnce" and FromName<Guarantee>("AtLeastOnce") finds it. Values; no IO.
+// Then NameOf(Guarantee::kAtLeastOnce) is "AtLeastOnce" and FromName<Guarantee>("AtLeastOnce")
+// finds it. Values; no IO.
 #pragma once
 
 #include <array>

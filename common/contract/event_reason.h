@@ -1,5 +1,6 @@
-// The reasons of events that tell of something that happened. An event may also carry the reason of a problem
-// (problem_reason.h) or of a worker's trouble, as the condition does that it announces. Values; no IO.
+// The reasons of events that tell of something that happened. An event may also carry the reason of
+// a problem (problem_reason.h) or of a worker's trouble, as the condition does that it announces.
+// Values; no IO.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,6 @@
-// Exit codes of a worker, by the numbers of sysexits(3). Each non-zero exit is preceded by one line that says why. The table
-// is the one place that says what they mean: --help, status, events and docs/worker.md take it from here.
+// Exit codes of a worker, by the numbers of sysexits(3). Each non-zero exit is preceded by one line
+// that says why. The table is the one place that says what they mean: --help, status, events and
+// docs/worker.md take it from here.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,6 @@
-// Why a job cannot run, or runs worse than it could: the reason that its conditions, its events and the worker's last line
-// carry. The table beside it says what follows from each, so that nobody compares names. Values; no IO.
+// Why a job cannot run, or runs worse than it could: the reason that its conditions, its events and
+// the worker's last line carry. The table beside it says what follows from each, so that nobody
+// compares names. Values; no IO.
 #pragma once
 
 #include <cstdint>
@@ -45,7 +46,8 @@ enum class ProblemReason : uint8_t {
 struct ProblemMeaning {
   ProblemReason reason;
   std::string_view name;
-  // Kafka does not answer us: then no heartbeat says anything, and what is deleted could not come back.
+  // Kafka does not answer us: then no heartbeat says anything, and what is deleted could not come
+  // back.
   bool kafka_away = false;
   // Nothing in the spec needs to be wrong: it may go away by itself.
   bool may_pass = false;

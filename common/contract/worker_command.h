@@ -1,6 +1,6 @@
-// How a worker is started and looked at: the flags, environment, directories and paths on which the operator's pod template and
-// the worker's command line agree. An image may be older or newer than the operator: what stands here is changed only so that
-// both still understand each other.
+// How a worker is started and looked at: the flags, environment, directories and paths on which the
+// operator's pod template and the worker's command line agree. An image may be older or newer than
+// the operator: what stands here is changed only so that both still understand each other.
 #pragma once
 
 #include <cstdint>
@@ -27,8 +27,8 @@ inline constexpr char kEnvVolume[] = "COHO_VOLUME";
 // A user's own variables may not begin with it.
 inline constexpr char kEnvPrefix[] = "COHO_";
 
-// Where things are in a worker's container. The Secret lies beside the job's mount, not inside it: a mount point cannot be made
-// in a read-only mount.
+// Where things are in a worker's container. The Secret lies beside the job's mount, not inside it:
+// a mount point cannot be made in a read-only mount.
 inline constexpr char kJobMount[] = "/etc/coho/job";
 inline constexpr char kJobFileKey[] = "job.json";
 inline constexpr char kKafkaSecretMount[] = "/etc/coho/kafka";

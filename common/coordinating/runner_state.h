@@ -20,7 +20,6 @@
 #include <optional>
 #include <set>
 #include <string>
-#include <variant>
 #include <vector>
 
 #include "common/base/backoff.h"
@@ -29,6 +28,7 @@
 #include "common/coordinating/claim_rules.h"
 #include "common/coordinating/cluster_port.h"
 #include "common/coordinating/hearing_clock.h"
+#include "common/coordinating/runner_action.h"
 #include "common/coordinating/topic_plan.h"
 #include "common/coordination/coordinator.h"
 #include "common/coordination/job_view.h"
@@ -37,26 +37,6 @@
 #include "common/model/job_identity.h"
 
 namespace coho {
-
-struct Times {
-  MonotonicTime now;
-  WallTime wall;
-};
-
-// Actions.
-struct AskKafka {
-  int64_t ticket = 0;  // the answer comes back with it
-  ClusterRequest request;
-};
-struct TellEvent {
-  EmitEvent event;
-};
-struct Note {  // for the log
-  bool warning = false;
-  std::string sentence;
-  std::string detail;
-};
-using RunnerAction = std::variant<AskKafka, TellEvent, Note>;
 
 class RunnerState {
  public:

@@ -124,7 +124,8 @@ Result<std::unique_ptr<Client>> Client::Create(const ClientOptions& options) {
   if (options.use_tls) {
     auto tls = std::make_unique<httplib::SSLClient>(options.host, options.port);
     if (!tls->is_valid()) return Internal("TLS: OpenSSL cannot make a context");
-    // The library would trust the machine's authorities beside ours; OpenSSL verifies by the rules of ConfigureTls instead.
+    // The library would trust the machine's authorities beside ours; OpenSSL verifies by the rules
+    // of ConfigureTls instead.
     tls->enable_server_certificate_verification(false);
     COHO_RETURN_IF_ERROR(ConfigureTls(options.tls, options.host, tls->ssl_context()));
     impl.http = std::move(tls);
@@ -188,7 +189,8 @@ Result<ClientResponse> Client::Stream(const std::string& path, const Headers& he
 void Client::Cancel() {
   std::unique_lock lock(impl_->mutex);
   impl_->cancelled = true;
-  // The call may be between its first check and the moment from which stop() can reach it, so stop until it is over.
+  // The call may be between its first check and the moment from which stop() can reach it, so stop
+  // until it is over.
   while (impl_->in_call) {
     lock.unlock();
     impl_->http->stop();

@@ -1,9 +1,11 @@
-// An HTTP/1.1 client over one kept-alive connection, with TLS from PEM text. Made for the Kubernetes API: short calls, and
-// streams that stay open for minutes and are cancelled from another thread.
+// An HTTP/1.1 client over one kept-alive connection, with TLS from PEM text. Made for the
+// Kubernetes API: short calls, and streams that stay open for minutes and are cancelled from
+// another thread.
 //
-// Thread rule: one call at a time; Cancel() may come from any thread. Errors: a Status means that no complete answer came
-// (Unavailable: connection refused, reset, TLS refused; DeadlineExceeded: silence for longer than the read timeout;
-// Aborted: cancelled). Any HTTP status, 500 included, is an answer and thus a Response.
+// Thread rule: one call at a time; Cancel() may come from any thread. Errors: a Status means that
+// no complete answer came (Unavailable: connection refused, reset, TLS refused; DeadlineExceeded:
+// silence for longer than the read timeout; Aborted: cancelled). Any HTTP status, 500 included, is
+// an answer and thus a Response.
 #pragma once
 
 #include <functional>
@@ -45,16 +47,19 @@ struct ClientResponse {
 
 class Client {
  public:
-  // Connects at the first call. InvalidArgument: a PEM text that cannot be read, a server name that cannot be resolved.
+  // Connects at the first call. InvalidArgument: a PEM text that cannot be read, a server name that
+  // cannot be resolved.
   [[nodiscard]] static Result<std::unique_ptr<Client>> Create(const ClientOptions& options);
   ~Client();
 
-  // `path` is sent as it is: escape it first. A connection that went away while idle is opened again once.
+  // `path` is sent as it is: escape it first. A connection that went away while idle is opened
+  // again once.
   [[nodiscard]] Result<ClientResponse> Send(std::string_view method, const std::string& path,
                                             const Headers& headers, std::string body);
 
-  // GET whose body goes to `on_chunk` as it arrives; false from it ends the stream (then the result is OK). The body of an
-  // answer other than 200 is collected in the response instead. OK with status 200: the server closed the stream.
+  // GET whose body goes to `on_chunk` as it arrives; false from it ends the stream (then the result
+  // is OK). The body of an answer other than 200 is collected in the response instead. OK with
+  // status 200: the server closed the stream.
   using OnChunk = std::function<bool(std::string_view)>;
   [[nodiscard]] Result<ClientResponse> Stream(const std::string& path, const Headers& headers,
                                               const OnChunk& on_chunk);

@@ -27,7 +27,8 @@ std::optional<ProcStat> ReadStat() {
   std::ifstream file("/proc/self/stat");
   std::string line;
   if (!std::getline(file, line)) return std::nullopt;
-  // Field 2 is the program's name in parentheses and may hold spaces; counting starts behind it, with field 3.
+  // Field 2 is the program's name in parentheses and may hold spaces; counting starts behind it,
+  // with field 3.
   const size_t name_end = line.rfind(')');
   if (name_end == std::string::npos) return std::nullopt;
   std::istringstream fields(line.substr(name_end + 1));

@@ -78,7 +78,8 @@ Status Server::Start() {
   server.new_task_queue = [threads] {
     return new httplib::ThreadPool(threads, kQueuedConnections);
   };
-  // The library's own options include SO_REUSEPORT: a second process on the same port would take half of the requests.
+  // The library's own options include SO_REUSEPORT: a second process on the same port would take
+  // half of the requests.
   server.set_socket_options([](int socket) {
     const int on = 1;
     setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
@@ -86,7 +87,8 @@ Status Server::Start() {
   server.set_keep_alive_timeout(2);
   server.set_keep_alive_max_count(1000);
   server.set_payload_max_length(64 * 1024);
-  // All routing happens here: the library's own matches paths by std::regex, which recurses on long ones.
+  // All routing happens here: the library's own matches paths by std::regex, which recurses on long
+  // ones.
   server.set_pre_routing_handler([&impl](const httplib::Request& in, httplib::Response& out) {
     impl.Serve(in, out);
     return httplib::Server::HandlerResponse::Handled;

@@ -1,6 +1,7 @@
-// The HTTP server of a process: health, metrics and status pages, read-only. Meant for the pod network, never for the open
-// internet: no TLS, no authentication. Handlers run on the server's own few threads, at the same time as each other and as
-// the rest of the process, so they read published snapshots and return quickly.
+// The HTTP server of a process: health, metrics and status pages, read-only. Meant for the pod
+// network, never for the open internet: no TLS, no authentication. Handlers run on the server's own
+// few threads, at the same time as each other and as the rest of the process, so they read
+// published snapshots and return quickly.
 //
 //   http::Server server({.port = 8080});
 //   server.Route("/livez", [](const http::Request&) { return http::Response{.body = "ok\n"}; });
@@ -43,8 +44,9 @@ class Server {
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 
-  // GET and HEAD of exactly `path`, or of everything that begins with `prefix` (the longest prefix wins; an exact route wins
-  // over prefixes). A handler's exception is answered with 500. REQUIRES: not started.
+  // GET and HEAD of exactly `path`, or of everything that begins with `prefix` (the longest prefix
+  // wins; an exact route wins over prefixes). A handler's exception is answered with 500. REQUIRES:
+  // not started.
   void Route(std::string path, Handler handler);
   void RoutePrefix(std::string prefix, Handler handler);
 

@@ -67,8 +67,8 @@ Result<NewTopicPtr> Prepare(const NewTopic& topic) {
 struct Admin::Impl {
   std::unique_ptr<Client> client;
 
-  // Sends a request with request(options, queue) and reads its answer with read(event); repeats both until the time is over, so
-  // a request must do no harm when it is repeated.
+  // Sends a request with request(options, queue) and reads its answer with read(event); repeats
+  // both until the time is over, so a request must do no harm when it is repeated.
   Status Ask(rd_kafka_admin_op_t operation, Duration timeout, std::string_view context,
              const std::function<void(rd_kafka_AdminOptions_t*, rd_kafka_queue_t*)>& request,
              const std::function<Status(rd_kafka_event_t*)>& read) {

@@ -22,8 +22,8 @@ class Admin {
   Admin(const Admin&) = delete;
   Admin& operator=(const Admin&) = delete;
 
-  // Topics that exist among `names`; a missing one is absent, not an error. Wrong credentials: kUnauthenticated; no broker
-  // answers: kUnavailable, and the message names the servers.
+  // Topics that exist among `names`; a missing one is absent, not an error. Wrong credentials:
+  // kUnauthenticated; no broker answers: kUnavailable, and the message names the servers.
   [[nodiscard]] Result<std::map<std::string, TopicInfo>> Describe(
       const std::vector<std::string>& names, Duration timeout);
   // Creates the topics; one that exists already is left as it is and is no error.

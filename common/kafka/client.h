@@ -1,8 +1,8 @@
-// One librdkafka client, whatever it is for: its configuration, its log, and what it reported about credentials, brokers and
-// fatal errors. Include only from .cc files of common/kafka.
+// One librdkafka client, whatever it is for: its configuration, its log, and what it reported about
+// credentials, brokers and fatal errors. Include only from .cc files of common/kafka.
 //
-// librdkafka reports such errors through a callback that somebody must serve while a call waits; without that a wrong password
-// looks like a timeout. Await() does so.
+// librdkafka reports such errors through a callback that somebody must serve while a call waits;
+// without that a wrong password looks like a timeout. Await() does so.
 //
 // Thread rule: as the class that owns the client; librdkafka's own threads only log.
 #pragma once
@@ -35,7 +35,8 @@ struct ClientSettings {
 
 class Client {
  public:
-  // kInvalidArgument names the property ("spec.kafka.properties.<name>") or the Secret's key. Connects in the background.
+  // kInvalidArgument names the property ("spec.kafka.properties.<name>") or the Secret's key.
+  // Connects in the background.
   [[nodiscard]] static Result<std::unique_ptr<Client>> Create(rd_kafka_type_t type,
                                                               const ClientConfig& config,
                                                               const ClientSettings& settings);
@@ -49,15 +50,19 @@ class Client {
   // Runs callbacks that are due: errors and delivery reports.
   void Serve(int timeout_ms) { rd_kafka_poll(client_, timeout_ms); }
 
-  // kUnauthenticated once per report of refused credentials; kFenced for ever after a fatal error; else OK.
+  // kUnauthenticated once per report of refused credentials; kFenced for ever after a fatal error;
+  // else OK.
   [[nodiscard]] Status TakeFailure();
-  // kNotFound once per report that a topic or partition being read does not exist any more; else OK.
+  // kNotFound once per report that a topic or partition being read does not exist any more; else
+  // OK.
   [[nodiscard]] Status TakeMissing();
-  // What a call that ran out of time says: kUnavailable and the servers' names when no broker can be reached.
+  // What a call that ran out of time says: kUnavailable and the servers' names when no broker can
+  // be reached.
   [[nodiscard]] Status TimedOut(std::string_view context) const;
 
-  // Calls attempt(slice in ms) until it returns something other than a timeout, the time is over, or the client reported a
-  // failure that makes waiting useless. For calls of librdkafka that may be repeated.
+  // Calls attempt(slice in ms) until it returns something other than a timeout, the time is over,
+  // or the client reported a failure that makes waiting useless. For calls of librdkafka that may
+  // be repeated.
   [[nodiscard]] Status Await(Duration timeout, std::string_view context,
                              const std::function<Status(int)>& attempt);
 

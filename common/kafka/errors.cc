@@ -115,8 +115,8 @@ Status TakeError(rd_kafka_error_t* error, std::string_view context) {
   if (rd_kafka_error_is_fatal(error)) {
     code = CodeOfFatal(rd_kafka_error_code(error));
   } else if (rd_kafka_error_txn_requires_abort(error)) {
-    // Also of an old producer epoch: the broker raises the epoch of a transaction that took too long. Whether somebody else took
-    // over is seen at the abort, which then is fatal.
+    // Also of an old producer epoch: the broker raises the epoch of a transaction that took too
+    // long. Whether somebody else took over is seen at the abort, which then is fatal.
     code = Code::kAborted;
   } else if (rd_kafka_error_is_retriable(error) && code != Code::kDeadlineExceeded) {
     code = Code::kUnavailable;

@@ -9,15 +9,17 @@
 
 namespace coho::kafka {
 
-// retriable -> kUnavailable / kDeadlineExceeded, abortable -> kAborted, fenced (INVALID_PRODUCER_EPOCH, PRODUCER_FENCED,
-// _FENCED) -> kFenced, wrong credentials or ACL -> kUnauthenticated, unknown topic -> kNotFound, the rest -> kInternal.
+// retriable -> kUnavailable / kDeadlineExceeded, abortable -> kAborted, fenced
+// (INVALID_PRODUCER_EPOCH, PRODUCER_FENCED, _FENCED) -> kFenced, wrong credentials or ACL ->
+// kUnauthenticated, unknown topic -> kNotFound, the rest -> kInternal.
 [[nodiscard]] Code CodeOf(rd_kafka_resp_err_t error);
-// After a fatal error a client is of no more use, whoever is to blame: as one that was fenced, it is
-// replaced by a new one, which then looks at what the old one left. A broker that died in the middle
-// of a transaction may answer its end by INVALID_TXN_STATE, which is fatal to librdkafka.
+// After a fatal error a client is of no more use, whoever is to blame: as one that was fenced, it
+// is replaced by a new one, which then looks at what the old one left. A broker that died in the
+// middle of a transaction may answer its end by INVALID_TXN_STATE, which is fatal to librdkafka.
 [[nodiscard]] Code CodeOfFatal(rd_kafka_resp_err_t error);
 [[nodiscard]] Status ToStatus(rd_kafka_resp_err_t error, std::string_view context);
-// Reads the abortable/retriable/fatal flags of a transactional call, then destroys `error`. nullptr is OK.
+// Reads the abortable/retriable/fatal flags of a transactional call, then destroys `error`. nullptr
+// is OK.
 [[nodiscard]] Status TakeError(rd_kafka_error_t* error, std::string_view context);
 
 }  // namespace coho::kafka

@@ -1,6 +1,6 @@
-// Which of librdkafka's log lines are worth a reader's time. Every client of a process (a worker has
-// one for each purpose and run loop) complains of the same broker by itself, again and again, in
-// several wordings.
+// Which of librdkafka's log lines are worth a reader's time. Every client of a process (a worker
+// has one for each purpose and run loop) complains of the same broker by itself, again and again,
+// in several wordings.
 //
 // Thread rule: any thread; librdkafka's own ones log.
 #pragma once

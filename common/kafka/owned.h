@@ -1,5 +1,5 @@
-// unique_ptr for librdkafka's objects: Owned<rd_kafka_queue_t, rd_kafka_queue_destroy>. Include only from .cc files of
-// common/kafka.
+// unique_ptr for librdkafka's objects: Owned<rd_kafka_queue_t, rd_kafka_queue_destroy>. Include
+// only from .cc files of common/kafka.
 #pragma once
 
 #include <memory>

@@ -119,7 +119,8 @@ Result<std::unique_ptr<PendingRanges>> PendingRanges::Ask(
     return pending;
   }
   impl.context = ContextOf(partitions);
-  // Both questions at once: on a connection they may have to wait behind a fetch, and so they wait once.
+  // Both questions at once: on a connection they may have to wait behind a fetch, and so they wait
+  // once.
   COHO_RETURN_IF_ERROR(SendListOffsets(client, partitions, read_committed, &impl.begin, timeout_ms,
                                        impl.queue.get()));
   COHO_RETURN_IF_ERROR(
@@ -170,15 +171,14 @@ Result<std::map<TopicPartition, int64_t>> ListHighWatermarks(
   const std::string context = ContextOf(partitions);
   rd_kafka_OffsetSpec_t what = RD_KAFKA_OFFSET_SPEC_LATEST;
   const Owned<rd_kafka_queue_t, rd_kafka_queue_destroy> queue(rd_kafka_queue_new(client));
-  COHO_RETURN_IF_ERROR(
-      SendListOffsets(client, partitions, false, &what, timeout_ms, queue.get()));
+  COHO_RETURN_IF_ERROR(SendListOffsets(client, partitions, false, &what, timeout_ms, queue.get()));
   const Owned<rd_kafka_event_t, rd_kafka_event_destroy> event(
       rd_kafka_queue_poll(queue.get(), timeout_ms + 1000));
   if (event == nullptr) return DeadlineExceeded(context + ": no answer");
   COHO_RETURN_IF_ERROR(ToStatus(rd_kafka_event_error(event.get()), context));
   size_t count = 0;
-  const rd_kafka_ListOffsetsResultInfo_t** infos = rd_kafka_ListOffsets_result_infos(
-      rd_kafka_event_ListOffsets_result(event.get()), &count);
+  const rd_kafka_ListOffsetsResultInfo_t** infos =
+      rd_kafka_ListOffsets_result_infos(rd_kafka_event_ListOffsets_result(event.get()), &count);
   for (const rd_kafka_ListOffsetsResultInfo_t* info : std::span(infos, count)) {
     const rd_kafka_topic_partition_t* at = rd_kafka_ListOffsetsResultInfo_topic_partition(info);
     if (at->err == RD_KAFKA_RESP_ERR_NO_ERROR) offsets[{at->topic, at->partition}] = at->offset;

@@ -1,4 +1,5 @@
-// Lists of partitions and offsets as librdkafka wants them. Include only from .cc files of common/kafka.
+// Lists of partitions and offsets as librdkafka wants them. Include only from .cc files of
+// common/kafka.
 #pragma once
 
 #include <librdkafka/rdkafka.h>
@@ -44,7 +45,8 @@ class PendingRanges {
   std::unique_ptr<Impl> impl_;
 };
 
-// First offsets and ends of partitions, asked of their leaders in one go; with `read_committed` the end is the last stable offset.
+// First offsets and ends of partitions, asked of their leaders in one go; with `read_committed` the
+// end is the last stable offset.
 [[nodiscard]] Result<std::map<TopicPartition, OffsetRange>> ListRanges(
     rd_kafka_t* client, const std::vector<TopicPartition>& partitions, bool read_committed,
     int timeout_ms);

@@ -1,7 +1,7 @@
 // A Kafka producer: idempotent, and transactional when it has a transactional id.
 //
-// Thread rule: one thread at a time per Producer (its run loop); delivery reports are served inside Send, Poll, Flush and
-// CommitTransaction on that thread.
+// Thread rule: one thread at a time per Producer (its run loop); delivery reports are served inside
+// Send, Poll, Flush and CommitTransaction on that thread.
 #pragma once
 
 #include <cstdint>
@@ -29,7 +29,8 @@ struct ProducerOptions {
   Duration linger = std::chrono::milliseconds(5);
   int64_t queued_bytes_max = 128 << 20;
   std::string compression = "lz4";
-  // Without transactions: how long a record may try to get delivered. With them it is the transaction's time.
+  // Without transactions: how long a record may try to get delivered. With them it is the
+  // transaction's time.
   std::optional<Duration> delivery_timeout = std::nullopt;
   // Asked now and then while Send waits for a full queue; false: it returns kUnavailable.
   std::function<bool()> keep_waiting = {};
@@ -57,16 +58,19 @@ class Producer {
 
   static constexpr int32_t kByKey = kPartitionByKey;
   using Message = kafka::Message;
-  // Copies key and value. A full queue is waited for (delivery reports are served meanwhile) while options.keep_waiting says so.
+  // Copies key and value. A full queue is waited for (delivery reports are served meanwhile) while
+  // options.keep_waiting says so.
   [[nodiscard]] Status Send(Topic topic, int32_t partition, const Message& message,
                             DeliverySlot* slot = nullptr);
 
-  // Serves delivery reports. The first failed delivery is kept and returned by Flush, Commit... and Abort clears it.
+  // Serves delivery reports. The first failed delivery is kept and returned by Flush, Commit... and
+  // Abort clears it.
   void Poll(Duration timeout);
   [[nodiscard]] Status Flush(Duration timeout);
 
-  // Transactions. InitTransactions fences older producers of the same id and must come first. Codes: kFenced, kAborted (abort,
-  // then go on), kUnavailable/kDeadlineExceeded (retried inside until `timeout`), else fatal.
+  // Transactions. InitTransactions fences older producers of the same id and must come first.
+  // Codes: kFenced, kAborted (abort, then go on), kUnavailable/kDeadlineExceeded (retried inside
+  // until `timeout`), else fatal.
   [[nodiscard]] Status InitTransactions(Duration timeout);
   [[nodiscard]] Status BeginTransaction();
   // Adds a group's next offsets to the transaction.

@@ -1,4 +1,5 @@
-// The values that travel between a program and Kafka, without any client: records as they are read, messages as they are sent.
+// The values that travel between a program and Kafka, without any client: records as they are read,
+// messages as they are sent.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +15,8 @@ struct Header {
   std::string_view value;
 };
 
-// A record that does not lie in librdkafka's buffer: what tests and simulations read. Nothing is copied.
+// A record that does not lie in librdkafka's buffer: what tests and simulations read. Nothing is
+// copied.
 struct RecordParts {
   std::string_view topic;
   int32_t partition = 0;
@@ -38,13 +40,15 @@ class Record {
   [[nodiscard]] std::string_view value() const { return {value_, value_size_}; }
   [[nodiscard]] bool is_tombstone() const { return value_ == nullptr; }  // null value
   [[nodiscard]] std::string_view topic() const;
-  // Identity of the topic inside its consumer, stable while it is assigned: compare pointers instead of names.
+  // Identity of the topic inside its consumer, stable while it is assigned: compare pointers
+  // instead of names.
   [[nodiscard]] const void* topic_handle() const { return topic_; }
   [[nodiscard]] int32_t partition() const { return partition_; }
   [[nodiscard]] int64_t offset() const { return offset_; }
   [[nodiscard]] int64_t timestamp_ms() const;
   [[nodiscard]] std::vector<Header> headers() const;
-  // The partition's end was reached: offset() is the next offset to be written (past control records). No key, no value.
+  // The partition's end was reached: offset() is the next offset to be written (past control
+  // records). No key, no value.
   [[nodiscard]] bool is_end_of_partition() const { return is_end_; }
 
  private:
@@ -79,8 +83,9 @@ struct Message {
 // To the partition that Kafka's own clients choose: murmur2 of the key; no key: random.
 inline constexpr int32_t kPartitionByKey = -1;
 
-// Where a record that was sent with a DeliverySlot ended up. `last_offset` is the highest offset acknowledged so far of those
-// sent with this slot (-1: none). One slot per changelog partition. Must outlive the producer's flush.
+// Where a record that was sent with a DeliverySlot ended up. `last_offset` is the highest offset
+// acknowledged so far of those sent with this slot (-1: none). One slot per changelog partition.
+// Must outlive the producer's flush.
 struct DeliverySlot {
   int64_t last_offset = -1;
   bool failed = false;  // one of them was given up

@@ -1,6 +1,6 @@
-// A StreamJob as its user wants it: the values of `spec` after defaulting. One type and one wire form for everybody: the
-// API server's JSON, the ConfigMap that the operator mounts into workers, and the YAML file of the standalone mode.
-// Values; no IO here.
+// A StreamJob as its user wants it: the values of `spec` after defaulting. One type and one wire
+// form for everybody: the API server's JSON, the ConfigMap that the operator mounts into workers,
+// and the YAML file of the standalone mode. Values; no IO here.
 #pragma once
 
 #include <chrono>
@@ -105,7 +105,8 @@ struct ProcessingSpec {
 };
 
 struct StorageSpec {
-  // Write back dirty values and flush RocksDB at least this often: bounds what a crashed worker replays.
+  // Write back dirty values and flush RocksDB at least this often: bounds what a crashed worker
+  // replays.
   Duration flush_interval = std::chrono::seconds(30);
   std::string size = "10Gi";        // Kubernetes quantity; the operator's business
   std::string storage_class_name;   // empty: the cluster's default
@@ -163,25 +164,30 @@ struct Job {
 // "<prefix>-dead-letter"
 [[nodiscard]] std::string DefaultDeadLetterTopic(const std::string& topic_prefix);
 
-// A file with `formatVersion` was written by a program, which may be newer than its reader: fields that the reader does not know
-// are passed over. The number grows only when an older reader must not go on; it then refuses the file.
+// A file with `formatVersion` was written by a program, which may be newer than its reader: fields
+// that the reader does not know are passed over. The number grows only when an older reader must
+// not go on; it then refuses the file.
 inline constexpr int32_t kJobFormatVersion = 1;
 
-// Parses {apiVersion, kind, metadata, spec} (unknown fields under metadata and status are ignored; unknown fields of spec are
-// errors, except in a file with `formatVersion`, and the parts that only Kubernetes reads: workers.resources, workers.template),
-// fills in defaults and validates what one object can show. Every error names the field's path, what was found and what
-// is allowed: "spec.processing.commitInterval: found \"100\", need a duration such as 100ms, 5s or 1m30s". The first error
-// is returned. `json` may come from anyone: depth and size are capped (depth 64, 1 MiB).
+// Parses {apiVersion, kind, metadata, spec} (unknown fields under metadata and status are ignored;
+// unknown fields of spec are errors, except in a file with `formatVersion`, and the parts that only
+// Kubernetes reads: workers.resources, workers.template), fills in defaults and validates what one
+// object can show. Every error names the field's path, what was found and what is allowed:
+// "spec.processing.commitInterval: found \"100\", need a duration such as 100ms, 5s or 1m30s". The
+// first error is returned. `json` may come from anyone: depth and size are capped (depth 64, 1
+// MiB).
 [[nodiscard]] Result<Job> ParseJobJson(std::string_view json);
 // The same from YAML (JSON is YAML, too); duplicate keys are errors.
 [[nodiscard]] Result<Job> ParseJobYaml(std::string_view yaml);
-// Canonical JSON with `formatVersion`; ParseJobJson(JobToJson(j)) == j. Holds what differs from the defaults, and the names that
-// all have to spell alike whatever their version: so a field that a later version adds changes nothing for a job without it.
+// Canonical JSON with `formatVersion`; ParseJobJson(JobToJson(j)) == j. Holds what differs from the
+// defaults, and the names that all have to spell alike whatever their version: so a field that a
+// later version adds changes nothing for a job without it.
 [[nodiscard]] std::string JobToJson(const Job& job);
 // The same with every field.
 [[nodiscard]] std::string JobToFullJson(const Job& job);
 
-// Kubernetes/Go duration: "100ms", "5s", "1m30s", "2h"; nonnegative. Error message names only the found text.
+// Kubernetes/Go duration: "100ms", "5s", "1m30s", "2h"; nonnegative. Error message names only the
+// found text.
 [[nodiscard]] Result<Duration> ParseDuration(std::string_view text);
 [[nodiscard]] std::string FormatDuration(Duration d);
 

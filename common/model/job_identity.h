@@ -1,5 +1,5 @@
-// Whose a job's topics are. Kept in the claim with which a coordinator topic begins, so that no two jobs, installations or
-// Kubernetes clusters ever share one (R0). A value.
+// Whose a job's topics are. Kept in the claim with which a coordinator topic begins, so that no two
+// jobs, installations or Kubernetes clusters ever share one (R0). A value.
 #pragma once
 
 #include <string>

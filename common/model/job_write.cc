@@ -58,7 +58,8 @@ class Writer {
   [[nodiscard]] Json Kafka() const {
     const KafkaSpec& kafka = job_.kafka;
     const KafkaSpec standard;
-    // The prefix is part of names that every version has to spell alike, so it does not depend on who reads the file.
+    // The prefix is part of names that every version has to spell alike, so it does not depend on
+    // who reads the file.
     Json json = {{"bootstrapServers", kafka.bootstrap_servers},
                  {"topicPrefix", kafka.topic_prefix}};
     Put(&json, "properties", kafka.properties, standard.properties);

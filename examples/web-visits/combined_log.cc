@@ -5,7 +5,8 @@
 
 namespace {
 
-// Takes the next field off `rest`: up to a space, or between `open` and `close`. False: it does not end.
+// Takes the next field off `rest`: up to a space, or between `open` and `close`. False: it does not
+// end.
 bool Take(std::string_view* rest, char open, char close, std::string_view* field) {
   size_t begin = 0;
   if (open != '\0') {

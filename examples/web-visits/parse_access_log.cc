@@ -1,5 +1,6 @@
-// Task `parse-access-log`: reads lines of a web server's log in combined format, re-keys them by client address, and sends the
-// fields as JSON. A line that is no combined-log line is an invalid record: spec.processing.onError says what becomes of it.
+// Task `parse-access-log`: reads lines of a web server's log in combined format, re-keys them by
+// client address, and sends the fields as JSON. A line that is no combined-log line is an invalid
+// record: spec.processing.onError says what becomes of it.
 #include <coho/coho.h>
 
 #include "combined_log.h"

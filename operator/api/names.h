@@ -1,9 +1,11 @@
-// Names, labels and annotations of what the operator makes for a job: written by manifests, read by observe. A job's objects
-// are found by the label coho.dev/job, a worker's by coho.dev/worker as well.
+// Names, labels and annotations of what the operator makes for a job: written by manifests, read by
+// observe. A job's objects are found by the label coho.dev/job, a worker's by coho.dev/worker as
+// well.
 //
-// A worker's set has one pod, and its ordinal is the worker's id (ordinals.start), so that the pod-index label tells the
-// worker and the claim's name never changes: worker 2 of job visits is set visits-worker-2, pod visits-worker-2-2, claim
-// state-visits-worker-2-2. With job names of at most 40 characters and ids of at most 3 digits every name fits.
+// A worker's set has one pod, and its ordinal is the worker's id (ordinals.start), so that the
+// pod-index label tells the worker and the claim's name never changes: worker 2 of job visits is
+// set visits-worker-2, pod visits-worker-2-2, claim state-visits-worker-2-2. With job names of at
+// most 40 characters and ids of at most 3 digits every name fits.
 #pragma once
 
 #include <optional>
@@ -27,7 +29,8 @@ inline constexpr std::string_view kManagedBy = "coho-operator";
 
 // On every object that the operator applies: hash of the applied content without this annotation.
 inline constexpr std::string_view kAppliedHashAnnotation = "coho.dev/applied-hash";
-// On a set's pod template, hence on pods: hash of what needs a restart to take effect. Placement is not part of it.
+// On a set's pod template, hence on pods: hash of what needs a restart to take effect. Placement is
+// not part of it.
 inline constexpr std::string_view kTemplateHashAnnotation = "coho.dev/template-hash";
 // Inside the template: hash of the parts of the job that a worker reads at its start.
 inline constexpr std::string_view kConfigHashAnnotation = "coho.dev/config-hash";
@@ -48,7 +51,8 @@ inline constexpr std::string_view kOutOfServiceTaint = "node.kubernetes.io/out-o
 [[nodiscard]] std::string WorkerAccountName(std::string_view job);        // <job>-worker
 [[nodiscard]] std::string DisruptionBudgetName(std::string_view job);     // <job>-workers
 
-// The id in the value of a coho.dev/worker label; nullopt for anything but a plain number of at most 9 digits.
+// The id in the value of a coho.dev/worker label; nullopt for anything but a plain number of at
+// most 9 digits.
 [[nodiscard]] std::optional<WorkerId> ParseWorkerLabel(std::string_view value);
 
 }  // namespace coho

@@ -1,5 +1,6 @@
-// What the operator sees of one StreamJob at one moment: made by observe, read by decide and report. Plain values; facts only,
-// no judgement. Observe lists only objects that carry the job's label; whose they are, the controller's uid tells.
+// What the operator sees of one StreamJob at one moment: made by observe, read by decide and
+// report. Plain values; facts only, no judgement. Observe lists only objects that carry the job's
+// label; whose they are, the controller's uid tells.
 #pragma once
 
 #include <compare>
@@ -25,7 +26,8 @@ struct ObjectFacts {
   std::string uid;
   std::string controller_uid;  // of its controller owner reference; empty: none
   std::string applied_hash;    // annotation coho.dev/applied-hash
-  // Its controller is a StreamJob of this job's name: ours, or an earlier one whose objects still go away.
+  // Its controller is a StreamJob of this job's name: ours, or an earlier one whose objects still
+  // go away.
   bool of_this_name = false;
   friend bool operator==(const ObjectFacts&, const ObjectFacts&) = default;
 };
@@ -36,7 +38,8 @@ struct StatefulSetFacts {
   std::string template_hash;  // annotation coho.dev/template-hash of spec.template
   std::string config_hash;    // annotation coho.dev/config-hash of spec.template
   bool observed =
-      false;  // status.observedGeneration >= metadata.generation: its controller knows this template
+      // status.observedGeneration >= metadata.generation: its controller knows this template
+      false;
   bool delete_claim_with_set = false;  // persistentVolumeClaimRetentionPolicy.whenDeleted: Delete
   bool deleting = false;
 };
@@ -50,7 +53,8 @@ struct PodFacts {
   bool deleting = false;
   int32_t restarts = 0;
   std::string
-      waiting_reason;  // of the worker container: CrashLoopBackOff, ImagePullBackOff, ...; empty: not waiting
+      // of the worker container: CrashLoopBackOff, ImagePullBackOff, ...; empty: not waiting
+      waiting_reason;
   std::string waiting_message;
   std::optional<int32_t>
       exit_code;  // of its latest termination (state.terminated, else lastState.terminated)
@@ -92,7 +96,8 @@ struct ObjectKey {
 struct Observed {
   StreamJob job;
   std::optional<JobView> coordination;  // nullopt: the service does not have the job (yet)
-  // Why the service cannot be given the job, although its spec is fine: its Secret is missing, or cannot be read.
+  // Why the service cannot be given the job, although its spec is fine: its Secret is missing, or
+  // cannot be read.
   std::optional<JobProblem> connection_problem;
   std::string
       write_error;  // what the API server said to the latest apply that it refused; empty: none
@@ -103,14 +108,16 @@ struct Observed {
   std::map<std::string, NodeFacts> nodes;
   // Another StreamJob of this installation has the same topic prefix, and has had it for longer.
   std::optional<JobId> prefix_holder;
-  // The job's ServiceAccount, ConfigMaps (job files of earlier contents, too), Service and PodDisruptionBudget.
+  // The job's ServiceAccount, ConfigMaps (job files of earlier contents, too), Service and
+  // PodDisruptionBudget.
   std::map<ObjectKey, ObjectFacts> objects;
   // A defect was caught when the job was reconciled last; empty: none.
   std::string internal_error;
-  // Apply everything even where the stored hash is right: repairs what others changed. For the first reconcile after a start
-  // and now and then.
+  // Apply everything even where the stored hash is right: repairs what others changed. For the
+  // first reconcile after a start and now and then.
   bool repair = false;
-  // When this process last wrote the job's status: changes of lag alone are written at most every 10 s.
+  // When this process last wrote the job's status: changes of lag alone are written at most every
+  // 10 s.
   std::optional<WallTime> status_written;
   OperatorSettings settings;
   WallTime now;

@@ -1,10 +1,12 @@
-// What a user may add to worker pods (spec.workers.template, spec.workers.resources). The schema has checked these shapes
-// before; they are checked again, because an older schema may have let something else in. Pure.
+// What a user may add to worker pods (spec.workers.template, spec.workers.resources). The schema
+// has checked these shapes before; they are checked again, because an older schema may have let
+// something else in. Pure.
 //
 //   labels, annotations, nodeSelector   text -> text
 //   tolerations, imagePullSecrets       as in a pod
 //   priorityClassName                   text
-//   env                                 [{name, value}]; names that begin with COHO_ are the operator's
+//   env                                 [{name, value}]; names that begin with COHO_ are the
+//   operator's
 #pragma once
 
 #include <nlohmann/json.hpp>

@@ -1,5 +1,6 @@
-// A StreamJob object as the API server hands it out. What everybody reads of the spec is parsed by the job model
-// (common/model/job.h); what only Kubernetes reads (pod template, resources) stays as JSON. Values; no IO.
+// A StreamJob object as the API server hands it out. What everybody reads of the spec is parsed by
+// the job model (common/model/job.h); what only Kubernetes reads (pod template, resources) stays as
+// JSON. Values; no IO.
 #pragma once
 
 #include <cstdint>
@@ -32,8 +33,8 @@ struct StreamJob {
   nlohmann::json status = nlohmann::json::object();         // as read
 };
 
-// A spec that cannot be used is no failure here: it comes back inside the StreamJob. Fails only on what is no object with
-// metadata.name, namespace and uid.
+// A spec that cannot be used is no failure here: it comes back inside the StreamJob. Fails only on
+// what is no object with metadata.name, namespace and uid.
 [[nodiscard]] Result<StreamJob> ParseStreamJob(const nlohmann::json& object);
 
 // Which topics a StreamJob object asks for, whatever else is wrong with it.
@@ -43,7 +44,8 @@ struct PrefixUse {
   std::string created;
 };
 [[nodiscard]] PrefixUse PrefixUseOf(const nlohmann::json& object);
-// Which of two comes first where only one may have a prefix: the one that was made earlier, then by name.
+// Which of two comes first where only one may have a prefix: the one that was made earlier, then by
+// name.
 [[nodiscard]] bool IsOlder(const PrefixUse& a, const PrefixUse& b);
 
 }  // namespace coho

@@ -1,5 +1,5 @@
-// Performs a plan: writes objects, deletes, status and events to the API server. Does what the plan says and nothing else;
-// the next reconcile starts from what came of it.
+// Performs a plan: writes objects, deletes, status and events to the API server. Does what the plan
+// says and nothing else; the next reconcile starts from what came of it.
 #pragma once
 
 #include <functional>
@@ -14,12 +14,14 @@
 
 namespace coho {
 
-// Asked before each write: false once this operator leads no more, or ends. Then the rest of a plan is its successor's.
+// Asked before each write: false once this operator leads no more, or ends. Then the rest of a plan
+// is its successor's.
 using MayWrite = std::function<bool()>;
 
 struct PerformOutcome {
   Status status;  // the first failure
-  // Set when the API server refused an object for good (invalid, forbidden, another's): in its words, for people.
+  // Set when the API server refused an object for good (invalid, forbidden, another's): in its
+  // words, for people.
   std::string write_error;
   std::map<ObjectKey, ObjectFacts> applied;  // as they are stored now
   int objects_written = 0;
@@ -27,8 +29,9 @@ struct PerformOutcome {
   bool status_written = false;
 };
 
-// In order: applies, deletes, status, events. A failed apply ends applies and deletes; the status is written all the same, and
-// the events are left out, because they would tell of what did not happen.
+// In order: applies, deletes, status, events. A failed apply ends applies and deletes; the status
+// is written all the same, and the events are left out, because they would tell of what did not
+// happen.
 [[nodiscard]] PerformOutcome Perform(const StreamJob& job, const ReconcilePlan& plan,
                                      kube::Api& api, kube::EventRecorder& events,
                                      const MayWrite& may_write);

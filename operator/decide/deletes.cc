@@ -15,7 +15,8 @@ DeleteAction Delete(const ObjectType& type, const std::string& name, const std::
           .uid = uid};
 }
 
-// The coordinator knows only workers that were heard of or have a pod; one that has neither owns nothing.
+// The coordinator knows only workers that were heard of or have a pod; one that has neither owns
+// nothing.
 bool IsEmptied(const Observed& observed, WorkerId worker) {
   const JobView& view = *observed.coordination;
   if (view.removable.contains(worker)) return true;
@@ -41,7 +42,8 @@ void DeleteEmptiedWorkers(const Observed& observed, const std::set<WorkerId>& le
     const auto volume = observed.volumes.find(id);
     if (volume != observed.volumes.end() && !volume->second.claim_deleting) {
       if (delete_claim) {
-        // Before the set: a claim is held while its pod lives, and without a set nobody would remember to delete it.
+        // Before the set: a claim is held while its pod lives, and without a set nobody would
+        // remember to delete it.
         plan->deletes.push_back(Delete(kClaimType, volume->second.claim, volume->second.claim_uid));
       } else if (set->second.delete_claim_with_set || volume->second.owned_by_set) {
         continue;

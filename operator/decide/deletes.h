@@ -8,14 +8,15 @@
 
 namespace coho {
 
-// Emptied workers beyond the count: their sets and, where spec.storage.retention.whenScaled says so, their claims. A claim
-// that is to stay is waited for until it no longer goes with its set.
+// Emptied workers beyond the count: their sets and, where spec.storage.retention.whenScaled says
+// so, their claims. A claim that is to stay is waited for until it no longer goes with its set.
 void DeleteEmptiedWorkers(const Observed& observed, const std::set<WorkerId>& leaving,
                           ReconcilePlan* plan);
 
-// Workers whose state lies on a lost node, with policy Replace: the claim, if its volume is bound to that node, and the pod; both
-// are made anew elsewhere, and the state comes back from the changelog. What may still run on the lost node has been or will be
-// fenced by Kafka, when the coordinator moves the tasks or the new process initialises its producers.
+// Workers whose state lies on a lost node, with policy Replace: the claim, if its volume is bound
+// to that node, and the pod; both are made anew elsewhere, and the state comes back from the
+// changelog. What may still run on the lost node has been or will be fenced by Kafka, when the
+// coordinator moves the tasks or the new process initialises its producers.
 void ReplaceLostWorkers(const Observed& observed, const std::map<WorkerId, std::string>& lost,
                         ReconcilePlan* plan);
 

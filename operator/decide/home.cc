@@ -14,7 +14,8 @@ struct Place {
   std::string zone;
 };
 
-// The tasks whose state counts: those it is to run; of a worker that is given none, those it last had.
+// The tasks whose state counts: those it is to run; of a worker that is given none, those it last
+// had.
 bool Counts(const JobView& view, WorkerId worker, TaskId task, const TaskLocality& place) {
   const auto part = view.assignment.workers.find(worker);
   if (part == view.assignment.workers.end() || part->second.active.empty())

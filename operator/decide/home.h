@@ -7,8 +7,8 @@
 
 namespace coho {
 
-// The node that its volume is pinned to, if it is; else the node that holds most bytes of its tasks' state by stored locality;
-// a lost node is no home. Both parts empty: it has none yet.
+// The node that its volume is pinned to, if it is; else the node that holds most bytes of its
+// tasks' state by stored locality; a lost node is no home. Both parts empty: it has none yet.
 [[nodiscard]] WorkerHome HomeOf(const Observed& observed, WorkerId worker);
 
 }  // namespace coho

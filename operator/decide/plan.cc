@@ -46,8 +46,8 @@ const ObjectFacts* FindObject(const Observed& observed, const std::string& kind,
   return found == observed.objects.end() ? nullptr : &found->second;
 }
 
-// The first object that carries one of our names but belongs to somebody else, for instance to an earlier StreamJob of this
-// name that is still being cleaned up.
+// The first object that carries one of our names but belongs to somebody else, for instance to an
+// earlier StreamJob of this name that is still being cleaned up.
 std::optional<JobProblem> FindForeignObject(const Observed& observed) {
   const auto problem = [&](const std::string& kind, const std::string& name,
                            const ObjectFacts& object) {
@@ -157,8 +157,8 @@ void ApplyShared(const Observed& observed, ReconcilePlan* plan) {
   Apply(observed, MakeDisruptionBudget(observed.job), plan);
 }
 
-// Returns the desired workers' template hashes. While something blocks the job, existing workers are kept up to date, so that
-// a mended spec reaches them, but no new ones are made.
+// Returns the desired workers' template hashes. While something blocks the job, existing workers
+// are kept up to date, so that a mended spec reaches them, but no new ones are made.
 std::map<WorkerId, std::string> ApplySets(const Observed& observed, const Situation& situation,
                                           bool blocked, ReconcilePlan* plan) {
   std::map<WorkerId, std::string> templates;
@@ -213,7 +213,8 @@ void RequeueAfter(Duration delay, ReconcilePlan* plan) {
 
 void PlanStatus(const Observed& observed, const Situation& situation, ReconcilePlan* plan) {
   json status = BuildStatus(observed, situation);
-  // Where another installation of this cluster writes what its workers do, ours would only quarrel with it.
+  // Where another installation of this cluster writes what its workers do, ours would only quarrel
+  // with it.
   const std::string writer = TextAt(observed.job.status, "/installation");
   if (situation.is_not_ours() && !writer.empty() && writer != observed.settings.installation) {
     plan->events.push_back({.warning = true,
@@ -260,14 +261,16 @@ ReconcilePlan PlanReconcile(const Observed& observed) {
   ReconcilePlan plan;
   plan.pod_facts = PodFactsForCoordinator(observed);
   if (observed.job.deleting) {
-    // Owner references take everything away; a finalizer would only give an uninstalled operator something to hang on.
+    // Owner references take everything away; a finalizer would only give an uninstalled operator
+    // something to hang on.
     plan.coordination = Coordination::kForget;
     return plan;
   }
   plan.coordination = observed.job.job ? Coordination::kRun : Coordination::kKeep;
   if (observed.prefix_holder) plan.coordination = Coordination::kForget;
   Situation situation = Judge(observed);
-  // Without the coordinator's view nothing is known of where the state is: what exists stays as it is.
+  // Without the coordinator's view nothing is known of where the state is: what exists stays as it
+  // is.
   if (observed.job.job && observed.coordination && observed.coordination->prepared &&
       !observed.prefix_holder && !situation.is_not_ours())
     Act(observed, &situation, &plan);

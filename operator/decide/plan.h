@@ -1,9 +1,11 @@
-// One reconcile of one StreamJob, as a pure function: what was observed in, what is to be done out. Level-based: the whole
-// desired state is computed anew each time; whatever is right already is left out of the plan.
+// One reconcile of one StreamJob, as a pure function: what was observed in, what is to be done out.
+// Level-based: the whole desired state is computed anew each time; whatever is right already is
+// left out of the plan.
 //
-// Safety: nothing is deleted unless the observed object is this job's (its uid is a precondition of the delete); nothing is
-// deleted while the job has a problem that blocks it or the coordinator's view of it is not there; a job that runs is never
-// taken down because its spec became wrong. Same input, same plan.
+// Safety: nothing is deleted unless the observed object is this job's (its uid is a precondition of
+// the delete); nothing is deleted while the job has a problem that blocks it or the coordinator's
+// view of it is not there; a job that runs is never taken down because its spec became wrong. Same
+// input, same plan.
 #pragma once
 
 #include <cstdint>
@@ -32,7 +34,8 @@ struct DeleteAction {
 
 enum class Coordination {
   kRun,  // CoordinationService::SetJob with job.job, SetPodFacts with pod_facts
-  kKeep,  // the spec cannot be used: what the service has goes on as it is; SetPodFacts if it has the job
+  // the spec cannot be used: what the service has goes on as it is; SetPodFacts if it has the job
+  kKeep,
   kForget,  // RemoveJob
 };
 

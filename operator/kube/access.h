@@ -1,6 +1,6 @@
-// How to reach an API server and who we are there: from a pod's service account or from a kubeconfig file. The parsing is pure
-// (text and a file reader in, values out); AccessSource keeps the values fresh, because tokens and authorities are replaced on
-// disk while we run.
+// How to reach an API server and who we are there: from a pod's service account or from a
+// kubeconfig file. The parsing is pure (text and a file reader in, values out); AccessSource keeps
+// the values fresh, because tokens and authorities are replaced on disk while we run.
 #pragma once
 
 #include <functional>
@@ -33,8 +33,9 @@ using ReadFile = std::function<Result<std::string>(const std::string& path)>;
 // "https://[fd00::1]:6443/base" -> host fd00::1, port 6443, base_path "/base".
 [[nodiscard]] Status ParseServerUrl(std::string_view url, ClusterAccess* access);
 
-// `context` empty: current-context. Relative file names are relative to `directory`. Every error names the entry and what to
-// do. Credential plugins (exec, auth-provider) are refused by name: they would need programs that our image does not hold.
+// `context` empty: current-context. Relative file names are relative to `directory`. Every error
+// names the entry and what to do. Credential plugins (exec, auth-provider) are refused by name:
+// they would need programs that our image does not hold.
 [[nodiscard]] Result<ClusterAccess> ParseKubeconfig(std::string_view yaml,
                                                     const std::string& context,
                                                     const std::string& directory,
@@ -44,7 +45,8 @@ using ReadFile = std::function<Result<std::string>(const std::string& path)>;
 [[nodiscard]] Result<ClusterAccess> LoadKubeconfig(const std::string& path,
                                                    const std::string& context);
 
-// The service account mounted into a pod: address from the environment, token, authority and namespace from files.
+// The service account mounted into a pod: address from the environment, token, authority and
+// namespace from files.
 [[nodiscard]] bool RunsInCluster();
 [[nodiscard]] Result<ClusterAccess> LoadInCluster();
 
@@ -54,7 +56,8 @@ class AccessSource {
   using Load = std::function<Result<ClusterAccess>()>;
   [[nodiscard]] static Result<std::unique_ptr<AccessSource>> Create(Load load, const Clock& clock);
 
-  // Read again when older than a minute. While reading fails the last values stay in use (the failure is logged).
+  // Read again when older than a minute. While reading fails the last values stay in use (the
+  // failure is logged).
   [[nodiscard]] std::shared_ptr<const ClusterAccess> Current();
   // For a request that was answered 401: read again now.
   [[nodiscard]] std::shared_ptr<const ClusterAccess> Reload();

@@ -135,7 +135,8 @@ void Api::Stop() {
     stopped_ = true;
   }
   stopping_.notify_all();
-  // Cancelling waits for the call, which ends itself under the lock: so one at a time, and without it.
+  // Cancelling waits for the call, which ends itself under the lock: so one at a time, and without
+  // it.
   std::unique_lock lock(mutex_);
   while (!busy_.empty()) {
     stopping_.wait_for(lock, std::chrono::milliseconds(20), [this] { return busy_.empty(); });

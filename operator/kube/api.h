@@ -1,10 +1,10 @@
-// The verbs of the Kubernetes API, over a few kept-alive connections. Each call is one exchange: rate-limited on our side, tried
-// again after a 429 as its Retry-After says and once after a 401 with credentials read anew; every other failure is the
-// caller's to judge.
+// The verbs of the Kubernetes API, over a few kept-alive connections. Each call is one exchange:
+// rate-limited on our side, tried again after a 429 as its Retry-After says and once after a 401
+// with credentials read anew; every other failure is the caller's to judge.
 //
-// Safe to use from any thread; calls block. Errors: NotFound 404, Conflict 409, InvalidArgument 400 and 422,
-// Unauthenticated 401 and 403, ResourceExhausted 429, Unavailable 5xx or no connection, Internal else; the message names verb
-// and object and carries the server's words.
+// Safe to use from any thread; calls block. Errors: NotFound 404, Conflict 409, InvalidArgument 400
+// and 422, Unauthenticated 401 and 403, ResourceExhausted 429, Unavailable 5xx or no connection,
+// Internal else; the message names verb and object and carries the server's words.
 #pragma once
 
 #include <prometheus/registry.h>
@@ -43,7 +43,8 @@ class Api {
     double calls_per_second = 50;
     double burst = 100;
     Duration timeout = std::chrono::seconds(30);
-    // How often a call is made while the server answers 429. 1: its answer is the caller's to judge, and nothing is slept away.
+    // How often a call is made while the server answers 429. 1: its answer is the caller's to
+    // judge, and nothing is slept away.
     int tries_when_throttled = 10;
   };
 
@@ -53,7 +54,8 @@ class Api {
   [[nodiscard]] Result<Json> Get(const ResourceType& type, const ObjectKey& key);
   [[nodiscard]] Result<Json> Create(const ResourceType& type, const std::string& ns,
                                     const Json& object);
-  // Server-side apply with force: `object` is all that we want; a field that we leave out and alone owned goes away.
+  // Server-side apply with force: `object` is all that we want; a field that we leave out and alone
+  // owned goes away.
   [[nodiscard]] Result<Json> Apply(const ResourceType& type, const Json& object);
   [[nodiscard]] Result<Json> ApplyStatus(const ResourceType& type, const Json& object);
   [[nodiscard]] Result<Json> Patch(const ResourceType& type, const ObjectKey& key,
@@ -78,7 +80,8 @@ class Api {
   [[nodiscard]] Result<std::vector<Json>> List(const ResourceType& type, const std::string& ns,
                                                const std::string& label_selector);
 
-  // A connection of the caller's own, with the current credentials, and the headers that a call needs. For watches.
+  // A connection of the caller's own, with the current credentials, and the headers that a call
+  // needs. For watches.
   [[nodiscard]] Result<std::unique_ptr<http::Client>> Connect(Duration read_timeout);
   [[nodiscard]] http::Headers HeadersFor(const ClusterAccess& access,
                                          const std::string& content_type) const;
@@ -120,7 +123,8 @@ class Api {
   std::atomic<int64_t> timeout_;  // Duration's count
 };
 
-// OK for 2xx; else the Status for an answer, with the server's message. `what`: "apply StatefulSet web/visits-worker-0".
+// OK for 2xx; else the Status for an answer, with the server's message. `what`: "apply StatefulSet
+// web/visits-worker-0".
 [[nodiscard]] Status StatusOf(const http::ClientResponse& response, const std::string& what);
 // The Retry-After of an answer, else `fallback`; at most a minute.
 [[nodiscard]] Duration RetryAfter(const http::ClientResponse& response, Duration fallback);

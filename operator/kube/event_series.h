@@ -1,7 +1,8 @@
-// Which events are written anew, which are counted, which are dropped. The same event again within six minutes is not a new
-// object but the next of a series; of events that differ only in their note, ten in ten minutes are written singly and the
-// rest are counted on the last one; and one object gets 100 at once, then one every half minute. Pure: times come in as
-// arguments. Thread-compatible.
+// Which events are written anew, which are counted, which are dropped. The same event again within
+// six minutes is not a new object but the next of a series; of events that differ only in their
+// note, ten in ten minutes are written singly and the rest are counted on the last one; and one
+// object gets 100 at once, then one every half minute. Pure: times come in as arguments.
+// Thread-compatible.
 #pragma once
 
 #include <compare>
@@ -38,7 +39,8 @@ class EventSeries {
   // `name` is what the event will be called if it is to be created.
   [[nodiscard]] EventVerdict Record(const EventKind& kind, const std::string& note,
                                     const std::string& name, MonotonicTime now, WallTime wall);
-  // Series whose count has to be written now: the first repeat at once, later ones every half minute. Forgets series that ended.
+  // Series whose count has to be written now: the first repeat at once, later ones every half
+  // minute. Forgets series that ended.
   [[nodiscard]] std::vector<SeriesUpdate> DueUpdates(MonotonicTime now);
   [[nodiscard]] bool has_pending() const;
 

@@ -1,6 +1,7 @@
-// Writes events.k8s.io/v1 Events, which `kubectl describe` shows beneath an object. Best effort: events are queued (1000; more are
-// dropped and counted), written by one thread, and given up after some tries; nobody waits for them. Which are written anew
-// and which are counted is decided by event_series.h. Safe to use from any thread.
+// Writes events.k8s.io/v1 Events, which `kubectl describe` shows beneath an object. Best effort:
+// events are queued (1000; more are dropped and counted), written by one thread, and given up after
+// some tries; nobody waits for them. Which are written anew and which are counted is decided by
+// event_series.h. Safe to use from any thread.
 #pragma once
 
 #include <prometheus/counter.h>

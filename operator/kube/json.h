@@ -11,8 +11,8 @@ namespace coho::kube {
 
 using Json = nlohmann::json;
 
-// Values nested deeper than 64 are left out: they would overflow the stack when written again, and nothing of ours is that
-// deep. InvalidArgument: not JSON.
+// Values nested deeper than 64 are left out: they would overflow the stack when written again, and
+// nothing of ours is that deep. InvalidArgument: not JSON.
 [[nodiscard]] Result<Json> ParseJson(std::string_view text);
 
 // The value at object[a][b]... if every step is an object and it is there, else null.

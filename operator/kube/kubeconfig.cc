@@ -10,7 +10,8 @@
 namespace coho::kube {
 namespace {
 
-// The text of node[field]; empty when missing. Anything but text is as good as missing: kubectl refuses it, too.
+// The text of node[field]; empty when missing. Anything but text is as good as missing: kubectl
+// refuses it, too.
 std::string Text(const YAML::Node& node, const char* field) {
   if (!node.IsMap()) return {};
   const YAML::Node child = node[field];
@@ -22,7 +23,8 @@ struct Kubeconfig {
   const std::string& directory;
   const ReadFile& read;
 
-  // The `field` of the entry named `name` in the list `list`: clusters/cluster, users/user, contexts/context.
+  // The `field` of the entry named `name` in the list `list`: clusters/cluster, users/user,
+  // contexts/context.
   [[nodiscard]] Result<YAML::Node> Entry(const char* list, const char* field,
                                          const std::string& name) const {
     const YAML::Node entries = root[list];

@@ -1,9 +1,11 @@
-// Leader election through a coordination.k8s.io/v1 Lease: one thread that tries to take it, then renews it. What a record means is
-// decided by lease_state.h; a second thread watches the time, so that leading ends when it has to, whatever an API call does.
-// A lease is no fence (a stalled leader does not know that it lost): what a leader writes must be
-// harmless anyway, and is: server-side apply of a function of what is stored, and Kafka fences coordinators.
+// Leader election through a coordination.k8s.io/v1 Lease: one thread that tries to take it, then
+// renews it. What a record means is decided by lease_state.h; a second thread watches the time, so
+// that leading ends when it has to, whatever an API call does. A lease is no fence (a stalled
+// leader does not know that it lost): what a leader writes must be harmless anyway, and is:
+// server-side apply of a function of what is stored, and Kafka fences coordinators.
 //
-// Thread rule: callbacks come from the lease's threads. After on_lost the process should end: it holds half of a leader's state.
+// Thread rule: callbacks come from the lease's threads. After on_lost the process should end: it
+// holds half of a leader's state.
 #pragma once
 
 #include <prometheus/gauge.h>
@@ -35,15 +37,17 @@ class Lease {
         on_lost;  // could not renew in time, or another holds it; comes at most once
   };
 
-  // `api` is nobody else's: its rate limit and its time-outs are the lease's. Both must outlive this.
+  // `api` is nobody else's: its rate limit and its time-outs are the lease's. Both must outlive
+  // this.
   Lease(Api& api, const Clock& clock, Options options, prometheus::Registry& registry);
   ~Lease();  // stops
 
   void Start();
-  // Ends the thread; gives the lease back if it is ours, so that the next leader need not wait. Call it when the leader's work has
-  // ended. Idempotent.
+  // Ends the thread; gives the lease back if it is ours, so that the next leader need not wait.
+  // Call it when the leader's work has ended. Idempotent.
   void Stop();
-  // By the clock, too: false from the moment on which others may count, even before anybody was told.
+  // By the clock, too: false from the moment on which others may count, even before anybody was
+  // told.
   [[nodiscard]] bool leading() const;
 
  private:

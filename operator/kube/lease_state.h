@@ -1,7 +1,7 @@
 // Who leads, as far as one candidate can tell from a Lease. Pure: times come in as arguments.
 //
-// Whether another leader's lease ran out is judged by our own monotonic clock since we last saw the record change, never by
-// the times written in it: clocks of machines differ.
+// Whether another leader's lease ran out is judged by our own monotonic clock since we last saw the
+// record change, never by the times written in it: clocks of machines differ.
 #pragma once
 
 #include <cstdint>
@@ -52,10 +52,12 @@ class LeaseState {
   [[nodiscard]] LeaseAction Next(MonotonicTime now) const;
   // True while we lead and our last successful write is younger than the renew deadline.
   [[nodiscard]] bool Leads(const LeaseTiming& timing, MonotonicTime now) const;
-  // The moment from which we lead no more unless we renew before it; nullopt: we do not lead. Strictly before any other
-  // candidate may take the lease, since it counts from before our write, and theirs from after they saw it.
+  // The moment from which we lead no more unless we renew before it; nullopt: we do not lead.
+  // Strictly before any other candidate may take the lease, since it counts from before our write,
+  // and theirs from after they saw it.
   [[nodiscard]] std::optional<MonotonicTime> LeadsUntil(const LeaseTiming& timing) const;
-  // How long an attempt that begins now may take: it never goes on beyond that moment. Zero: there is no time for one.
+  // How long an attempt that begins now may take: it never goes on beyond that moment. Zero: there
+  // is no time for one.
   [[nodiscard]] Duration AttemptTime(const LeaseTiming& timing, MonotonicTime now) const;
   [[nodiscard]] bool holding() const { return holding_; }
   [[nodiscard]] const LeaseRecord& record() const { return record_; }

@@ -10,8 +10,9 @@ class LineSplitter {
  public:
   explicit LineSplitter(size_t longest_line) : longest_line_(longest_line) {}
 
-  // Calls on_line(std::string_view) for each line that `chunk` completes, without its end; empty lines are passed over. False
-  // when on_line returned false, or when a line grows beyond the limit: then the stream is of no use any more.
+  // Calls on_line(std::string_view) for each line that `chunk` completes, without its end; empty
+  // lines are passed over. False when on_line returned false, or when a line grows beyond the
+  // limit: then the stream is of no use any more.
   template <class OnLine>
   [[nodiscard]] bool Feed(std::string_view chunk, OnLine&& on_line) {
     while (!chunk.empty()) {

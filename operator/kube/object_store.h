@@ -1,5 +1,5 @@
-// The objects of one resource type as last seen. The watch writes, reconciles read; an object handed out never changes. Safe to
-// use from any thread.
+// The objects of one resource type as last seen. The watch writes, reconciles read; an object
+// handed out never changes. Safe to use from any thread.
 #pragma once
 
 #include <map>

@@ -14,13 +14,15 @@ namespace {
 constexpr int kPageSize = 250;
 constexpr size_t kLongestLine =
     8 * 1024 * 1024;  // an object may have 1.5 MiB in etcd, and more as JSON
-// The server sends a bookmark about every minute; a connection silent for longer is dead, and resuming is cheap.
+// The server sends a bookmark about every minute; a connection silent for longer is dead, and
+// resuming is cheap.
 constexpr Duration kLongestSilence = std::chrono::minutes(3);
 constexpr int kShortestWatchSeconds = 300;
 constexpr int kWatchSecondsSpread = 300;
 constexpr Duration kOvertime = std::chrono::seconds(5);
 
-// A version that the server has not reached (its etcd was restored): asking for it again would wait for ever.
+// A version that the server has not reached (its etcd was restored): asking for it again would wait
+// for ever.
 bool IsVersionTooLarge(const http::ClientResponse& response) {
   return response.body.find("Too large resource version") != std::string::npos;
 }
@@ -66,7 +68,8 @@ void Watch::Run() {
   }
 }
 
-// An object that brings down its reader must not bring down the process: the watch begins anew after its pause.
+// An object that brings down its reader must not bring down the process: the watch begins anew
+// after its pause.
 std::optional<WatchEvent> Watch::Contained(const WatchEffect& effect) {
   try {
     return Perform(effect);

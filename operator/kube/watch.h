@@ -1,8 +1,10 @@
-// Keeps the objects of one resource type at hand: lists them, watches them, tells of changes. One thread and one connection
-// each. What to do when is decided by watch_state.h; this talks to the API server.
+// Keeps the objects of one resource type at hand: lists them, watches them, tells of changes. One
+// thread and one connection each. What to do when is decided by watch_state.h; this talks to the
+// API server.
 //
-// Thread rule: store() and the getters are safe from any thread; the callback comes from the watch's thread, after the store
-// was changed, and must not block. No failure ends a watch: it goes on trying, and says so in the log once per spell.
+// Thread rule: store() and the getters are safe from any thread; the callback comes from the
+// watch's thread, after the store was changed, and must not block. No failure ends a watch: it goes
+// on trying, and says so in the log once per spell.
 #pragma once
 
 #include <atomic>
@@ -31,9 +33,11 @@ class Watch {
     std::string ns;              // empty: all namespaces
     std::string label_selector;  // "app.kubernetes.io/managed-by=coho-operator"; empty: all objects
     std::string index_label;     // see ObjectStore
-    // Goes on without the type when the API server refuses it (403) or does not have it (404): then it counts as synced.
+    // Goes on without the type when the API server refuses it (403) or does not have it (404): then
+    // it counts as synced.
     bool optional = false;
-    // Takes away what nobody reads, before the object is kept. metadata.managedFields is gone already.
+    // Takes away what nobody reads, before the object is kept. metadata.managedFields is gone
+    // already.
     std::function<void(Json*)> slim;
     // `before` and `after` the change; nullptr where there is none.
     std::function<void(const ObjectKey& key, const ObjectPtr& before, const ObjectPtr& after)>

@@ -9,7 +9,8 @@ namespace {
 constexpr Duration kFirstBackoff = std::chrono::milliseconds(800);
 constexpr Duration kLongestBackoff = std::chrono::seconds(30);
 constexpr Duration kHealthyAfter = std::chrono::minutes(2);
-// A watch that the server closes sooner was no watch: some proxies cut streams, and resuming at once would spin.
+// A watch that the server closes sooner was no watch: some proxies cut streams, and resuming at
+// once would spin.
 constexpr Duration kShortestWatch = std::chrono::seconds(1);
 
 using Effects = std::vector<WatchEffect>;
@@ -86,12 +87,14 @@ struct Stepper {
     switch (failed.failure) {
       case WatchFailure::kExpired:
         if (!listing) return List(state.resource_version);
-        // Neither the list's pages nor its version are kept any more: only what etcd has now is sure to be served.
+        // Neither the list's pages nor its version are kept any more: only what etcd has now is
+        // sure to be served.
         if (!state.resource_version.empty()) return List("");
         return WaitThen(true, failed.retry_after);
       case WatchFailure::kForbidden:
       case WatchFailure::kNotServed:
-        // Nothing can be seen of this type; whoever waits for it goes on without. Look again now and then.
+        // Nothing can be seen of this type; whoever waits for it goes on without. Look again now
+        // and then.
         state.backoff = kLongestBackoff;
         return WaitThen(true, failed.retry_after);
       case WatchFailure::kOther:

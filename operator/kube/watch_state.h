@@ -1,6 +1,6 @@
-// The list-and-watch of one resource type as a state machine: what happened in, what to do next out. The driver (watch.h)
-// talks to the API server and keeps the objects; here is decided when to list, from which version to watch, how long to wait,
-// and which objects have vanished.
+// The list-and-watch of one resource type as a state machine: what happened in, what to do next
+// out. The driver (watch.h) talks to the API server and keeps the objects; here is decided when to
+// list, from which version to watch, how long to wait, and which objects have vanished.
 //
 // Pure: no clock, no IO; times and random numbers come in as arguments. Thread-compatible.
 //
@@ -34,7 +34,8 @@ enum class WatchFailure {
 
 struct WatchState {
   WatchPhase phase = WatchPhase::kIdle;
-  // Of the latest object, bookmark or list. "0": any version the server has at hand; empty: the latest, read from etcd.
+  // Of the latest object, bookmark or list. "0": any version the server has at hand; empty: the
+  // latest, read from etcd.
   std::string resource_version = "0";
   std::string continue_token;
   bool synced = false;         // a list was complete once
@@ -69,7 +70,8 @@ struct Elapsed {};      // the wait is over
 using WatchEvent =
     std::variant<Begin, PageListed, ObjectChanged, Bookmark, Failed, WatchClosed, Elapsed>;
 
-// What to do. Exactly one of StartList, StartWatch and Wait ends each answer, except to ObjectChanged and Bookmark.
+// What to do. Exactly one of StartList, StartWatch and Wait ends each answer, except to
+// ObjectChanged and Bookmark.
 struct Vanished {  // the object was deleted while nobody looked
   ObjectKey key;
 };

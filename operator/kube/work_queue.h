@@ -1,5 +1,5 @@
-// The work queue between watches and the reconcile loop: work_queue_state.h behind a lock, with the metrics that dashboards
-// of Kubernetes operators know (workqueue_*). Safe to use from any thread.
+// The work queue between watches and the reconcile loop: work_queue_state.h behind a lock, with the
+// metrics that dashboards of Kubernetes operators know (workqueue_*). Safe to use from any thread.
 #pragma once
 
 #include <prometheus/collectable.h>

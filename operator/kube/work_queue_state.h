@@ -1,6 +1,7 @@
-// Which key is to be worked on next, and when: a set of keys, not a list of events. A key added many times is handed out once; a
-// key added while it is worked on is handed out again afterwards, never to two workers at a time; a key that failed comes back
-// after a pause that grows with each failure. Pure: times come in as arguments. Thread-compatible; work_queue.h adds the lock.
+// Which key is to be worked on next, and when: a set of keys, not a list of events. A key added
+// many times is handed out once; a key added while it is worked on is handed out again afterwards,
+// never to two workers at a time; a key that failed comes back after a pause that grows with each
+// failure. Pure: times come in as arguments. Thread-compatible; work_queue.h adds the lock.
 #pragma once
 
 #include <deque>
@@ -26,13 +27,14 @@ class WorkQueueState {
   bool Add(const ObjectKey& key, MonotonicTime now);
   // Adds it at `due`; of several times for a key the earliest holds.
   void AddAt(const ObjectKey& key, MonotonicTime due);
-  // Adds it after its back-off: 5 ms doubling to 1000 s per key, and at most 10 a second (100 at once) over all keys. Returns
-  // the pause.
+  // Adds it after its back-off: 5 ms doubling to 1000 s per key, and at most 10 a second (100 at
+  // once) over all keys. Returns the pause.
   Duration AddAfterFailure(const ObjectKey& key, MonotonicTime now);
   // The key's back-off begins anew.
   void Forget(const ObjectKey& key) { failures_.erase(key); }
 
-  // Makes due what is due by `now` and takes the key that has waited longest. REQUIRES: Done() is called for it.
+  // Makes due what is due by `now` and takes the key that has waited longest. REQUIRES: Done() is
+  // called for it.
   [[nodiscard]] std::optional<Taken> Take(MonotonicTime now);
   void Done(const ObjectKey& key);
 

@@ -38,7 +38,8 @@ Job WorkerJob(const Job& job) {
 json MakeJobConfigMap(const StreamJob& job) {
   json object =
       MakeObject(job, kConfigMapType, JobConfigMapName(job.id.name, WorkerConfigHash(*job.job)));
-  // How many there are to be is a hint for the memory of a worker; it is that of the time when the file was made.
+  // How many there are to be is a hint for the memory of a worker; it is that of the time when the
+  // file was made.
   Job read = WorkerJob(*job.job);
   read.workers.count = job.job->workers.count;
   object["data"] = {{kJobFileKey, JobToJson(read)}};

@@ -1,4 +1,5 @@
-// The PodDisruptionBudget of a job: a drain takes one worker at a time, and a worker that does not work never holds it up. Pure.
+// The PodDisruptionBudget of a job: a drain takes one worker at a time, and a worker that does not
+// work never holds it up. Pure.
 #pragma once
 
 #include <nlohmann/json.hpp>

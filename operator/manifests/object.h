@@ -1,5 +1,5 @@
-// What all objects of a job have in common: identity, labels, owner, and the hash that tells whether an object in the cluster
-// is what we would apply. Pure; same input, same bytes.
+// What all objects of a job have in common: identity, labels, owner, and the hash that tells
+// whether an object in the cluster is what we would apply. Pure; same input, same bytes.
 #pragma once
 
 #include <nlohmann/json.hpp>
@@ -23,7 +23,8 @@ inline constexpr ObjectType kClaimType{"v1", "PersistentVolumeClaim"};
 inline constexpr ObjectType kDisruptionBudgetType{"policy/v1", "PodDisruptionBudget"};
 inline constexpr ObjectType kStatefulSetType{"apps/v1", "StatefulSet"};
 
-// apiVersion, kind and metadata: name, namespace, labels, and an owner reference, so that the object goes with its StreamJob.
+// apiVersion, kind and metadata: name, namespace, labels, and an owner reference, so that the
+// object goes with its StreamJob.
 [[nodiscard]] nlohmann::json MakeObject(const StreamJob& job, const ObjectType& type,
                                         const std::string& name);
 
@@ -35,7 +36,8 @@ inline constexpr ObjectType kStatefulSetType{"apps/v1", "StatefulSet"};
 [[nodiscard]] std::string ContentHash(const nlohmann::json& content);
 [[nodiscard]] std::string TextHash(std::string_view text);
 
-// The last step in making an object: writes the hash of its content into annotation coho.dev/applied-hash.
+// The last step in making an object: writes the hash of its content into annotation
+// coho.dev/applied-hash.
 [[nodiscard]] nlohmann::json Sealed(nlohmann::json object);
 // "" if the object has none.
 [[nodiscard]] std::string AppliedHash(const nlohmann::json& object);

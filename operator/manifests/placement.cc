@@ -25,7 +25,8 @@ json Spread(const JobId& job, std::string_view label) {
           {"labelSelector", {{"matchLabels", SelectorLabels(job)}}}};
 }
 
-// Without these, Kubernetes adds its own with 300 s. A user's own toleration of the same key goes first.
+// Without these, Kubernetes adds its own with 300 s. A user's own toleration of the same key goes
+// first.
 void TolerateLostNode(Duration timeout, json* pod_spec) {
   json& tolerations = (*pod_spec)["tolerations"];
   if (tolerations.is_null()) tolerations = json::array();

@@ -1,4 +1,5 @@
-// Where a worker's pod should be placed, and how long it stays on a node that does not answer. Pure.
+// Where a worker's pod should be placed, and how long it stays on a node that does not answer.
+// Pure.
 #pragma once
 
 #include <nlohmann/json.hpp>
@@ -8,7 +9,8 @@
 
 namespace coho {
 
-// Adds affinity or spread constraints, and tolerations, to a pod spec that holds the user's tolerations already.
+// Adds affinity or spread constraints, and tolerations, to a pod spec that holds the user's
+// tolerations already.
 void Place(const StreamJob& job, const WorkerHome& home, nlohmann::json* pod_spec);
 
 }  // namespace coho

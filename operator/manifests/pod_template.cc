@@ -22,7 +22,8 @@ json FromField(const char* name, const char* path) {
           {"valueFrom", {{"fieldRef", {{"apiVersion", "v1"}, {"fieldPath", path}}}}}};
 }
 
-// Ours, then the user's; of two entries with one name the last counts, since the API server refuses both.
+// Ours, then the user's; of two entries with one name the last counts, since the API server refuses
+// both.
 json Environment(const StreamJob& job, WorkerId worker) {
   json env = json::array({FromField(kEnvNode, "spec.nodeName"),
                           FromField(kEnvPod, "metadata.name"),

@@ -1,5 +1,5 @@
-// The pod that a worker runs in: restricted pod security, no API token, the job file and the Kafka secret mounted read-only,
-// its state on a volume of its own. Pure.
+// The pod that a worker runs in: restricted pod security, no API token, the job file and the Kafka
+// secret mounted read-only, its state on a volume of its own. Pure.
 #pragma once
 
 #include <cstdint>
@@ -11,8 +11,9 @@
 
 namespace coho {
 
-// Where a worker's state is: a preference, never a requirement, because the volume's own node affinity is the only pin that
-// cannot be wrong. Empty: no state anywhere yet; then the job's workers spread over nodes and zones.
+// Where a worker's state is: a preference, never a requirement, because the volume's own node
+// affinity is the only pin that cannot be wrong. Empty: no state anywhere yet; then the job's
+// workers spread over nodes and zones.
 struct WorkerHome {
   std::string hostname;  // value of label kubernetes.io/hostname
   std::string zone;
@@ -25,8 +26,9 @@ struct WorkerPodOptions {
   std::string image_pull_policy;
 };
 
-// {metadata, spec}. Its annotation coho.dev/template-hash covers all of it but placement (affinity, spread constraints and our
-// own tolerations): those count at the next placement and need no restart. REQUIRES: job.job.
+// {metadata, spec}. Its annotation coho.dev/template-hash covers all of it but placement (affinity,
+// spread constraints and our own tolerations): those count at the next placement and need no
+// restart. REQUIRES: job.job.
 [[nodiscard]] nlohmann::json MakePodTemplate(const StreamJob& job, const WorkerPodOptions& options);
 // That annotation. REQUIRES: made by MakePodTemplate.
 [[nodiscard]] std::string TemplateHash(const nlohmann::json& pod_template);

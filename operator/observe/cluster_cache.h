@@ -1,5 +1,6 @@
-// What the operator knows of the cluster: a watch for each resource type that a reconcile reads, and the mapping from whatever
-// changed to the jobs concerned. Filled in the leader and in standbys alike, so that a new leader starts with all of it.
+// What the operator knows of the cluster: a watch for each resource type that a reconcile reads,
+// and the mapping from whatever changed to the jobs concerned. Filled in the leader and in standbys
+// alike, so that a new leader starts with all of it.
 //
 // Safe to use from any thread. `on_job_concerned` comes from the watches' threads.
 #pragma once

@@ -1,5 +1,5 @@
-// Reads from Kubernetes objects the few facts that a reconcile rests on. Pure. Objects come from the API server but may lack
-// anything: what is missing reads as its default, never as an error.
+// Reads from Kubernetes objects the few facts that a reconcile rests on. Pure. Objects come from
+// the API server but may lack anything: what is missing reads as its default, never as an error.
 #pragma once
 
 #include <functional>
@@ -23,8 +23,9 @@ namespace coho {
 [[nodiscard]] PodFacts ReadPodFacts(const nlohmann::json& pod);
 [[nodiscard]] NodeFacts ReadNodeFacts(const nlohmann::json& node);
 
-// `volume`: the PersistentVolume that the claim is bound to; null while it cannot be read. Then the node that the scheduler
-// chose for the claim stands in for what the volume admits. `for_each_node` visits all known nodes.
+// `volume`: the PersistentVolume that the claim is bound to; null while it cannot be read. Then the
+// node that the scheduler chose for the claim stands in for what the volume admits. `for_each_node`
+// visits all known nodes.
 using VisitNode = std::function<void(const nlohmann::json& node)>;
 [[nodiscard]] VolumeFacts ReadVolumeFacts(
     const nlohmann::json& claim, const nlohmann::json& volume,

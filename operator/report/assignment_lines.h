@@ -1,5 +1,5 @@
-// The assignment as people read it in `kubectl describe`: a line per task up to 32 tasks, a line per worker above that; never
-// more than 32 lines. Pure.
+// The assignment as people read it in `kubectl describe`: a line per task up to 32 tasks, a line
+// per worker above that; never more than 32 lines. Pure.
 //
 //   task 0 -> worker 1 on node2, active, local state, lag 0
 //   worker 3 on node1: tasks 30-39, 6 active, 4 restoring 60%, lag <1k

@@ -1,5 +1,6 @@
-// The conditions of a StreamJob. Each has a reason for programs and a message for people, which names the field, what was found
-// and what to do. Pure; messages stay the same while the cause is the same.
+// The conditions of a StreamJob. Each has a reason for programs and a message for people, which
+// names the field, what was found and what to do. Pure; messages stay the same while the cause is
+// the same.
 #pragma once
 
 #include <string>
@@ -30,8 +31,8 @@ struct WorkerCounts {
 };
 [[nodiscard]] WorkerCounts CountWorkers(const Observed& observed, const Situation& situation);
 
-// Ready, ConfigValid, Assigned, WorkersAvailable, StateRestored, HostAffinitySatisfied, Progressing, Degraded: all of them,
-// in this order.
+// Ready, ConfigValid, Assigned, WorkersAvailable, StateRestored, HostAffinitySatisfied,
+// Progressing, Degraded: all of them, in this order.
 [[nodiscard]] std::vector<Condition> Conditions(const Observed& observed,
                                                 const Situation& situation,
                                                 const TaskOverview& tasks);

@@ -18,8 +18,9 @@ struct Situation {
   std::set<WorkerId> leaving;            // workers beyond the count whose sets or pods still exist
   std::set<WorkerId> outdated;           // pods that run an older template
   std::map<WorkerId, std::string> lost;  // worker -> the lost node that its pod or volume is on
-  // The one thing that stands in the job's way, if any: a spec that cannot be used (InvalidSpec), what the coordination
-  // service says, a foreign object under one of our names (NameTaken), or a write that the API server refused (WriteRefused).
+  // The one thing that stands in the job's way, if any: a spec that cannot be used (InvalidSpec),
+  // what the coordination service says, a foreign object under one of our names (NameTaken), or a
+  // write that the API server refused (WriteRefused).
   std::optional<JobProblem> problem;
 
   // Somebody else coordinates the job: nothing of it is ours to write.

@@ -176,8 +176,8 @@ std::vector<PlannedEvent> EventsOfChange(const json& before, const json& after) 
     const bool same =
         was && TextOf(was_degraded, "reason") == reason &&
         (IsKafkaAway(reason) || TextOf(was_degraded, "message") == TextOf(degraded, "message"));
-    // The reconcile loop announces a refused write itself, since a plan's events are left out when a write fails.
-    // Objects that still go away after a delete are no cause for alarm.
+    // The reconcile loop announces a refused write itself, since a plan's events are left out when
+    // a write fails. Objects that still go away after a delete are no cause for alarm.
     if (!same && reason != NameOf(ProblemReason::kWriteRefused) &&
         reason != NameOf(ProblemReason::kBeingCleanedUp)) {
       events.push_back(

@@ -36,10 +36,12 @@ struct TaskOverview {
 
 [[nodiscard]] TaskOverview SummarizeTasks(const Observed& observed);
 
-// Share of the restore that is done, in steps of ten percent; a restore with nothing to replay counts as begun.
+// Share of the restore that is done, in steps of ten percent; a restore with nothing to replay
+// counts as begun.
 [[nodiscard]] int RestorePercent(int64_t restored, int64_t total);
 
-// Lag as people read it: "0", "<10", "<100", "<1k", ..., "unknown". Coarse, so that the status does not change with each record.
+// Lag as people read it: "0", "<10", "<100", "<1k", ..., "unknown". Coarse, so that the status does
+// not change with each record.
 [[nodiscard]] std::string LagText(int64_t lag);
 
 }  // namespace coho

@@ -1,4 +1,5 @@
-// Why a worker is not ready, in words for people: from its pod's status, its last exit code and its termination message. Pure.
+// Why a worker is not ready, in words for people: from its pod's status, its last exit code and its
+// termination message. Pure.
 #pragma once
 
 #include <optional>
@@ -14,7 +15,9 @@ namespace coho {
 struct WorkerTrouble {
   bool failing = false;  // needs somebody's attention; false: it is on its way
   std::string
-      reason;  // WorkerFailed, ImageUnavailable, ContainerNotStarted, Unschedulable, NodeLost, WorkerSilent; or NotReady
+      // WorkerFailed, ImageUnavailable, ContainerNotStarted, Unschedulable, NodeLost, WorkerSilent;
+      // or NotReady
+      reason;
   std::string
       message;  // "worker 1 (pod visits-worker-1-1 on node2) ..."; the same for as long as the cause is the same
   std::optional<int32_t> exit_code;  // of WorkerFailed
@@ -25,7 +28,8 @@ struct WorkerTrouble {
                                                            const Situation& situation,
                                                            WorkerId worker);
 
-// A pod that cannot be scheduled for less than this is no trouble yet: its claim may be a moment behind.
+// A pod that cannot be scheduled for less than this is no trouble yet: its claim may be a moment
+// behind.
 inline constexpr Duration kUnschedulableGrace = std::chrono::seconds(10);
 
 // "its task failed (exit code 70)" for every code that a worker documents, and for signals.

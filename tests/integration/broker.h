@@ -1,5 +1,6 @@
-// The real broker that integration tests run against: COHO_KAFKA (127.0.0.1:19092), with SASL COHO_KAFKA_SASL (127.0.0.1:19093);
-// `hack/kafka up` starts it. Without a broker the tests fail. Names are unique, so runs do not disturb each other.
+// The real broker that integration tests run against: COHO_KAFKA (127.0.0.1:19092), with SASL
+// COHO_KAFKA_SASL (127.0.0.1:19093); `hack/kafka up` starts it. Without a broker the tests fail.
+// Names are unique, so runs do not disturb each other.
 #pragma once
 
 #include <doctest/doctest.h>

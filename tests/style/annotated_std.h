@@ -1,5 +1,6 @@
-// For clang's thread-safety pass alone, included before everything else: the standard library's mutex and locks with the
-// annotations that libstdc++ lacks. The library's own classes keep another name and are the bases of these.
+// For clang's thread-safety pass alone, included before everything else: the standard library's
+// mutex and locks with the annotations that libstdc++ lacks. The library's own classes keep another
+// name and are the bases of these.
 #pragma once
 
 #define mutex unannotated_mutex

@@ -1,6 +1,6 @@
-// An Engine in memory that crashes as RocksDB does without its log: what was written after the last flush is lost, whole batches
-// at a time, and a flush may come by itself at any write. It can be told to fail. A factory keeps the disks of a process that
-// dies, per store and task.
+// An Engine in memory that crashes as RocksDB does without its log: what was written after the last
+// flush is lost, whole batches at a time, and a flush may come by itself at any write. It can be
+// told to fail. A factory keeps the disks of a process that dies, per store and task.
 //
 // Thread rule: one thread.
 #pragma once

@@ -1,8 +1,9 @@
 // What /livez, /readyz and /startz answer. Pure.
 //
-//   live     every thread went round within the bound. Kafka being away is not death: waiting for it counts as going round
-//   started  the job is read and the threads live; a restore that takes hours is no reason to kill a worker
-//   ready    the assignment is known and every task that it gives is running
+//   live     every thread went round within the bound. Kafka being away is not death: waiting for
+//   it counts as going round started  the job is read and the threads live; a restore that takes
+//   hours is no reason to kill a worker ready    the assignment is known and every task that it
+//   gives is running
 #pragma once
 
 #include <span>

@@ -1,5 +1,5 @@
-// A worker's figures as Prometheus families, made from its status at each scrape: what is counted on the way of a record is counted in
-// plain structs of the loops.
+// A worker's figures as Prometheus families, made from its status at each scrape: what is counted
+// on the way of a record is counted in plain structs of the loops.
 //
 // Safe to use from any thread.
 #pragma once

@@ -1,5 +1,5 @@
-// Finds whose record it is: from a record's topic and partition to the task and its position, without hashing names. Records
-// come in runs of one partition, so the last answer is tried first.
+// Finds whose record it is: from a record's topic and partition to the task and its position,
+// without hashing names. Records come in runs of one partition, so the last answer is tried first.
 //
 // Thread rule: the run loop's thread.
 #pragma once

@@ -1,4 +1,5 @@
-// The headers of a record in the dead-letter topic: its own, then where it came from and why it is there.
+// The headers of a record in the dead-letter topic: its own, then where it came from and why it is
+// there.
 //
 //   coho-topic coho-partition coho-offset   where it was read
 //   coho-error                              what was wrong with it, in words
@@ -28,7 +29,8 @@ struct DeadLetterOrigin {
 
 class DeadLetterHeaders {
  public:
-  // An error text is cut at 1,000 bytes, so that a record near the broker's size limit stays below it.
+  // An error text is cut at 1,000 bytes, so that a record near the broker's size limit stays below
+  // it.
   DeadLetterHeaders(std::vector<kafka::Header> original, const DeadLetterOrigin& origin);
   DeadLetterHeaders(const DeadLetterHeaders&) = delete;
   DeadLetterHeaders& operator=(const DeadLetterHeaders&) = delete;

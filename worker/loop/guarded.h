@@ -1,4 +1,5 @@
-// The edge to user code, which may throw: an exception there is a failed record or task, not the end of the process.
+// The edge to user code, which may throw: an exception there is a failed record or task, not the
+// end of the process.
 #pragma once
 
 #include <exception>

@@ -32,8 +32,8 @@ std::optional<int64_t> Smaller(std::optional<int64_t> a, std::optional<int64_t> 
   return std::min(*a, *b);
 }
 
-// A limit may be set on the process's group or on any above it; in a container the group's path is not visible, and the
-// mount's root is the container's own group.
+// A limit may be set on the process's group or on any above it; in a container the group's path is
+// not visible, and the mount's root is the container's own group.
 std::optional<int64_t> SmallestOnPath(const std::string& mount, std::string group,
                                       const char* file) {
   std::optional<int64_t> limit = ReadLimit(mount + "/" + file);

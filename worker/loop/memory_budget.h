@@ -1,5 +1,6 @@
-// How a worker's memory is divided (DESIGN 4.4): one budget per process, from the cgroup's limit. All figures are caps, nothing is
-// allocated ahead. MemoryBudgetFor is pure; CgroupMemoryLimit reads the machine.
+// How a worker's memory is divided (DESIGN 4.4): one budget per process, from the cgroup's limit.
+// All figures are caps, nothing is allocated ahead. MemoryBudgetFor is pure; CgroupMemoryLimit
+// reads the machine.
 #pragma once
 
 #include <cstdint>
@@ -25,7 +26,8 @@ struct MemoryBudget {
 
 [[nodiscard]] MemoryBudget MemoryBudgetFor(const MemoryShares& shares);
 
-// The process's limit from cgroup v2 or v1 below `root` (normally "/sys/fs/cgroup"); nullopt: none is set.
+// The process's limit from cgroup v2 or v1 below `root` (normally "/sys/fs/cgroup"); nullopt: none
+// is set.
 [[nodiscard]] std::optional<int64_t> CgroupMemoryLimit(
     const std::string& root = "/sys/fs/cgroup", const std::string& self = "/proc/self/cgroup");
 

@@ -1,4 +1,5 @@
-// One record's way through a task: check it against the input's serdes, process it, and if that fails do what onError says.
+// One record's way through a task: check it against the input's serdes, process it, and if that
+// fails do what onError says.
 //
 // Thread rule: the run loop's thread.
 #pragma once

@@ -10,27 +10,18 @@
 #include <utility>
 #include <variant>
 
-#include "common/base/backoff.h"
 #include "common/base/log.h"
-#include "common/base/mailbox.h"
 #include "common/base/mutant.h"
 #include "common/base/overloaded.h"
 #include "worker/loop/failure.h"
-#include "worker/member/kafka_member_ports.h"
-#include "worker/restore/restorer.h"
+#include "worker/member/member_impl.h"
 
 namespace coho {
 namespace {
 
-constexpr Duration kIdlePoll = std::chrono::milliseconds(100);
-// While a loop is about to answer.
-constexpr Duration kBusyPoll = std::chrono::milliseconds(10);
 constexpr Duration kReportEvery = std::chrono::milliseconds(200);
 constexpr Duration kListDiskEvery = std::chrono::seconds(30);
-constexpr Duration kRequestTimeout = std::chrono::seconds(5);
 constexpr size_t kBeatsRemembered = 64;
-constexpr Duration kRetryFirst = std::chrono::milliseconds(200);
-constexpr Duration kRetryLongest = std::chrono::seconds(5);
 // Brokers take messages up to 1 MB unless told otherwise.
 constexpr size_t kReportBytesMax = 900'000;
 
@@ -42,104 +33,7 @@ std::string NewIncarnation() {
   return out;
 }
 
-struct LoopMessage {
-  int32_t loop = 0;
-  LoopEvent event;
-};
-struct DrainMessage {};
-struct QuitMessage {};
-using Message = std::variant<LoopMessage, DrainMessage, QuitMessage>;
-
 }  // namespace
-
-struct Member::Impl {
-  explicit Impl(Options o)
-      : options(std::move(o)),
-        clock(*options.clock),
-        state(options.state, clock.Now()),
-        started_at(clock.Now()) {
-    if (options.coordinator_log == nullptr) {
-      own_log = std::make_unique<KafkaCoordinatorLog>(options.job, options.kafka);
-      own_heartbeats = std::make_unique<KafkaHeartbeatLog>(*options.job, options.kafka);
-    }
-    log = own_log ? own_log.get() : options.coordinator_log;
-    heartbeats = own_heartbeats ? own_heartbeats.get() : options.heartbeat_log;
-    progress = started_at.time_since_epoch().count();
-    published.started_at_ms = ToUnixMillis(clock.WallNow());
-    published.waiting_for = "Kafka";
-  }
-
-  void Run();
-  [[nodiscard]] bool Turn(Duration wait);
-  void LookForTopics();
-  bool HandleMessages();
-  void HandleLoopEvent(LoopMessage message);
-  void OnLoopGone();
-  void Perform(const MemberActions& actions);
-  void Perform(const MemberAction& action);
-  void Fence(const FenceForeignIds& fence);
-  void Grant(const GrantTask& grant);
-  void Beat(const SendHeartbeat& beat);
-  void NoteDelivered();
-  void BeginReading();
-  void PollTopic(Duration wait);
-  [[nodiscard]] Status Fold(const LogRecord& record);
-  void TellAssignment();
-  void NoteReadToEnd();
-  void RefreshReport();
-  void Publish();
-  void Fail(const Status& status, const std::string& what);
-  // True: it was told, and is tried again later. False: the worker ends.
-  bool TryAgainLater(const Status& status, const std::string& what);
-  void WaitFor(std::string what);
-  void Step(std::string_view name, MonotonicTime since) {
-    options.on_step({.name = name, .task = std::nullopt, .took = clock.Now() - since});
-  }
-
-  const Options options;
-  const Clock& clock;
-  std::vector<RunLoop*> loops;  // set before the thread starts
-  MemberState state;
-  std::unique_ptr<CoordinatorLog> own_log;
-  std::unique_ptr<HeartbeatLog> own_heartbeats;
-  CoordinatorLog* log = nullptr;
-  HeartbeatLog* heartbeats = nullptr;
-  const MonotonicTime started_at;
-  Mailbox<Message> mailbox;
-  std::atomic<int64_t> progress;
-  mutable std::mutex mutex;
-  MemberStatus published;  // guarded by mutex
-
-  // Of whoever turns it.
-  bool topics_exist = false;
-  std::unique_ptr<const JobModel> model;
-  std::unique_ptr<Restorer> restorer;
-  CoordinatorState folded;
-  std::optional<ReadToEnd> to_read;    // asked for, end not known yet
-  std::optional<int64_t> read_number;  // under way
-  bool reading = false;                // the log was rewound once
-  int64_t end = 0;                     // to be read to
-  MonotonicTime read_asked_at;
-  MonotonicTime not_before;
-  Backoff backoff{kRetryFirst, kRetryLongest};
-  int64_t lease_epoch = 0;
-  std::map<int64_t, MonotonicTime> sent_at;  // heartbeats under way, by number
-  uint64_t delivered = 0;
-  bool unheard = false;  // told that heartbeats do not arrive
-  int loops_gone = 0;
-  std::string problem;  // why the worker ends, for the coordinator
-  bool loops_announced = false;
-  bool named_announced = false;
-  bool ready_announced = false;
-  bool quit = false;
-  bool done = false;
-  WorkerReport report;
-  std::vector<EngineFactory::OnDisk> on_disk;
-  std::optional<MonotonicTime> disk_listed_at;
-  std::optional<MonotonicTime> report_at;
-  std::string waiting_for;
-  std::thread thread;
-};
 
 Member::Member(Options options) {
   if (options.state.incarnation.empty()) options.state.incarnation = NewIncarnation();
@@ -207,7 +101,7 @@ bool Member::Impl::TryAgainLater(const Status& status, const std::string& what) 
 // The coordinator makes the job's topics.
 void Member::Impl::LookForTopics() {
   if (clock.Now() < not_before) return;
-  const Result<bool> found = log->TopicsExist(kRequestTimeout);
+  const Result<bool> found = log->TopicsExist(kMemberRequestTimeout);
   if (!found.ok()) {
     TryAgainLater(found.status(), "connecting to Kafka");
     return;
@@ -342,7 +236,7 @@ void Member::Impl::Perform(const MemberAction& action) {
 void Member::Impl::Fence(const FenceForeignIds& fence) {
   bool ok = true;
   for (const std::string& id : fence.ids) {
-    const Status status = log->Fence(id, kRequestTimeout);
+    const Status status = log->Fence(id, kMemberRequestTimeout);
     if (status.ok()) {
       LogInfo("fenced a transactional id of an older process of this worker", {{"id", id}});
       continue;
@@ -409,88 +303,6 @@ void Member::Impl::Beat(const SendHeartbeat& beat) {
             {{"topic", options.job->HeartbeatsTopic()}, {"reason", status}});
   }
   while (sent_at.size() > kBeatsRemembered) sent_at.erase(sent_at.begin());
-}
-
-// The end is asked for only now: after the producers were initialised, and with a good lease. What
-// was read before counts for nothing: records may have vanished since, and their tombstones, too.
-void Member::Impl::BeginReading() {
-  if (!to_read || clock.Now() < not_before) return;
-  if (options.lease != nullptr) {
-    if (!options.lease->Valid(clock.Now())) return;
-    lease_epoch = options.lease->epoch();
-  }
-  const std::string what = "reading topic " + options.job->CoordinatorTopic();
-  const Result<LogEnds> ends = log->Ends(kRequestTimeout);
-  if (!ends.ok()) {
-    TryAgainLater(ends.status(), what);
-    return;
-  }
-  if (!reading || !COHO_MUTANT("old-fold-kept-at-rejoin")) {
-    if (const Status status = log->Rewind(kRequestTimeout); !status.ok()) {
-      TryAgainLater(status, what);
-      return;
-    }
-    folded = {};
-  }
-  reading = true;
-  backoff.Reset();
-  // To the high watermark: what is committed and fenced may not be visible yet.
-  end = COHO_MUTANT("stable-end-taken-for-the-end") ? ends->stable : ends->high;
-  read_number = to_read->number;
-  to_read.reset();
-}
-
-void Member::Impl::NoteReadToEnd() {
-  if (!read_number || log->position() < end) return;
-  Step("coordinator-topic", read_asked_at);
-  const int64_t number = *std::exchange(read_number, std::nullopt);
-  TellAssignment();
-  if (done) return;
-  Perform(state.OnCaughtUp(number, clock.Now()));
-  WaitFor(state.waiting_for());
-}
-
-Status Member::Impl::Fold(const LogRecord& record) {
-  const Generation before = folded.assignment.generation;
-  const std::string life_before = folded.assignment.life;
-  const Status status = ApplyCoordinatorRecord(record.record, &folded, FoldCopies::kNo);
-  if (!status.ok() && !COHO_MUTANT("unreadable-record-skipped")) {
-    return {status.code(), "offset " + std::to_string(record.offset) + ": " + status.message()};
-  }
-  // The header closes a generation; what came before it is not an assignment yet. While the topic
-  // is read from its begin, only its end counts: what lies between may be old beside new.
-  const bool closes =
-      folded.assignment.generation != before || folded.assignment.life != life_before;
-  if (closes && !read_number) TellAssignment();
-  return Status::Ok();
-}
-
-void Member::Impl::TellAssignment() {
-  const Assignment& assignment = folded.assignment;
-  if (assignment.generation == Generation() || !folded.model) return;
-  const std::string missing = MissingInModel(*options.job, *folded.model);
-  if (missing.empty() && !model) model = std::make_unique<const JobModel>(*folded.model);
-  const auto mine = assignment.workers.find(options.identity.id);
-  Perform(state.OnAssignment(
-      {.generation = assignment.generation,
-       .life = assignment.life,
-       .mine = mine == assignment.workers.end() ? std::nullopt : std::optional(mine->second),
-       .missing_in_model = missing},
-      clock.Now()));
-}
-
-void Member::Impl::PollTopic(Duration wait) {
-  const bool busy = state.busy() || read_number.has_value() || to_read.has_value();
-  const Duration tick = std::max(Duration::zero(), state.next_tick() - clock.Now());
-  const Duration timeout = std::min({wait, busy ? kBusyPoll : kIdlePoll, tick});
-  if (!reading) {
-    mailbox.Wait(timeout);
-    return;
-  }
-  std::vector<LogRecord> records;
-  Status status = log->Poll(timeout, &records);
-  for (size_t i = 0; i < records.size() && status.ok() && !done; ++i) status = Fold(records[i]);
-  if (!status.ok()) Fail(status, "reading topic " + options.job->CoordinatorTopic());
 }
 
 void Member::Impl::RefreshReport() {

@@ -45,7 +45,8 @@ Status KafkaChangelogs::AskRanges(const std::vector<TopicPartition>& partitions)
   return uncommitted_->AskRanges(partitions, kRequestTimeout);
 }
 
-// First the high watermarks, then the stable ends: the other way round, a transaction that ends in between would be missed.
+// First the high watermarks, then the stable ends: the other way round, a transaction that ends in
+// between would be missed.
 std::optional<ChangelogRanges> KafkaChangelogs::TakeRanges() {
   if (!all_) {
     const auto answer = uncommitted_->TakeEachRange();

@@ -1,5 +1,5 @@
-// Decides how a task's local store is brought to the end of its changelog before processing starts. Pure: no IO, no clock.
-// Recomputed from disk and broker at every start.
+// Decides how a task's local store is brought to the end of its changelog before processing starts.
+// Pure: no IO, no clock. Recomputed from disk and broker at every start.
 #pragma once
 
 #include <cstdint>
@@ -41,13 +41,14 @@ struct RestorePlan {
 };
 
 // With a changelog, in this order:
-//   the store is at the changelog's end, or only the control record of its own last commit follows       use local
-//   the changelog lost what the store says was committed: it ends before the store, or is empty           refuse
-//   the store is of another job, topic, topic id, cluster or partition, or ends before the changelog
-//   begins; or it is older than tombstones are kept, less a tenth for the time that a replay takes         wipe
-//   otherwise                                                                                              replay
-// Without one a store is exact or nothing: at the task's last commit it is used, left behind by an earlier stay or by a crash it
-// is wiped, ahead of the task or of another job it is refused.
+//   the store is at the changelog's end, or only the control record of its own last commit follows
+//   use local the changelog lost what the store says was committed: it ends before the store, or is
+//   empty           refuse the store is of another job, topic, topic id, cluster or partition, or
+//   ends before the changelog begins; or it is older than tombstones are kept, less a tenth for the
+//   time that a replay takes         wipe otherwise
+//   replay
+// Without one a store is exact or nothing: at the task's last commit it is used, left behind by an
+// earlier stay or by a crash it is wiped, ahead of the task or of another job it is refused.
 // Never wiped is what may be the last copy. REQUIRES: begin <= end.
 [[nodiscard]] RestorePlan PlanRestore(const RestoreInput& input);
 

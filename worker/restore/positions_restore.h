@@ -1,6 +1,7 @@
-// The last positions record of a task whose positions do not lie in the changelog of one of its stores: in a topic of their own, or
-// in the changelog of a store that the job does not have any more. It is near the end as a rule, so the reading begins there;
-// where none is found, it begins again at the topic's begin.
+// The last positions record of a task whose positions do not lie in the changelog of one of its
+// stores: in a topic of their own, or in the changelog of a store that the job does not have any
+// more. It is near the end as a rule, so the reading begins there; where none is found, it begins
+// again at the topic's begin.
 //
 // Thread-compatible.
 #pragma once

@@ -1,5 +1,5 @@
-// Replays of many partitions side by side: takes what a ChangelogPort reads to where it belongs, and stops reading what is caught
-// up.
+// Replays of many partitions side by side: takes what a ChangelogPort reads to where it belongs,
+// and stops reading what is caught up.
 //
 // Thread-compatible.
 #pragma once
@@ -23,13 +23,14 @@ class Replays {
   // `port` outlives the object.
   explicit Replays(ChangelogPort* port) : port_(port) {}
 
-  // Feeds `replayed` from its position() until it is caught up. It outlives that, or is removed. `name` is for failures.
+  // Feeds `replayed` from its position() until it is caught up. It outlives that, or is removed.
+  // `name` is for failures.
   [[nodiscard]] Status Follow(TaskId task, std::string name, Replayed* replayed);
   void Remove(const std::vector<Replayed*>& gone);
   [[nodiscard]] bool empty() const { return followed_.empty(); }
 
-  // Waits for records and hands them out. What turns out to be corrupt starts over. What fails is not followed any more, and told;
-  // the Status is of the port, with which all is lost.
+  // Waits for records and hands them out. What turns out to be corrupt starts over. What fails is
+  // not followed any more, and told; the Status is of the port, with which all is lost.
   struct Failure {
     TaskId task;
     Status status;

@@ -29,8 +29,8 @@ struct RestoredTask {
   std::vector<std::unique_ptr<TaskStore>> stores;  // in the order of spec.stores
   RestoreSource source = RestoreSource::kNone;     // the worst of its stores
   int64_t records = 0;                             // replayed
-  // As of the state in the stores; nullopt: none anywhere, so the task never ran. Then, if this is not empty, it did run: what was
-  // found of it, for the refusal to go on.
+  // As of the state in the stores; nullopt: none anywhere, so the task never ran. Then, if this is
+  // not empty, it did run: what was found of it, for the refusal to go on.
   std::optional<Positions> positions = {};
   std::string state_without_positions = {};
 };
@@ -46,8 +46,8 @@ class RestorePort {
   virtual ~RestorePort() = default;
   // From any thread; the answer comes through `done`, on a thread of the restorer's.
   virtual void Restore(RestoreRequest request) = 0;
-  // Drops the task's restore; `done` is not called after Cancel returned. Does not wait: its engines are closed soon, and before
-  // the next restore of the task opens them.
+  // Drops the task's restore; `done` is not called after Cancel returned. Does not wait: its
+  // engines are closed soon, and before the next restore of the task opens them.
   virtual void Cancel(TaskId task) = 0;
 };
 

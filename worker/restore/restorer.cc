@@ -124,7 +124,8 @@ void Restorer::Restore(RestoreRequest request) {
 
 void Restorer::Cancel(TaskId task) {
   {
-    // What is being handed over was wanted when that began; afterwards it is the caller's to throw away.
+    // What is being handed over was wanted when that began; afterwards it is the caller's to throw
+    // away.
     const std::lock_guard handed_over(impl_->delivery);
     const std::lock_guard lock(impl_->mutex);
     std::erase_if(impl_->requests, [&](const Impl::Numbered& r) { return r.request.task == task; });

@@ -1,5 +1,6 @@
-// Brings stores home: opens a task's engines, plans, replays changelogs, and hands the task's stores and positions over. All tasks
-// that restore at a time do so side by side, turn by turn; tasks that are caught up are not touched.
+// Brings stores home: opens a task's engines, plans, replays changelogs, and hands the task's
+// stores and positions over. All tasks that restore at a time do so side by side, turn by turn;
+// tasks that are caught up are not touched.
 //
 //   turn: requests and cancels ─► open some ─► ask for ranges / plan what was answered ─► hand over what is caught up ─► replay
 //
@@ -50,7 +51,8 @@ class Restorer final : public RestorePort {
   void Restore(RestoreRequest request) override;
   void Cancel(TaskId task) override;
 
-  // Waits no longer than `wait` for records. False: nothing is to be done. REQUIRES: CreateWithoutThread.
+  // Waits no longer than `wait` for records. False: nothing is to be done. REQUIRES:
+  // CreateWithoutThread.
   bool Turn(Duration wait);
 
  private:

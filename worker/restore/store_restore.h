@@ -1,10 +1,12 @@
-// One store on its way home: opened, planned, wiped if it has to be, and fed with its changelog's records until it is caught up.
-// Knows nothing of Kafka; the Restorer feeds it.
+// One store on its way home: opened, planned, wiped if it has to be, and fed with its changelog's
+// records until it is caught up. Knows nothing of Kafka; the Restorer feeds it.
 //
-// What a marker says while a replay is under way decides whether an interrupted one may go on later. Its position moves with
-// the records; its time does not: it stays the time of the marker the replay began from, or, for a full replay, the time at
-// which the changelog's range was asked for. Whatever tombstone the rest of the replay needs was still in the topic then, and stays
-// for delete.retention.ms at least. Only when caught up it becomes the time of the question: nothing before it is missing.
+// What a marker says while a replay is under way decides whether an interrupted one may go on
+// later. Its position moves with the records; its time does not: it stays the time of the marker
+// the replay began from, or, for a full replay, the time at which the changelog's range was asked
+// for. Whatever tombstone the rest of the replay needs was still in the topic then, and stays for
+// delete.retention.ms at least. Only when caught up it becomes the time of the question: nothing
+// before it is missing.
 //
 // Thread-compatible.
 #pragma once
@@ -41,7 +43,8 @@ class StoreRestore final : public Replayed {
   };
   explicit StoreRestore(Options options) : options_(std::move(options)) {}
 
-  // Opens the engine and reads its marker. What is corrupt is left for Plan to wipe; the Status is for other failures.
+  // Opens the engine and reads its marker. What is corrupt is left for Plan to wipe; the Status is
+  // for other failures.
   [[nodiscard]] Status Open();
 
   struct Changelog {
@@ -53,8 +56,8 @@ class StoreRestore final : public Replayed {
   };
   // Whether delete_retention matters to the plan.
   [[nodiscard]] bool NeedsRetention(const Changelog& changelog) const;
-  // Decides, and wipes at once. Afterwards feed it from position() unless it is caught_up(). kInvalidArgument: refused, and
-  // nothing was touched; says what was found and the ways on.
+  // Decides, and wipes at once. Afterwards feed it from position() unless it is caught_up().
+  // kInvalidArgument: refused, and nothing was touched; says what was found and the ways on.
   [[nodiscard]] Status Plan(const Changelog& changelog);
 
   [[nodiscard]] TopicPartition source() const override {
@@ -68,8 +71,9 @@ class StoreRestore final : public Replayed {
   [[nodiscard]] bool caught_up() const override { return position_ >= plan_.to; }
   [[nodiscard]] int64_t position() const override { return position_; }
 
-  // REQUIRES: caught_up(), everything written. A new marker with the task's positions, on disk where an older or none would cost a
-  // later restore. `options`: what is to be set beside spec and marker.
+  // REQUIRES: caught_up(), everything written. A new marker with the task's positions, on disk
+  // where an older or none would cost a later restore. `options`: what is to be set beside spec and
+  // marker.
   [[nodiscard]] Result<std::unique_ptr<TaskStore>> Finish(const Positions& positions,
                                                           TaskStore::Options options);
 

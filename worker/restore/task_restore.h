@@ -1,5 +1,5 @@
-// One task on its way home: its stores are opened, planned when Kafka has said how far their changelogs go, replayed, and handed
-// over with the task's positions.
+// One task on its way home: its stores are opened, planned when Kafka has said how far their
+// changelogs go, replayed, and handed over with the task's positions.
 //
 //   opening ──► planning ──(every changelog planned)──► replaying ──(all caught up)──► Finish
 //                  └── Kafka has no answer for some: again at retry_at()
@@ -37,8 +37,9 @@ class TaskRestore {
   // Adds the partitions whose ranges a plan needs now.
   void AddQuestions(MonotonicTime now, std::vector<TopicPartition>* partitions) const;
   [[nodiscard]] MonotonicTime retry_at() const { return retry_at_; }
-  // Plans what these ranges say something about, and has it replayed. What may pass by itself (Kafka does not answer, a
-  // transaction is still open) is logged and asked again at retry_at(); the Status is for what does not. REQUIRES: kPlanning.
+  // Plans what these ranges say something about, and has it replayed. What may pass by itself
+  // (Kafka does not answer, a transaction is still open) is logged and asked again at retry_at();
+  // the Status is for what does not. REQUIRES: kPlanning.
   [[nodiscard]] Status Plan(const ChangelogRanges& ranges, WallTime asked_at, ChangelogPort* port,
                             Replays* replays);
 

@@ -1,13 +1,15 @@
-// Hears of a worker's start and end, for user code that has to do something around them: warm a client up, register somewhere,
-// measure. The steps of a start, in order: state-directory, http, kafka-clients, coordinator-topic, assignment; then for each
-// task restore-stores, read-offsets, init-task.
+// Hears of a worker's start and end, for user code that has to do something around them: warm a
+// client up, register somewhere, measure. The steps of a start, in order: state-directory, http,
+// kafka-clients, coordinator-topic, assignment; then for each task restore-stores, read-offsets,
+// init-task.
 //
 //   class Announce final : public coho::LifecycleListener {
 //     void AfterStart() override { ... }
 //   };
 //   COHO_REGISTER_LIFECYCLE_LISTENER(Announce);
 //
-// Calls come from the worker's threads, never two at a time; they hold up what they announce, so they should be short.
+// Calls come from the worker's threads, never two at a time; they hold up what they announce, so
+// they should be short.
 #pragma once
 
 #include <memory>

@@ -10,7 +10,8 @@ namespace coho {
 namespace {
 
 constexpr size_t kJsonDepthMax = 64;
-// A parser keeps the memory of the largest document it has seen; larger ones get a parser of their own.
+// A parser keeps the memory of the largest document it has seen; larger ones get a parser of their
+// own.
 constexpr size_t kJsonKeptBytesMax = 256 << 10;
 
 Status CheckJson(std::string_view bytes) {

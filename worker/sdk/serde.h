@@ -1,5 +1,6 @@
-// How typed keys and values become bytes in stores, changelogs and topics. int64 is 8 bytes big-endian, as Kafka's
-// LongSerializer writes it; string is UTF-8; json is JSON text; bytes are bytes.
+// How typed keys and values become bytes in stores, changelogs and topics. int64 is 8 bytes
+// big-endian, as Kafka's LongSerializer writes it; string is UTF-8; json is JSON text; bytes are
+// bytes.
 #pragma once
 
 #include <array>
@@ -30,17 +31,18 @@ using Int64Bytes = std::array<char, 8>;
   return static_cast<int64_t>(__builtin_bswap64(big));
 }
 
-// Whether bytes can be read as `type`; kInvalidRecord says what is wrong with them, without the bytes themselves. JSON is nested
-// at most 64 levels deep, and its numbers fit an int64, a uint64 or a double.
+// Whether bytes can be read as `type`; kInvalidRecord says what is wrong with them, without the
+// bytes themselves. JSON is nested at most 64 levels deep, and its numbers fit an int64, a uint64
+// or a double.
 [[nodiscard]] Status CheckBytes(SerdeType type, std::string_view bytes);
 
-// An int64 as a topic's value serde wants it: int64 and bytes are 8 bytes big-endian, string and json are decimal digits.
-// The view lies in `buffer`.
+// An int64 as a topic's value serde wants it: int64 and bytes are 8 bytes big-endian, string and
+// json are decimal digits. The view lies in `buffer`.
 using Int64Buffer = std::array<char, 24>;
 [[nodiscard]] std::string_view EncodeInt64As(SerdeType type, int64_t value, Int64Buffer* buffer);
 
-// Maps a C++ type to bytes; Decode gives nullopt for bytes that are none of that type's. Specialised for std::string,
-// std::string_view and int64_t.
+// Maps a C++ type to bytes; Decode gives nullopt for bytes that are none of that type's.
+// Specialised for std::string, std::string_view and int64_t.
 template <class T>
 struct Serde;
 

@@ -1,5 +1,6 @@
-// A task's local key-value state as user code sees it. Reads see the task's own writes at once; a crash or an aborted
-// transaction takes back what was not committed. Used only on the run loop's thread.
+// A task's local key-value state as user code sees it. Reads see the task's own writes at once; a
+// crash or an aborted transaction takes back what was not committed. Used only on the run loop's
+// thread.
 #pragma once
 
 #include <functional>
@@ -18,8 +19,8 @@
 
 namespace coho {
 
-// Forward iterator in byte order of the keys over a consistent view; views live until Next. Writes to the store while an
-// iterator is open are seen or not seen, but never break it.
+// Forward iterator in byte order of the keys over a consistent view; views live until Next. Writes
+// to the store while an iterator is open are seen or not seen, but never break it.
 class StoreIterator {
  public:
   virtual ~StoreIterator() = default;
@@ -30,8 +31,9 @@ class StoreIterator {
   [[nodiscard]] virtual Status status() const = 0;
 };
 
-// The bytes below a typed handle. A store that cannot be read or written fails the process's task through the status kept
-// inside; user code need not check each call (the run loop does, before the next commit).
+// The bytes below a typed handle. A store that cannot be read or written fails the process's task
+// through the status kept inside; user code need not check each call (the run loop does, before the
+// next commit).
 class StoreBackend {
  public:
   virtual ~StoreBackend() = default;
@@ -50,7 +52,8 @@ class StoreBackend {
 // A key or value in a store that is not of the store's serde: what it was written with was another.
 [[nodiscard]] Status NotOfSerde(std::string_view part, size_t size, SerdeType serde);
 
-// Typed handle; opened by TaskContext::OpenStore in Init. K and V: std::string_view, std::string or int64_t.
+// Typed handle; opened by TaskContext::OpenStore in Init. K and V: std::string_view, std::string or
+// int64_t.
 template <class K, class V>
 class KeyValueStore {
  public:

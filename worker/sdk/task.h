@@ -1,5 +1,6 @@
-// What user code is: a StreamTask per task (= per partition), made when a worker is given the task and destroyed when it is
-// taken away. All its methods are called on one thread, one after the other; tasks share nothing.
+// What user code is: a StreamTask per task (= per partition), made when a worker is given the task
+// and destroyed when it is taken away. All its methods are called on one thread, one after the
+// other; tasks share nothing.
 //
 //   Init ──► Process* / Window* ──► Close        (after an aborted transaction a new object begins at Init)
 #pragma once
@@ -50,8 +51,8 @@ class StreamTask {
     (void)context;
     return Status::Ok();
   }
-  // InvalidRecord (or any other error) hands the record to the onError policy: Fail, Skip or DeadLetter. What was sent or stored
-  // for a record that fails is kept: decide before you write.
+  // InvalidRecord (or any other error) hands the record to the onError policy: Fail, Skip or
+  // DeadLetter. What was sent or stored for a record that fails is kept: decide before you write.
   [[nodiscard]] virtual Status Process(const Envelope& in, Collector& out) = 0;
   // Every spec.processing.windowInterval, when it is not zero.
   [[nodiscard]] virtual Status Window(Collector& out) {
@@ -69,7 +70,8 @@ bool RegisterTask(std::string name, TaskFactory factory);
 [[nodiscard]] const TaskFactory* FindTask(std::string_view name);
 [[nodiscard]] std::vector<std::string> RegisteredTasks();  // sorted
 
-// main() of a worker binary: parses flags, runs until SIGTERM, returns the exit code (common/contract/exit_codes.h).
+// main() of a worker binary: parses flags, runs until SIGTERM, returns the exit code
+// (common/contract/exit_codes.h).
 int WorkerMain(int argc, char** argv);
 
 }  // namespace coho

@@ -1,12 +1,13 @@
-// Runs a task against in-memory topics and stores: no broker, no files, time that moves only when told. For tests of user code.
+// Runs a task against in-memory topics and stores: no broker, no files, time that moves only when
+// told. For tests of user code.
 //
-//   const auto job = coho::ParseJobYaml(text);                          // the job file that runs in production
-//   auto driver = coho::TestDriver::Start(*job);                        // Init is called
-//   CHECK((*driver)->Send("requests", "client", "GET /").ok());         // Process is called, once
-//   CHECK((*driver)->Take("visits").front().value == "1");
+//   const auto job = coho::ParseJobYaml(text);                          // the job file that runs
+//   in production auto driver = coho::TestDriver::Start(*job);                        // Init is
+//   called CHECK((*driver)->Send("requests", "client", "GET /").ok());         // Process is
+//   called, once CHECK((*driver)->Take("visits").front().value == "1");
 //
-// Not here: partitioning (one task, one partition), transactions, onError (Send returns what Process returned).
-// Thread rule: one thread at a time.
+// Not here: partitioning (one task, one partition), transactions, onError (Send returns what
+// Process returned). Thread rule: one thread at a time.
 #pragma once
 
 #include <cstdint>
@@ -35,17 +36,19 @@ struct TestOutput {
 
 class TestDriver {
  public:
-  // Makes the task that job.task.name is registered as and calls its Init; NotFound names the tasks there are.
+  // Makes the task that job.task.name is registered as and calls its Init; NotFound names the tasks
+  // there are.
   [[nodiscard]] static Result<std::unique_ptr<TestDriver>> Start(Job job);
   [[nodiscard]] static Result<std::unique_ptr<TestDriver>> Start(Job job,
                                                                  std::unique_ptr<StreamTask> task);
   ~TestDriver();
 
-  // Hands the task one record of an input, checked against the input's serdes as a worker does it; the Status is the check's or
-  // Process's. nullopt: no key; a tombstone.
+  // Hands the task one record of an input, checked against the input's serdes as a worker does it;
+  // the Status is the check's or Process's. nullopt: no key; a tombstone.
   [[nodiscard]] Status Send(std::string_view topic, std::optional<std::string_view> key,
                             std::optional<std::string_view> value);
-  // Moves time (of records sent from then on); calls Window as often as spec.processing.windowInterval has passed.
+  // Moves time (of records sent from then on); calls Window as often as
+  // spec.processing.windowInterval has passed.
   [[nodiscard]] Status Advance(Duration by);
   [[nodiscard]] Status Close();
 

@@ -1,6 +1,6 @@
-// What changed since a commit, with what was there before: the open part of a commit set collects first changes of entries, the
-// frozen part is under way in a transaction. Values before lie in an arena that keeps its memory, so that noting one allocates
-// nothing as a rule.
+// What changed since a commit, with what was there before: the open part of a commit set collects
+// first changes of entries, the frozen part is under way in a transaction. Values before lie in an
+// arena that keeps its memory, so that noting one allocates nothing as a rule.
 //
 // Thread-compatible.
 #pragma once

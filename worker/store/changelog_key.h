@@ -1,6 +1,6 @@
-// Keys in a changelog are the user's keys as they are, but for a lead byte that is ours: records that belong to the task rather
-// than to one key (its positions) have keys that begin with it, and a user's key that does has it twice. The byte begins no
-// UTF-8 text and no everyday int64.
+// Keys in a changelog are the user's keys as they are, but for a lead byte that is ours: records
+// that belong to the task rather than to one key (its positions) have keys that begin with it, and
+// a user's key that does has it twice. The byte begins no UTF-8 text and no everyday int64.
 #pragma once
 
 #include <string>

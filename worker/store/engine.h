@@ -1,5 +1,6 @@
-// Where a store's committed values lie: RocksDB behind an interface that admits other engines. One Engine per task and store.
-// Thread rule: one thread at a time (restorer first, then the run loop); Sizes may be read from any thread.
+// Where a store's committed values lie: RocksDB behind an interface that admits other engines. One
+// Engine per task and store. Thread rule: one thread at a time (restorer first, then the run loop);
+// Sizes may be read from any thread.
 #pragma once
 
 #include <cstdint>
@@ -44,7 +45,8 @@ class Engine {
   [[nodiscard]] virtual int64_t SizeBytes() const = 0;  // estimate of live data
 };
 
-// One per process: block cache, memtable budget and state directory that all engines share. Safe to use from any thread.
+// One per process: block cache, memtable budget and state directory that all engines share. Safe to
+// use from any thread.
 class EngineFactory {
  public:
   struct Options {

@@ -1,4 +1,5 @@
-// Fields of the formats on disk and in changelogs: numbers are 8 bytes, strings a length and their bytes, all little-endian.
+// Fields of the formats on disk and in changelogs: numbers are 8 bytes, strings a length and their
+// bytes, all little-endian.
 #pragma once
 
 #include <cstddef>

@@ -1,5 +1,6 @@
-// What a store remembers about itself, written in the same batch as its data: how far its changelog is in it, of which job,
-// topic and Kafka cluster, when that was committed, and how far the task was in its inputs then. Values.
+// What a store remembers about itself, written in the same batch as its data: how far its changelog
+// is in it, of which job, topic and Kafka cluster, when that was committed, and how far the task
+// was in its inputs then. Values.
 #pragma once
 
 #include <cstdint>

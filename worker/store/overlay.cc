@@ -14,7 +14,8 @@ namespace coho {
 
 namespace {
 
-// Of an entry beyond its own block: a slot of the table at its usual load, and one pointer in each of entries_ and dirty_.
+// Of an entry beyond its own block: a slot of the table at its usual load, and one pointer in each
+// of entries_ and dirty_.
 constexpr int64_t kBookkeepingBytes = 32;
 // A key that was looked for and not found usually gets a value next: a number fits.
 constexpr size_t kSpareBytesMin = 8;

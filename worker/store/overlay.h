@@ -1,7 +1,8 @@
-// What a TaskStore holds in memory: values that the engine does not have yet (dirty), values it has as well (clean, a cache, with
-// "no such key" among them), and what changed since the last commit, with the values before. An entry is one block of memory
-// that stays where it is, so writing a value that fits allocates nothing, and the lists can hold pointers. Only clean entries are
-// ever evicted, by a clock: who was read again since the hand last passed stays.
+// What a TaskStore holds in memory: values that the engine does not have yet (dirty), values it has
+// as well (clean, a cache, with "no such key" among them), and what changed since the last commit,
+// with the values before. An entry is one block of memory that stays where it is, so writing a
+// value that fits allocates nothing, and the lists can hold pointers. Only clean entries are ever
+// evicted, by a clock: who was read again since the hand last passed stays.
 //
 //   Set ──► open changes ──FreezeChanges──► frozen changes ──ForgetFrozen──► (committed, dirty) ──MarkAllClean──► clean
 //                └───────────────── Undo ────────┴──► as at the last ForgetFrozen
@@ -69,14 +70,16 @@ class Overlay {
   [[nodiscard]] bool has_frozen() const { return !frozen_.empty(); }
   // What is frozen is committed.
   void ForgetFrozen() { frozen_.Clear(); }
-  // Takes back what is open and what is frozen: every key has the value, and the place in memory or none, that it had then.
+  // Takes back what is open and what is frozen: every key has the value, and the place in memory or
+  // none, that it had then.
   void Undo();
 
   [[nodiscard]] bool has_dirty() const { return !dirty_.empty(); }
   [[nodiscard]] std::vector<const Entry*> SortedDirty() const;
   // REQUIRES: no change is open or frozen.
   void MarkAllClean();
-  // The first dirty entry at or after `key` (after it, when `exclusive`), in byte order; nullptr: none.
+  // The first dirty entry at or after `key` (after it, when `exclusive`), in byte order; nullptr:
+  // none.
   [[nodiscard]] const Entry* SeekDirty(std::string_view key, bool exclusive);
 
   // Memory, bookkeeping and values before included.
@@ -126,7 +129,8 @@ class Overlay {
   Changes open_;
   Changes frozen_;
   std::vector<Entry*> dirty_;
-  // dirty_ in order; kept only from the first SeekDirty to the next MarkAllClean, so that stores without scans do not pay.
+  // dirty_ in order; kept only from the first SeekDirty to the next MarkAllClean, so that stores
+  // without scans do not pay.
   absl::btree_set<const Entry*, Less> ordered_;
   bool ordered_kept_ = false;
   int64_t bytes_ = 0;

@@ -1,5 +1,6 @@
-// What the overlays of all stores of a process may hold together, however many stores there are. Stores tell it what they hold,
-// in steps, and each one evicts and asks for a write-back when all together are over.
+// What the overlays of all stores of a process may hold together, however many stores there are.
+// Stores tell it what they hold, in steps, and each one evicts and asks for a write-back when all
+// together are over.
 //
 // Thread rule: any thread.
 #pragma once
@@ -31,8 +32,8 @@ class OverlayBudget {
     return over > 0 ? over : 0;
   }
   [[nodiscard]] bool under_pressure() const { return bytes() > limit_ / 8 * 7; }
-  // A store that keeps this much should write back now. Not all of the budget may be kept: the rest is for clean values in use.
-  // At least one store is told so when three quarters are.
+  // A store that keeps this much should write back now. Not all of the budget may be kept: the rest
+  // is for clean values in use. At least one store is told so when three quarters are.
   [[nodiscard]] bool TooMuch(int64_t kept) const {
     const int64_t all = kept_.load(std::memory_order_relaxed);
     return kept > 0 && all >= limit_ / 4 * 3 &&

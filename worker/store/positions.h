@@ -1,6 +1,7 @@
-// How far a task is in its inputs, as part of its state: one positions record per task and commit lies in a changelog (or, for a
-// task without one, in a compacted topic of its own), in the same transaction as the changes that belong to it; each store's
-// marker has them, too. Values and their one wire form.
+// How far a task is in its inputs, as part of its state: one positions record per task and commit
+// lies in a changelog (or, for a task without one, in a compacted topic of its own), in the same
+// transaction as the changes that belong to it; each store's marker has them, too. Values and their
+// one wire form.
 #pragma once
 
 #include <cstdint>
@@ -30,10 +31,12 @@ void SortPositions(Positions* positions);
 [[nodiscard]] std::string DescribePositions(const Positions& positions);
 
 [[nodiscard]] std::string EncodePositions(const Positions& positions);
-// kCorruption: cut off, too long or not sorted. kInvalidArgument: written by another version of Coho.
+// kCorruption: cut off, too long or not sorted. kInvalidArgument: written by another version of
+// Coho.
 [[nodiscard]] Result<Positions> DecodePositions(std::string_view bytes);
 
-// The positions record: its key (a user's key never looks like it, see changelog_key.h) and its value in the value format.
+// The positions record: its key (a user's key never looks like it, see changelog_key.h) and its
+// value in the value format.
 inline constexpr std::string_view kPositionsKey = "\xC1p";
 [[nodiscard]] std::string EncodePositionsRecord(const Positions& positions);
 [[nodiscard]] Result<Positions> DecodePositionsRecord(std::string_view value);

@@ -1,6 +1,7 @@
-// RocksDB as Engine. On disk: <directory>/stores/<store>/<task>/ is one database of one column family (7.8 can lose what is in
-// other families when its log is off). Keys of users are kept behind 'd', the marker under "m", so neither sees the other. A
-// database in which corruption was found while it was open gets a file CORRUPT, so that the next Open does not trust it again.
+// RocksDB as Engine. On disk: <directory>/stores/<store>/<task>/ is one database of one column
+// family (7.8 can lose what is in other families when its log is off). Keys of users are kept
+// behind 'd', the marker under "m", so neither sees the other. A database in which corruption was
+// found while it was open gets a file CORRUPT, so that the next Open does not trust it again.
 #include <fcntl.h>
 #include <rocksdb/cache.h>
 #include <rocksdb/db.h>
@@ -153,7 +154,8 @@ class RocksEngine final : public Engine {
     const std::lock_guard lock(shared_->mutex);
     shared_->on_disk[id_] = {.open = this};
   }
-  // What is in the memtable is committed, so closing flushes it (RocksDB does so by itself when its log is off).
+  // What is in the memtable is committed, so closing flushes it (RocksDB does so by itself when its
+  // log is off).
   ~RocksEngine() override {
     const int64_t bytes = SizeBytes();
     {
@@ -238,7 +240,8 @@ class RocksEngine final : public Engine {
 };
 
 rocksdb::Options MakeOptions(const EngineFactory::Options& budget) {
-  // All stores of the process share them: a quarter of the processors for flushes, a half for compactions.
+  // All stores of the process share them: a quarter of the processors for flushes, a half for
+  // compactions.
   const int cores = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
   const int flushes = std::clamp(cores / 4, 1, 4);
   const int compactions = std::clamp(cores / 2, 1, 8);
@@ -257,7 +260,8 @@ rocksdb::Options MakeOptions(const EngineFactory::Options& budget) {
   options.info_log = std::make_shared<RocksLogger>();
   options.compression = rocksdb::kLZ4Compression;
   options.compaction_style = rocksdb::kCompactionStyleUniversal;
-  // A merge of everything needs twice the room for a while; old versions beside it take no more than half as much again.
+  // A merge of everything needs twice the room for a while; old versions beside it take no more
+  // than half as much again.
   options.compaction_options_universal.max_size_amplification_percent = 50;
 
   // Memtables of all stores share the budget: the one that writes flushes when it is used up.

@@ -17,13 +17,16 @@ namespace coho {
 
 namespace {
 
-// A write-back of more goes to the engine in several batches, so that it is not held in memory twice.
+// A write-back of more goes to the engine in several batches, so that it is not held in memory
+// twice.
 constexpr int64_t kBatchBytesMax = 8 << 20;
-// An insertion over the budget looks at this many entries for one to evict: a bound on what it may take.
+// An insertion over the budget looks at this many entries for one to evict: a bound on what it may
+// take.
 constexpr size_t kEvictionSteps = 32;
 // A store that was not used for this long gives room to others.
 constexpr Duration kIdle = std::chrono::seconds(1);
-// A store that nobody writes to still writes its marker this often: how old the marker is decides whether it can be trusted.
+// A store that nobody writes to still writes its marker this often: how old the marker is decides
+// whether it can be trusted.
 constexpr int64_t kMarkerRefreshMillis = 60 * 60 * 1000;
 
 // What lies in the engine was checked when it was written.
@@ -31,8 +34,8 @@ Status NotReadable(const Status& decoded) {
   return Corruption("in the engine: " + decoded.message());
 }
 
-// The engine's view at creation under the overlay as it is at each step. Holds its position as a key, so that writes to the
-// overlay do not break it.
+// The engine's view at creation under the overlay as it is at each step. Holds its position as a
+// key, so that writes to the overlay do not break it.
 class MergedIterator final : public StoreIterator {
  public:
   MergedIterator(Overlay* overlay, std::unique_ptr<StoreIterator> base, std::string_view from,
@@ -274,7 +277,8 @@ std::optional<MonotonicTime> TaskStore::dirty_since() const {
   return impl_->dirty_since;
 }
 std::optional<MonotonicTime> TaskStore::unflushed_since() const { return impl_->unflushed_since; }
-// A store that is not used would keep its clean values for ever, and leave those that are used to evict their own.
+// A store that is not used would keep its clean values for ever, and leave those that are used to
+// evict their own.
 void TaskStore::NoteTime(MonotonicTime now) {
   impl_->now = now;
   if (!impl_->budget->under_pressure()) return;
@@ -283,8 +287,9 @@ void TaskStore::NoteTime(MonotonicTime now) {
   impl_->Tell();
 }
 
-// Every batch but the last carries the marker that the engine already has. If a crash leaves only some of them on disk, restore
-// begins at that older marker and applies the very changes again that the batches were made of, so that the end is the same.
+// Every batch but the last carries the marker that the engine already has. If a crash leaves only
+// some of them on disk, restore begins at that older marker and applies the very changes again that
+// the batches were made of, so that the end is the same.
 Status TaskStore::Impl::WriteDirty() {
   std::vector<EngineWrite> writes;
   int64_t bytes = 0;

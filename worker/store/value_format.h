@@ -1,5 +1,6 @@
-// How a store's values lie in the engine and in changelogs: a format version, flags, a timestamp where there is one, then the
-// user's bytes as they are. Without a timestamp that is two bytes. The overlay and user code see the user's bytes only.
+// How a store's values lie in the engine and in changelogs: a format version, flags, a timestamp
+// where there is one, then the user's bytes as they are. Without a timestamp that is two bytes. The
+// overlay and user code see the user's bytes only.
 #pragma once
 
 #include <cstdint>
@@ -21,7 +22,8 @@ inline constexpr std::string_view kPlainValueHeader("\x01\x00", 2);
 
 // Replaces `out`.
 void EncodeValue(const StoredValue& value, std::string* out);
-// Views into `bytes`. kInvalidRecord says what is wrong with them; of a later version of Coho, or not ours.
+// Views into `bytes`. kInvalidRecord says what is wrong with them; of a later version of Coho, or
+// not ours.
 [[nodiscard]] Status DecodeValue(std::string_view bytes, StoredValue* out);
 
 }  // namespace coho

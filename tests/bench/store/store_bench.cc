@@ -1,5 +1,6 @@
-// What the state of one task costs: counts keys in a TaskStore on RocksDB as the built-in task does, with commits and write-backs but
-// without Kafka, and prints the CPU time of each part per record.
+// What the state of one task costs: counts keys in a TaskStore on RocksDB as the built-in task
+// does, with commits and write-backs but without Kafka, and prints the CPU time of each part per
+// record.
 #include <sys/resource.h>
 #include <time.h>
 

@@ -54,7 +54,8 @@ struct Seen {
   bool end = false;
 };
 
-// Reads until `done` says so of a record; fails after half a minute. Returns all records but ends of partitions.
+// Reads until `done` says so of a record; fails after half a minute. Returns all records but ends
+// of partitions.
 inline std::vector<Seen> ReadUntil(kafka::Consumer& consumer,
                                    const std::function<bool(const Seen&)>& done) {
   std::vector<Seen> seen;

@@ -205,7 +205,8 @@ TEST_CASE("Consumer: a poll does not wait for a full batch") {
 }
 
 TEST_CASE("Producer: a key's partition is the one that Kafka's own clients choose") {
-  // 21, foobar, ... with their murmur2 as Kafka's own tests have them; partition = (hash & 0x7fffffff) % count.
+  // 21, foobar, ... with their murmur2 as Kafka's own tests have them; partition = (hash &
+  // 0x7fffffff) % count.
   const std::pair<const char*, uint32_t> vectors[] = {
       {"21", static_cast<uint32_t>(-973932308)},
       {"foobar", static_cast<uint32_t>(-790332482)},

@@ -1,5 +1,5 @@
-// What the worker promises: each record counts exactly once (ExactlyOnce) or at least once (AtLeastOnce), through kills, stops, a
-// corrupt store and tasks that move.
+// What the worker promises: each record counts exactly once (ExactlyOnce) or at least once
+// (AtLeastOnce), through kills, stops, a corrupt store and tasks that move.
 #include <doctest/doctest.h>
 #include <signal.h>
 
@@ -176,7 +176,8 @@ TEST_CASE(
       [&] { return first->RunningTasks().size() == 3 && second->RunningTasks().size() == 3; },
       [&] { return first->Log() + second->Log(); });
 
-  // Worker 0 comes back with another count in its job file, and its coordinator with it; worker 1 stays.
+  // Worker 0 comes back with another count in its job file, and its coordinator with it; worker 1
+  // stays.
   first->Signal(SIGTERM);
   CHECK(first->AwaitExit() == kExitOk);
   job.Write(3);

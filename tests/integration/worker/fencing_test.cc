@@ -1,4 +1,5 @@
-// R1 with real processes: one that was away too long, or that has a double, writes nothing more, and nothing is lost or doubled.
+// R1 with real processes: one that was away too long, or that has a double, writes nothing more,
+// and nothing is lost or doubled.
 #include <doctest/doctest.h>
 #include <signal.h>
 

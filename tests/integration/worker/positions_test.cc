@@ -1,4 +1,5 @@
-// Where a task goes on: at the positions that lie with its state, whatever the consumer group remembers.
+// Where a task goes on: at the positions that lie with its state, whatever the consumer group
+// remembers.
 #include <doctest/doctest.h>
 #include <signal.h>
 

@@ -28,7 +28,8 @@ inline uint32_t SaidSeed() {
   return seed;
 }
 
-// Writes keyed records from a thread of its own, some each few milliseconds, and remembers how many of each key.
+// Writes keyed records from a thread of its own, some each few milliseconds, and remembers how many
+// of each key.
 class Traffic {
  public:
   Traffic(const std::string& topic, int records, int keys, uint32_t seed,

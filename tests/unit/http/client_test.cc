@@ -50,7 +50,8 @@ TEST_CASE("HTTP client: connects again when the server closed the idle connectio
   const auto client = Connect(server.port());
   for (int i = 0; i < 3; ++i) {
     auto response = client->Send("GET", "/", {}, "");
-    // The close may arrive while the next request is on its way; then it is told, and once more is enough.
+    // The close may arrive while the next request is on its way; then it is told, and once more is
+    // enough.
     if (!response.ok()) {
       CHECK(response.status().code() == Code::kUnavailable);
       response = client->Send("GET", "/", {}, "");

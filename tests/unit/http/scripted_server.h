@@ -1,5 +1,5 @@
-// A TCP server on 127.0.0.1 that answers HTTP requests with whatever bytes a test wants: chunks cut anywhere, broken
-// connections, streams that stay open. One thread a connection.
+// A TCP server on 127.0.0.1 that answers HTTP requests with whatever bytes a test wants: chunks cut
+// anywhere, broken connections, streams that stay open. One thread a connection.
 #pragma once
 
 #include <atomic>

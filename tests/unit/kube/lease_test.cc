@@ -78,7 +78,8 @@ TEST_CASE("Lease: leads until the renew deadline after the last write, or until 
 }
 
 TEST_CASE("Lease: two candidates with clocks of their own never lead at once") {
-  // `b` takes over only after it saw no change for 15 s; `a` stops after 10 s without a successful write.
+  // `b` takes over only after it saw no change for 15 s; `a` stops after 10 s without a successful
+  // write.
   const LeaseTiming timing;
   LeaseState a("a");
   LeaseState b("b");

@@ -130,8 +130,9 @@ TEST_CASE("Watch: what is forbidden or unknown is looked for again now and then"
   }
 }
 
-// A server with a history of changes, and a driver that loses watches and lists at random: whatever happens, after a list the
-// driver holds what the server holds, and it never holds an object for which a delete was missed.
+// A server with a history of changes, and a driver that loses watches and lists at random: whatever
+// happens, after a list the driver holds what the server holds, and it never holds an object for
+// which a delete was missed.
 TEST_CASE("Watch: ends with the server's objects whatever is lost on the way") {
   const auto seed = static_cast<unsigned>(test::Seed());
   CAPTURE(seed);
@@ -175,8 +176,9 @@ TEST_CASE("Watch: ends with the server's objects whatever is lost on the way") {
         held.insert(key);
       }
       effects = Step(&state, ObjectChanged{key, deleted, std::to_string(version)}, now, 0);
-      // Changes that happen while no watch runs are seen by the next list only: a watch resumed from its version would replay
-      // them, which this server, that forgets at once, answers by Expired.
+      // Changes that happen while no watch runs are seen by the next list only: a watch resumed
+      // from its version would replay them, which this server, that forgets at once, answers by
+      // Expired.
       if (!quiet && chance(10)) {
         server.erase(Key("a"));
         effects = Step(&state, Failed{WatchFailure::kExpired, {}}, now, 0);

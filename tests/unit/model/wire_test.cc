@@ -145,7 +145,8 @@ TEST_CASE("Coordinator topic: keys of a later version are passed over, damage is
       {{"model", R"({"v":2,"tasks":1,"inputs":{"a":"b"}})"},
        "coordinator record \"model\": value.inputs.a: found \"b\", need an object"},
       {{"model", R"({"v":2,"tasks":1,"inputs":{"a":{"partitions":1,"key":"xml"}}})"},
-       "coordinator record \"model\": value.inputs.a.key: found \"xml\", need one of bytes, string, "
+       "coordinator record \"model\": value.inputs.a.key: found \"xml\", need one of bytes, "
+       "string, "
        "int64, json"},
       {{"worker/x", R"({"v":2})"},
        "coordinator record \"worker/x\": the key must end in a worker's number"},
@@ -158,7 +159,8 @@ TEST_CASE("Coordinator topic: keys of a later version are passed over, damage is
       {{"assignment", R"({"v":2})"},
        "coordinator record \"assignment\": value.generation: found nothing, need a generation"},
       {{"state/1", R"({"v":2,"stores":["a"],"tasks":[[0,1,0,0,0]]})"},
-       "coordinator record \"state/1\": value.tasks[0]: found [0,1,0,0,0], need whole numbers: task, "
+       "coordinator record \"state/1\": value.tasks[0]: found [0,1,0,0,0], need whole numbers: "
+       "task, "
        "index into stores, position, bytes, marker time"},
   };
   for (const auto& row : rows) {
@@ -301,8 +303,8 @@ TEST_CASE("Wire: the formats on record stay readable and are what is written") {
   model.positions_topic_id = "topic-id-2";
   check("model", EncodeModel(model));
   Assignment after{.generation = Generation(7), .reason = "worker 1 joined", .life = "0123"};
-  after.workers[WorkerId(1)] = {Generation(7), {TaskId(0), TaskId(1)}, {},
-                                {"p-worker-1-loop-0"}, "cafe",         {"beef"}};
+  after.workers[WorkerId(1)] = {
+      Generation(7), {TaskId(0), TaskId(1)}, {}, {"p-worker-1-loop-0"}, "cafe", {"beef"}};
   const auto records = EncodeAssignmentChange({}, after, FromUnixMillis(1'700'000'000'000));
   REQUIRE(records.size() == 2);
   check("worker", records[0]);

@@ -1,5 +1,5 @@
-// crds/streamjobs.yaml against what the code reads and writes: a field that only one of them knows would be pruned by the API
-// server, or read by nobody.
+// crds/streamjobs.yaml against what the code reads and writes: a field that only one of them knows
+// would be pruned by the API server, or read by nobody.
 #include <doctest/doctest.h>
 #include <yaml-cpp/yaml.h>
 

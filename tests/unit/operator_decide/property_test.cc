@@ -1,5 +1,5 @@
-// Whatever is observed: no crash, the same plan for the same input, deletes only of observed objects, none while a problem blocks
-// the job, and a healthy cluster comes to rest.
+// Whatever is observed: no crash, the same plan for the same input, deletes only of observed
+// objects, none while a problem blocks the job, and a healthy cluster comes to rest.
 #include <doctest/doctest.h>
 
 #include <random>

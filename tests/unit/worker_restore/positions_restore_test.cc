@@ -21,7 +21,8 @@ TEST_CASE("PositionsRestore: reads near the end, and takes the last record") {
   REQUIRE(AddPositions(&restore, 998, 2).ok());
   CHECK_FALSE(restore.caught_up());
   restore.Reached(
-      1002);  // a commit of a later owner is not there when an owner restores, but control records may be
+      // a commit of a later owner is not there when an owner restores, but control records may be
+      1002);
   CHECK(restore.caught_up());
   CHECK_FALSE(restore.TakeStepBack());
   CHECK(restore.positions() == At(2));

@@ -1,4 +1,5 @@
-// The restorer's thread and its callers, on stores without changelog: no broker. With one: tests/integration/restore.
+// The restorer's thread and its callers, on stores without changelog: no broker. With one:
+// tests/integration/restore.
 #include "worker/restore/restorer.h"
 
 #include <doctest/doctest.h>

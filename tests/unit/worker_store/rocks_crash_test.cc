@@ -1,5 +1,5 @@
-// kill -9 of a process that writes to a real store. The child is this program again, running the case "child" alone; its changelog
-// is a file, which survives it as Kafka would.
+// kill -9 of a process that writes to a real store. The child is this program again, running the
+// case "child" alone; its changelog is a file, which survives it as Kafka would.
 #include <doctest/doctest.h>
 #include <signal.h>
 #include <sys/wait.h>

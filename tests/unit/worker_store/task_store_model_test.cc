@@ -1,5 +1,5 @@
-// A TaskStore against a model: random work, commits, undos, write-backs and crashes, with and without changelog, on an engine
-// whose crash image is known exactly.
+// A TaskStore against a model: random work, commits, undos, write-backs and crashes, with and
+// without changelog, on an engine whose crash image is known exactly.
 #include <doctest/doctest.h>
 
 #include <map>
@@ -22,7 +22,8 @@ namespace {
 using test::MemoryEngine;
 using Values = std::map<std::string, std::string, std::less<>>;
 
-// A changelog as Kafka has it: a control record behind each transaction takes an offset, too; what was aborted is not read.
+// A changelog as Kafka has it: a control record behind each transaction takes an offset, too; what
+// was aborted is not read.
 struct Changelog {
   struct Record {
     std::string key;
@@ -184,8 +185,8 @@ class World {
     Start();
   }
 
-  // The store equals the replay of its changelog up to its marker, and the marker is not ahead of what is committed. Without
-  // changelog it equals some commit, and its positions say which.
+  // The store equals the replay of its changelog up to its marker, and the marker is not ahead of
+  // what is committed. Without changelog it equals some commit, and its positions say which.
   void CheckEngine(const MemoryEngine::Content& content) {
     if (has_changelog_) {
       const int64_t position = content.marker ? content.marker->position : 0;

@@ -69,7 +69,7 @@ MemberStatus Member::status() const {
 MonotonicTime Member::progress() const { return MonotonicTime(Duration(impl_->progress.load())); }
 
 void Member::Impl::Run() {
-  while (Turn(kIdlePoll)) {
+  while (Turn(kMemberIdlePoll)) {
   }
   // After the loops have let go of their tasks; nobody asks it for anything any more.
   restorer.reset();
@@ -111,7 +111,7 @@ void Member::Impl::LookForTopics() {
     backoff.Reset();
     return WaitFor(state.waiting_for());
   }
-  not_before = clock.Now() + kRetryFirst;
+  not_before = clock.Now() + kMemberRetryFirst;
   WaitFor("the coordinator to create topic " + options.job->CoordinatorTopic());
 }
 
@@ -123,7 +123,7 @@ bool Member::Impl::Turn(Duration wait) {
   }
   if (!topics_exist) {
     LookForTopics();
-    if (!topics_exist && !done) mailbox.Wait(std::min(wait, kRetryFirst));
+    if (!topics_exist && !done) mailbox.Wait(std::min(wait, kMemberRetryFirst));
     return !quit;
   }
   if (state.loops_ready() && !std::exchange(loops_announced, true))

@@ -26,6 +26,10 @@ namespace coho {
 
 // Of one request to Kafka.
 inline constexpr Duration kMemberRequestTimeout = std::chrono::seconds(5);
+// The longest time that a member with nothing to do waits for something.
+inline constexpr Duration kMemberIdlePoll = std::chrono::milliseconds(100);
+// The first wait after a failure; it doubles.
+inline constexpr Duration kMemberRetryFirst = std::chrono::milliseconds(200);
 
 struct LoopMessage {
   int32_t loop = 0;
@@ -104,7 +108,7 @@ struct Member::Impl {
   int64_t end = 0;                     // to be read to
   MonotonicTime read_asked_at;
   MonotonicTime not_before;
-  Backoff backoff{std::chrono::milliseconds(200), std::chrono::seconds(5)};
+  Backoff backoff{kMemberRetryFirst, std::chrono::seconds(5)};
   int64_t lease_epoch = 0;
   std::map<int64_t, MonotonicTime> sent_at;  // heartbeats under way, by number
   uint64_t delivered = 0;

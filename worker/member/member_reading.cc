@@ -9,7 +9,6 @@
 namespace coho {
 namespace {
 
-constexpr Duration kIdlePoll = std::chrono::milliseconds(100);
 // While a loop is about to answer.
 constexpr Duration kBusyPoll = std::chrono::milliseconds(10);
 
@@ -86,7 +85,7 @@ void Member::Impl::TellAssignment() {
 void Member::Impl::PollTopic(Duration wait) {
   const bool busy = state.busy() || read_number.has_value() || to_read.has_value();
   const Duration tick = std::max(Duration::zero(), state.next_tick() - clock.Now());
-  const Duration timeout = std::min({wait, busy ? kBusyPoll : kIdlePoll, tick});
+  const Duration timeout = std::min({wait, busy ? kBusyPoll : kMemberIdlePoll, tick});
   if (!reading) {
     mailbox.Wait(timeout);
     return;

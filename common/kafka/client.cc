@@ -19,6 +19,10 @@ const std::vector<Setting> kDefaults = {
     {"socket.keepalive.enable", "true"},
     // A broker that comes back is found again within two seconds, not ten.
     {"reconnect.backoff.max.ms", "2000"},
+    // A question for offsets with the leader epoch of before a broker's restart is refused, and
+    // asking again asks with the same one until the cache has a new one: by default, minutes.
+    {"topic.metadata.refresh.interval.ms", "5000"},
+    {"metadata.max.age.ms", "5000"},
 };
 
 // Idle connections are closed by brokers all the time: no news.

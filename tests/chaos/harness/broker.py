@@ -60,7 +60,14 @@ class Broker:
         return done.stdout
 
     def up(self):
-        self._script("up")
+        # It gives up after a minute, which a very busy machine may need.
+        for attempt in range(3):
+            try:
+                self._script("up")
+                return
+            except Failure:
+                if attempt == 2:
+                    raise
 
     def down(self):
         self._signal(signal.SIGCONT)

@@ -157,9 +157,12 @@ Status Client::TakeFailure() {
 Status Client::TakeMissing() { return std::exchange(missing_, Status::Ok()); }
 
 Status Client::TimedOut(std::string_view context) const {
-  if (unreachable_) {
+  // While librdkafka looks for brokers by their first names again and again, it does not say that
+  // all of them are down.
+  const std::string& why = unreachable_ ? *unreachable_ : connection_error_;
+  if (!why.empty()) {
     return Unavailable(std::string(context) + ": Kafka at " + servers_ +
-                       " cannot be reached: " + *unreachable_);
+                       " cannot be reached: " + why);
   }
   return DeadlineExceeded(std::string(context) + ": Kafka at " + servers_ +
                           " did not answer in time");
@@ -176,7 +179,10 @@ Status Client::Await(Duration timeout, std::string_view context,
     const bool again =
         status.code() == Code::kDeadlineExceeded || status.code() == Code::kUnavailable;
     if (!again) {
-      if (status.ok()) unreachable_.reset();
+      if (status.ok()) {
+        unreachable_.reset();
+        connection_error_.clear();
+      }
       return status;
     }
     Serve(status.code() == Code::kUnavailable ? kPauseMs : 0);

@@ -77,15 +77,35 @@ inline std::vector<Seen> ReadUntil(kafka::Consumer& consumer,
   return seen;
 }
 
-// All of a one-partition topic, from `from` to its end. `end` gets the end's offset.
+// All of a one-partition topic, from `from` to its end. `end` gets the end's offset. Kafka answers a
+// commit when it is decided, and writes its markers later: until then what was committed is not
+// shown, and the last stable offset is before it. So the end is the high watermark of now, which
+// markers still to come push further; what is promised is that they come.
 inline std::vector<Seen> ReadAll(const std::string& topic, bool read_committed = true,
                                  int64_t* end = nullptr, int64_t from = kafka::Consumer::kBegin) {
   const auto consumer = NewConsumer({.read_committed = read_committed});
+  const auto ends = consumer->QueryHighWatermarks({{topic, 0}}, seconds(30));
+  REQUIRE_OK(ends.status());
+  const int64_t all = ends->at({topic, 0});
   REQUIRE_OK(consumer->Assign({{{topic, 0}, from}}));
   return ReadUntil(*consumer, [&](const Seen& one) {
     if (one.end && end != nullptr) *end = one.offset;
-    return one.end;
+    return one.end && one.offset >= all;
   });
+}
+
+// Waits until the partition ends there, for this consumer's isolation: markers come after the answer
+// to a commit or an abort.
+inline void AwaitEnd(kafka::Consumer& consumer, const TopicPartition& partition, int64_t end) {
+  const auto deadline = std::chrono::steady_clock::now() + seconds(30);
+  int64_t seen = -1;
+  while (seen != end && std::chrono::steady_clock::now() < deadline) {
+    const auto range = consumer.QueryRange(partition, seconds(30));
+    REQUIRE_OK(range.status());
+    seen = range->end;
+    REQUIRE(seen <= end);
+  }
+  CHECK(seen == end);
 }
 
 inline std::vector<std::string> Values(const std::vector<Seen>& records) {

@@ -97,11 +97,11 @@ TEST_CASE("Transactions: the end for read_committed is the last stable offset") 
   REQUIRE_OK(producer->Send(out, 0, {.key = "k", .value = "2"}));
   REQUIRE_OK(producer->Flush(seconds(30)));
 
-  CHECK(committed->QueryRange({topic, 0}, seconds(30)).value().end == 2);
-  CHECK(uncommitted->QueryRange({topic, 0}, seconds(30)).value().end == 3);
+  AwaitEnd(*committed, {topic, 0}, 2);
+  AwaitEnd(*uncommitted, {topic, 0}, 3);
   REQUIRE_OK(producer->AbortTransaction(seconds(30)));
   CHECK(committed->QueryRange({topic, 0}, seconds(30)).value().begin == 0);
-  CHECK(committed->QueryRange({topic, 0}, seconds(30)).value().end == 4);
+  AwaitEnd(*committed, {topic, 0}, 4);
 }
 
 // A transaction that is under way when its id is fenced.

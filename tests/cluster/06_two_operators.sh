@@ -60,7 +60,8 @@ wait_until 60 "$set_of_worker is made again" made_again || fail "$new does not a
 kill -CONT "$stopped" 2>/dev/null || true
 new_leads_alone() { [[ $(operator_pods | wc -w) -eq 2 && $(leader) == "$new" && $(leaders) -eq 1 ]]; }
 wait_until 60 "$new leads alone" new_leads_alone || fail "after $old went on, $(leaders) operators lead, by the lease $(leader)"
-job_is_ready visits || fail "job is not ready under the new leader"
+# It has heard each worker's full report after half a minute at the latest.
+wait_until 60 "visits is ready under $new" job_is_ready visits || fail "job is not ready under the new leader"
 [[ $(pods_fingerprint visits; pods_fingerprint clients) == "$before" ]] || fail "workers were restarted by the change of leader"
 kubectl -n "$operator_namespace" scale deployment coho-operator --replicas=1
 kubectl -n "$operator_namespace" rollout status deployment coho-operator --timeout=120s

@@ -100,8 +100,8 @@ void Producer::Impl::Drain(const std::shared_ptr<State>& state) {
     std::vector<Queued> copy = batch;
     const Error error = Deliver(state.get(), at, std::move(batch));
     if (sim::IsLater(error)) {
-      std::erase_if(copy, [&](const Queued& q) { return q.give_up_at <= scheduler.now(); });
-      if (copy.empty()) state->FailDelivery(Code::kDeadlineExceeded, "Local: Message timed out");
+      if (std::erase_if(copy, [&](const Queued& q) { return q.give_up_at <= scheduler.now(); }) > 0)
+        state->FailDelivery(Code::kDeadlineExceeded, "Local: Message timed out");
       for (Queued& queued : copy) state->queue.push_back(std::move(queued));
     }
   }

@@ -86,6 +86,10 @@ void Producer::Impl::Drain(const std::shared_ptr<State>& state) {
     const bool over = std::any_of(state->queue.begin(), state->queue.end(),
                                   [&](const Queued& q) { return q.give_up_at <= scheduler.now(); });
     if (over) {
+      for (const Queued& queued : state->queue) {
+        if (queued.give_up_at <= scheduler.now() && queued.slot != nullptr)
+          queued.slot->failed = true;
+      }
       std::erase_if(state->queue, [&](const Queued& q) { return q.give_up_at <= scheduler.now(); });
       state->FailDelivery(Code::kDeadlineExceeded, "Local: Message timed out");
       scheduler.Notify(state.get(), true);

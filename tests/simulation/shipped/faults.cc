@@ -133,6 +133,7 @@ void World::Apply(size_t number) {
       if (operators_.size() < 3 && !standalone_) StartOperator("coho-operator-sim", true);
       break;
     case FaultKind::kForeignOperator:
+      may_refuse_ = true;  // where its claim came first, a person has to decide
       if (operators_.size() < 3) StartOperator("coho-operator-other", true);
       break;
     case FaultKind::kKafkaAway:

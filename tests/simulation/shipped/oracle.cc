@@ -39,7 +39,14 @@ std::string Oracle::Judge(const std::string& name, int64_t count, int64_t index)
   // What was deleted before anybody read it is nobody's fault.
   const auto forgiven = forgiven_.find(name);
   const bool gap = index > key.last + 1;
-  if (gap && (forgiven == forgiven_.end() || index > forgiven->second + 1)) return "lost: " + what;
+  if (guarantee_ == Guarantee::kAtLeastOnce) {
+    // A record that was given up on may come again behind later ones.
+    for (int64_t i = key.last + 1; i < index; ++i) key.missing.insert(i);
+    key.missing.erase(index);
+    if (forgiven != forgiven_.end())
+      std::erase_if(key.missing, [&](int64_t i) { return i <= forgiven->second; });
+  } else if (gap && (forgiven == forgiven_.end() || index > forgiven->second + 1))
+    return "lost: " + what;
   if (gap) key.skipped += index - key.last - 1;
   const int64_t least = index - key.first + 1 - key.skipped;
   if (guarantee_ == Guarantee::kExactlyOnce) {
@@ -59,6 +66,8 @@ std::string Oracle::Missing() const {
   for (const auto& [name, fed] : fed_) {
     const auto key = keys_.find(name);
     const int64_t last = key == keys_.end() ? 0 : key->second.last;
+    if (key != keys_.end() && !key->second.missing.empty())
+      return "key " + name + " lacks record " + std::to_string(*key->second.missing.begin());
     if (last == fed || forgiven_.contains(name)) continue;
     if (start_from_ == StartFrom::kLatest && !first_processed_.contains(name)) continue;
     return "key " + name + " is at record " + std::to_string(last) + " of " + std::to_string(fed);

@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <map>
+#include <set>
 #include <string>
 #include <utility>
 
@@ -44,6 +45,7 @@ class Oracle {
     int64_t last = 0;   // highest index so far
     int64_t count = 0;
     int64_t skipped = 0;
+    std::set<int64_t> missing;  // AtLeastOnce: came neither in order nor since
   };
   [[nodiscard]] std::string Judge(const std::string& key, int64_t count, int64_t index);
 

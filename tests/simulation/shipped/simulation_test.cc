@@ -126,7 +126,10 @@ TEST_CASE("simulation: every guard that a mutant takes away is missed" * doctest
     ++TheSummary().mutants;
     const auto begin = std::chrono::steady_clock::now();
     const CrowdResult result =
-        RunCrowd({.first = 1, .seeds = kMutantSeeds, .mutant = mutant, .only = FaultsFor(mutant)});
+        RunCrowd({.first = 1,
+                  .seeds = FromEnvironment("COHO_SIMULATION_MUTANT_SEEDS", kMutantSeeds),
+                  .mutant = mutant,
+                  .only = FaultsFor(mutant)});
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
     CHECK_MESSAGE(!result.findings.empty(), "mutant " << mutant << " lives");
     if (result.findings.empty()) {

@@ -260,9 +260,10 @@ Status Producer::Flush(Duration timeout) {
   impl_->ServeUntilEmpty(timeout);
   Impl::State& state = *impl_->state;
   if (!state.fatal.ok()) return state.fatal;
-  if (!state.failed_delivery.ok())
-    return state.transactional() ? state.failed_delivery
-                                 : std::exchange(state.failed_delivery, Status::Ok());
+  if (state.transactional() && !state.failed_delivery.ok()) return state.failed_delivery;
+  // A record that was given up on is not one that is still under way.
+  if (Status failed = std::exchange(state.failed_delivery, Status::Ok()); !failed.ok())
+    return failed.retry_class() == RetryClass::kRetry ? Aborted(failed.message()) : failed;
   if (!state.queue.empty())
     return {Code::kDeadlineExceeded, "delivering records: Kafka did not answer in time"};
   return Status::Ok();

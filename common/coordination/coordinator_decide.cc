@@ -93,7 +93,10 @@ void Coordinator::Decide(MonotonicTime now, WallTime wall, CoordinatorActions* a
   }
   Draft draft;
   draft.after = assignment_;
-  if (replan_) {
+  // Workers hear of a model only with the generation that follows it: one that waits for an input
+  // to be pinned would wait for ever.
+  const bool model_alone = !model_recorded_ && assignment_.generation != Generation();
+  if (replan_ || model_alone) {
     replan_ = false;
     draft.after.generation = assignment_.generation.Next();
     draft.after.life = life_;
@@ -112,6 +115,7 @@ void Coordinator::Decide(MonotonicTime now, WallTime wall, CoordinatorActions* a
     wants_more_ = draft.wants_more;
     RecordIds(&draft);
     DropAbsent(&draft);
+    if (model_alone && !COHO_MUTANT("model-without-generation")) draft.changed = true;
   }
   if (!draft.changed) {
     draft.after = assignment_;

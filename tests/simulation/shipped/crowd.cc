@@ -45,6 +45,7 @@ Child Fork(const Body& body) {
   COHO_CHECK(child.pid >= 0, "no process");
   if (child.pid == 0) {
     ::close(ends[0]);
+    for (const int number : {SIGABRT, SIGSEGV, SIGTERM}) ::signal(number, SIG_DFL);
     const std::string out = body(child.seed);
     for (size_t at = 0; at < out.size();) {
       const ssize_t n = ::write(ends[1], out.data() + at, out.size() - at);

@@ -250,6 +250,7 @@ std::string World::Run() {
 
   // Everything once more from disk or changelog.
   cloud_.Trace("restart of all");
+  owners_settled_ = false;
   for (Pod& pod : pods_) {
     if (pod.process->ended) continue;
     if (draw_.Percent(50)) {

@@ -209,9 +209,10 @@ void Coordinator::NameProcesses(Draft* draft) const {
     if (!others_over) {
       const std::map<std::string, Process>& processes = memory_.at(id).processes;
       const auto mine = processes.find(worker.incarnation);
+      const std::string& own = worker.incarnation;
       const bool rival = mine != processes.end() &&
                          std::any_of(processes.begin(), processes.end(), [&](const auto& entry) {
-                           return entry.first != worker.incarnation && !LeaseOver(entry.second) &&
+                           return entry.first != own && !LeaseOver(entry.second) &&
                                   entry.second.heard_at > mine->second.first_heard_at;
                          });
       if (!rival) {

@@ -329,7 +329,7 @@ Status Consumer::Commit(const std::map<TopicPartition, int64_t>& offsets) {
 
 Status Consumer::CommitWithin(const std::map<TopicPartition, int64_t>& offsets, Duration wait) {
   if (offsets.empty()) return Status::Ok();
-  constexpr std::string_view kContext = "committing offsets";
+  static constexpr std::string_view kContext = "committing offsets";
   const PartitionList list = ToList(offsets);
   rd_kafka_t* client = impl_->client->get();
   if (wait <= Duration::zero())

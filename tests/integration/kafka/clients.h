@@ -77,8 +77,8 @@ inline std::vector<Seen> ReadUntil(kafka::Consumer& consumer,
   return seen;
 }
 
-// All of a one-partition topic, from `from` to its end. `end` gets the end's offset. Kafka answers a
-// commit when it is decided, and writes its markers later: until then what was committed is not
+// All of a one-partition topic, from `from` to its end. `end` gets the end's offset. Kafka answers
+// a commit when it is decided, and writes its markers later: until then what was committed is not
 // shown, and the last stable offset is before it. So the end is the high watermark of now, which
 // markers still to come push further; what is promised is that they come.
 inline std::vector<Seen> ReadAll(const std::string& topic, bool read_committed = true,
@@ -94,8 +94,8 @@ inline std::vector<Seen> ReadAll(const std::string& topic, bool read_committed =
   });
 }
 
-// Waits until the partition ends there, for this consumer's isolation: markers come after the answer
-// to a commit or an abort.
+// Waits until the partition ends there, for this consumer's isolation: markers come after the
+// answer to a commit or an abort.
 inline void AwaitEnd(kafka::Consumer& consumer, const TopicPartition& partition, int64_t end) {
   const auto deadline = std::chrono::steady_clock::now() + seconds(30);
   int64_t seen = -1;

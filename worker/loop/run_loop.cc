@@ -175,14 +175,14 @@ void RunLoop::Connect() {
   Status status;
   if (!inputs_) {
     auto inputs = options_.ports->MakeInputs();
-    if (inputs.ok()) inputs_ = std::move(inputs).value();
     status = inputs.status();
+    if (status.ok()) inputs_ = std::move(inputs).value();
     tasks_.UseInputs(inputs_.get());
   }
   if (status.ok() && !outputs_) {
     auto outputs = options_.ports->MakeOutputs([this] { return MayGoOn(); });
-    if (outputs.ok()) outputs_ = std::move(outputs).value();
     status = outputs.status();
+    if (status.ok()) outputs_ = std::move(outputs).value();
   }
   if (status.ok()) status = outputs_->Init(kInitAttempt);
   if (status.ok()) status = collector_.Attach(outputs_.get());
@@ -213,9 +213,11 @@ void RunLoop::GoOn() {
   if (undo) {
     if (outcome->status.ok() && !outputs_) {  // AtLeastOnce goes on with a new producer
       auto outputs = options_.ports->MakeOutputs([this] { return MayGoOn(); });
-      if (outputs.ok()) outputs_ = std::move(outputs).value();
       outcome->status = outputs.status();
-      if (outputs.ok()) outcome->status = outputs_->Init(kInitAttempt);
+      if (outcome->status.ok()) {
+        outputs_ = std::move(outputs).value();
+        outcome->status = outputs_->Init(kInitAttempt);
+      }
       if (outcome->status.ok()) outcome->status = collector_.Attach(outputs_.get());
       if (outcome->status.ok()) outcome->status = tasks_.UseOutputs(outputs_.get());
       committer_.Attach(outputs_.get());

@@ -1,4 +1,4 @@
-// A worker process put together (DESIGN 4.1): state directory, HTTP, coordinator if it is in the
+// A worker process put together: state directory, HTTP, coordinator if it is in the
 // process, run loops, member.
 //
 //   Worker worker(std::move(options));

@@ -1,5 +1,5 @@
-// Invariants of DESIGN 5 as functions. Used in production before a generation is written, by tests,
-// and by the simulator after every step. Pure.
+// The invariants of docs/design.md as functions. Used in production before a generation is written,
+// by tests, and by the simulator after every step. Pure.
 #pragma once
 
 #include <string>

@@ -1,7 +1,7 @@
-// The coordinator of one job as a state machine: events in, actions out (DESIGN 5). It decides
-// which worker runs which task, one generation after the other, so that a task never has two owners
-// that can write (R1). The operator, the standalone worker and the simulator drive the same code;
-// it can be stopped at any point and goes on from what the coordinator topic holds.
+// The coordinator of one job as a state machine: events in, actions out (docs/design.md). It
+// decides which worker runs which task, one generation after the other, so that a task never has
+// two owners that can write (R1). The operator, the standalone worker and the simulator drive the
+// same code; it can be stopped at any point and goes on from what the coordinator topic holds.
 //
 // Pure: no clock, no IO, no logging; times come in as arguments. Thread-compatible.
 //

@@ -1,4 +1,4 @@
-// What a worker serves over HTTP (DESIGN 4.7): /metrics /livez /readyz /startz /v1/tasks,
+// What a worker serves over HTTP: /metrics /livez /readyz /startz /v1/tasks,
 // read-only, from published snapshots.
 #pragma once
 

@@ -1,4 +1,4 @@
-// When a run loop commits, and which stores write back and flush after it (DESIGN 4.3). Pure: times
+// When a run loop commits, and which stores write back and flush after it. Pure: times
 // come in as arguments.
 #pragma once
 

@@ -1,4 +1,4 @@
-// How a worker's memory is divided (DESIGN 4.4): one budget per process, from the cgroup's limit.
+// How a worker's memory is divided: one budget per process, from the cgroup's limit.
 // All figures are caps, nothing is allocated ahead. MemoryBudgetFor is pure; CgroupMemoryLimit
 // reads the machine.
 #pragma once

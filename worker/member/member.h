@@ -1,6 +1,6 @@
-// Takes part in the job (DESIGN 4.1, 5): reads the coordinator topic, sends heartbeats, and has the
-// loops run what the assignment gives. Performs what MemberState decides. Start runs it on a thread
-// of its own; Turn lets anybody else run it, turn by turn.
+// Takes part in the job (docs/design.md): reads the coordinator topic, sends heartbeats, and has
+// the loops run what the assignment gives. Performs what MemberState decides. Start runs it on a
+// thread of its own; Turn lets anybody else run it, turn by turn.
 //
 // Thread rule: Turn on one thread; the rest from any thread. Callbacks come from the thread that
 // turns it and must not block.

@@ -1,4 +1,4 @@
-// A task's store: an overlay in memory over an Engine (DESIGN 4.3). Put and Remove touch the
+// A task's store: an overlay in memory over an Engine. Put and Remove touch the
 // overlay only. A commit sends one changelog record per key changed since the last commit; a
 // write-back, only ever right after a commit, moves all dirty values with the marker into the
 // engine as one sorted batch. Values that are clean stay as a cache.

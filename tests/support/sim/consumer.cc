@@ -49,22 +49,6 @@ Taken* MakeMessage(const TopicPartition& at, const KafkaRecord& record, bool is_
 
 }  // namespace
 
-Record::Record(const RecordParts& parts)
-    : parts_(&parts),
-      topic_(parts.topic_handle == nullptr ? parts.topic.data() : parts.topic_handle),
-      offset_(parts.offset),
-      partition_(parts.partition),
-      is_end_(parts.is_end_of_partition) {
-  if (parts.key) {
-    key_ = parts.key->data() == nullptr ? "" : parts.key->data();
-    key_size_ = static_cast<uint32_t>(parts.key->size());
-  }
-  if (parts.value) {
-    value_ = parts.value->data() == nullptr ? "" : parts.value->data();
-    value_size_ = static_cast<uint32_t>(parts.value->size());
-  }
-}
-
 std::string_view Record::topic() const { return parts_->topic; }
 int64_t Record::timestamp_ms() const { return parts_->timestamp_ms; }
 std::vector<Header> Record::headers() const {

@@ -7,6 +7,7 @@ dir=$(mktemp -d)
 fail() { printf 'FAIL: %s\n' "$*" >&2; exit 1; }
 offset=$((500 + $$ % 100))
 export COHO_RUN_DIR=$dir/run COHO_KAFKA_PORT_OFFSET=$offset COHO_KAFKA_POD_ADDRESS='' COHO_STANDALONE_PORT=$((21000 + $$ % 10000))
+unset COHO_STEP_TIMES           # a user's script says itself where its time went
 export COHO_LOCK_HOLDER=$$ # ours is another run directory: it cannot get in the way of a demo that runs
 clean_up() {
   "$dir/coho/hack/demo" down >/dev/null 2>&1 || true

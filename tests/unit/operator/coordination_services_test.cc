@@ -103,6 +103,16 @@ struct Bench {
     std::unique_lock lock(world.mutex);
     REQUIRE(world.changed.wait_for(lock, seconds(10), [&] { return world.ended == count; }));
   }
+  // As a reconcile does it: again, until the service before has let go.
+  [[nodiscard]] bool RunsInTheEnd(const Job& job, const JobIdentity& as,
+                                  const std::map<std::string, std::string>& secrets) {
+    const auto deadline = std::chrono::steady_clock::now() + seconds(10);
+    while (std::chrono::steady_clock::now() < deadline) {
+      if (services.Run(job, as, secrets)) return true;
+      std::this_thread::yield();
+    }
+    return false;
+  }
 };
 
 TEST_CASE(
@@ -152,8 +162,8 @@ TEST_CASE("coordination services: a job made again under its name is another job
   bench.world.Set(&World::ends, false);
   CHECK_FALSE(bench.services.Run(Bench::MakeJob("visits"), again, {}));
   bench.world.Set(&World::ends, true);
-  bench.AwaitEnded(1);
-  CHECK(bench.services.Run(Bench::MakeJob("visits"), again, {}));
+  CHECK(bench.RunsInTheEnd(Bench::MakeJob("visits"), again, {}));
+  CHECK(bench.world.CoordinatorsOf({"web", "visits"}) == 1);
 }
 
 TEST_CASE("coordination services: new credentials replace the service of all its jobs") {
@@ -161,9 +171,8 @@ TEST_CASE("coordination services: new credentials replace the service of all its
   REQUIRE(bench.services.Run(Bench::MakeJob("a"), bench.identity, {{"sasl.password", "x"}}));
   REQUIRE(bench.services.Run(Bench::MakeJob("b"), bench.identity, {{"sasl.password", "x"}}));
   (void)bench.services.Run(Bench::MakeJob("a"), bench.identity, {{"sasl.password", "y"}});
-  bench.AwaitEnded(1);
-  CHECK(bench.services.Run(Bench::MakeJob("a"), bench.identity, {{"sasl.password", "y"}}));
-  CHECK(bench.services.Run(Bench::MakeJob("b"), bench.identity, {{"sasl.password", "y"}}));
+  CHECK(bench.RunsInTheEnd(Bench::MakeJob("a"), bench.identity, {{"sasl.password", "y"}}));
+  CHECK(bench.RunsInTheEnd(Bench::MakeJob("b"), bench.identity, {{"sasl.password", "y"}}));
   CHECK(bench.world.CoordinatorsOf({"web", "a"}) == 1);
   CHECK(bench.world.CoordinatorsOf({"web", "b"}) == 1);
   CHECK(bench.services.size() == 1);

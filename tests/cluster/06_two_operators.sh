@@ -65,3 +65,6 @@ wait_until 60 "visits is ready under $new" job_is_ready visits || fail "job is n
 [[ $(pods_fingerprint visits; pods_fingerprint clients) == "$before" ]] || fail "workers were restarted by the change of leader"
 kubectl -n "$operator_namespace" scale deployment coho-operator --replicas=1
 kubectl -n "$operator_namespace" rollout status deployment coho-operator --timeout=120s
+# Who asks for the operator's pod after this finds the one that stays.
+one_pod_is_left() { [[ $(operator_pods | wc -w) -eq 1 ]]; }
+wait_until 60 "one operator pod is left" one_pod_is_left || fail "operator pods: $(operator_pods)"

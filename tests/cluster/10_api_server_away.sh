@@ -9,6 +9,8 @@ others_before=$(pods_fingerprint visits | grep -v "^$pod "; pods_fingerprint cli
 restarts=$(pod_field "$pod" '{.status.containerStatuses[0].restartCount}')
 operator_namespace_pods() { kubectl -n "$operator_namespace" get pods -l app.kubernetes.io/component=operator -o name; }
 operator_before=$(operator_namespace_pods)
+generation_of() { kubectl get streamjob visits -o jsonpath='{.status.assignmentGeneration}'; }
+generation_before=$(generation_of)
 pid=$(worker_pid "$pod")
 start_feed 1
 "$COHO_ROOT/hack/cluster" api-stop
@@ -31,8 +33,9 @@ wait_until 70 "a minute is over" minute_is_over
 
 api_answers() { kubectl get --raw /readyz --request-timeout=2s; }
 wait_until 60 "the API server answers" api_answers || fail "the API server does not come back"
+# The new process made a generation; a status of before would have been right, too.
 status_is_right() {
-  job_is_ready visits && [[ $(assignment_lines visits | grep -c active) -eq 8 ]] &&
+  (($(generation_of) > generation_before)) && job_is_ready visits && [[ $(assignment_lines visits | grep -c active) -eq 8 ]] &&
     [[ $(kubectl get streamjob visits -o jsonpath='{.status.observedGeneration}') == $(kubectl get streamjob visits -o jsonpath='{.metadata.generation}') ]]
 }
 wait_until 120 "status is right again" status_is_right || fail "status is not right after the API server came back"

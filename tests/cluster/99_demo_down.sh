@@ -19,7 +19,7 @@ if [[ -n $cluster_stays ]]; then
 fi
 ip netns list | grep -q '^coho-' && fail "network namespaces are left: $(ip netns list)"
 ip link show coho0 >/dev/null 2>&1 && fail "bridge coho0 is left"
-grep -q "$COHO_RUN_DIR" /proc/mounts && fail "mounts are left: $(grep "$COHO_RUN_DIR" /proc/mounts)"
-left=$(pgrep -af -- "$COHO_RUN_DIR" || true)
+grep -q "$COHO_RUN_DIR/" /proc/mounts && fail "mounts are left: $(grep "$COHO_RUN_DIR/" /proc/mounts)"
+left=$(pgrep -af -- "$COHO_RUN_DIR/" || true)
 [[ -z $kafka_stays ]] || left=$(grep -v "$COHO_RUN_DIR/kafka" <<<"$left" || true)
 [[ -z $left ]] || fail "processes are left: $left"

@@ -9,6 +9,7 @@
 
 #include "common/base/log.h"
 #include "common/base/mailbox.h"
+#include "common/base/mutant.h"
 #include "common/base/overloaded.h"
 #include "common/coordinating/events_queue.h"
 #include "common/kafka/admin.h"
@@ -79,6 +80,7 @@ struct KafkaCluster::Impl {
   void RunFollower();
   void FollowTurn(std::unique_ptr<kafka::Consumer>* follower, kafka::RecordBatch* batch);
   void AskEnds();
+  void NoteEnds();
   void Answer(RequestId id, ClusterAnswer answer) { events.Put(Answered{id, std::move(answer)}); }
   [[nodiscard]] Result<kafka::Admin*> AdminOf(Tools& tools) const;
   [[nodiscard]] Result<kafka::Consumer*> ReaderOf(Tools& tools) const;
@@ -104,7 +106,11 @@ struct KafkaCluster::Impl {
   int64_t writers = 0;
   // The follower's thread only: topic -> next offset.
   std::map<std::string, int64_t> followed;
-  std::optional<Ends> awaited;
+  struct Awaited {
+    int64_t end = 0;
+    MonotonicTime as_of;
+  };
+  std::map<std::string, Awaited> awaited;  // by topic
   MonotonicTime ask_ends_at;
   std::atomic<bool> asking_ends{false};
 
@@ -380,6 +386,26 @@ void KafkaCluster::Impl::FollowTurn(std::unique_ptr<kafka::Consumer>* follower,
   if (!status.ok()) follower->reset();  // opened again where it was
 }
 
+// An end is waited for until it was read to, though later ones become known meanwhile: where
+// reading always lags a little, the latest would never be reached, and nobody ever be heard. A
+// lower one is of a topic that was made anew.
+void KafkaCluster::Impl::NoteEnds() {
+  while (auto ends = follower_ends.Take()) {
+    for (const auto& [partition, end] : ends->ends) {
+      const Awaited asked{end, ends->as_of};
+      const auto [known, is_new] = awaited.try_emplace(partition.topic, asked);
+      if (!is_new && end < known->second.end) known->second = asked;
+    }
+  }
+  std::erase_if(awaited, [this](const auto& entry) {
+    const auto at = followed.find(entry.first);
+    if (at == followed.end()) return true;
+    if (at->second < entry.second.end && !COHO_MUTANT("heard-before-read")) return false;
+    events.Put(HeartbeatsHeard{at->first, entry.second.as_of});
+    return true;
+  });
+}
+
 void KafkaCluster::Impl::RunFollower() {
   std::unique_ptr<kafka::Consumer> follower;
   kafka::RecordBatch batch(512);
@@ -387,16 +413,7 @@ void KafkaCluster::Impl::RunFollower() {
     if (followed.empty()) follower_wishes.Wait(kIdle);
     if (followed.empty() && follower_wishes.empty()) continue;
     FollowTurn(&follower, &batch);
-    while (auto ends = follower_ends.Take()) awaited = std::move(ends);
-    if (awaited) {
-      std::erase_if(awaited->ends, [this](const auto& end) {
-        const auto at = followed.find(end.first.topic);
-        if (at == followed.end()) return true;
-        if (at->second < end.second) return false;
-        events.Put(HeartbeatsHeard{at->first, awaited->as_of});
-        return true;
-      });
-    }
+    NoteEnds();
     const MonotonicTime now = Clock::Real().Now();
     if (now >= ask_ends_at) {
       ask_ends_at = now + kHearingInterval;

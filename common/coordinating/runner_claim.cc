@@ -238,7 +238,7 @@ void RunnerState::PlanOrCreate(Times t) {
 
 void RunnerState::Follow(For what, Times t) {
   following_ = false;
-  clock_.Deaf();
+  if (coordinator_) coordinator_->OnDeaf();
   Ask(what, FollowHeartbeats{heartbeats_topic_, t.wall - kHistory});
 }
 
@@ -266,13 +266,13 @@ void RunnerState::Begin(const FollowBegun& begun, Times t) {
   CoordinatorState stored = facts_.stored;
   stored.assignment.life = claim_.life;
   if (stored.model != model_) stored.model.reset();  // inputs or stores were added: pinned anew
-  coordinator_.emplace(OptionsFor(model_), model_, std::move(stored), clock_.Now());
+  coordinator_.emplace(OptionsFor(model_), model_, std::move(stored), t.now);
   changed_ = true;
   Say(false, afresh ? "coordinating job" : "coordinating job by its new plan",
       std::to_string(model_.tasks) + " tasks, generation " +
           ToString(coordinator_->assignment().generation));
   Do(coordinator_->Start(t.wall));
-  if (!pod_facts_.empty()) Do(coordinator_->OnPodFacts(pod_facts_, clock_.Now(), t.wall));
+  if (!pod_facts_.empty()) Do(coordinator_->OnPodFacts(pod_facts_, t.now, t.wall));
   Perform(t);
 }
 

@@ -53,7 +53,7 @@ RunnerState::RunnerState(const Job& job, const JobIdentity& identity, Options op
 CoordinatorOptions RunnerState::OptionsFor(const JobModel& model) const {
   CoordinatorOptions options;
   options.workers = std::min(job_.workers.count, model.tasks);
-  options.session_timeout = job_.failover.session_timeout + HearingClock::kCoarseness;
+  options.session_timeout = job_.failover.session_timeout;
   options.homecoming_timeout = job_.failover.homecoming_timeout;
   options.transactions = job_.processing.guarantee == Guarantee::kExactlyOnce;
   options.topic_prefix = job_.kafka.topic_prefix;
@@ -97,7 +97,6 @@ void RunnerState::Halt() {
   doubtful_.reset();
   read_again_at_.reset();
   rechecking_ = renewing_ = false;
-  clock_.Deaf();
   if (std::exchange(following_, false)) {
     out_.push_back(AskKafka{++tickets_, UnfollowHeartbeats{heartbeats_topic_}});
   }
@@ -141,14 +140,14 @@ void RunnerState::SetJob(const Job& job, const JobIdentity& identity, Times t) {
     return;
   }
   if (other_size || !same_topics) recheck_at_ = t.now;
-  Do(coordinator_->SetOptions(OptionsFor(coordinator_->model()), clock_.Now(), t.wall));
+  Do(coordinator_->SetOptions(OptionsFor(coordinator_->model()), t.now, t.wall));
   Perform(t);
 }
 
 void RunnerState::SetPodFacts(const std::map<WorkerId, PodFact>& facts, Times t) {
   pod_facts_ = facts;
   if (!coordinator_) return;
-  Do(coordinator_->OnPodFacts(facts, clock_.Now(), t.wall));
+  Do(coordinator_->OnPodFacts(facts, t.now, t.wall));
   Perform(t);
 }
 
@@ -159,8 +158,8 @@ void RunnerState::OnWriter(int64_t writer, Times t) {
   if (COHO_MUTANT("resume-without-reading")) {
     resume_ = Resume::kNone;
     if (doubtful_) {
-      Do(coordinator_->OnWritten(std::exchange(doubtful_, std::nullopt)->generation, false,
-                                 clock_.Now(), t.wall));
+      Do(coordinator_->OnWritten(std::exchange(doubtful_, std::nullopt)->generation, false, t.now,
+                                 t.wall));
     }
     return Perform(t);
   }
@@ -227,7 +226,7 @@ void RunnerState::OnAnswer(int64_t ticket, ClusterAnswer answer, Times t) {
         Say(true, "worker could not be fenced; trying again",
             "worker " + ToString(pending.worker) + ": " + status.ToString());
       }
-      Do(coordinator_->OnFenced(pending.worker, status.ok(), clock_.Now(), t.wall));
+      Do(coordinator_->OnFenced(pending.worker, status.ok(), t.now, t.wall));
       return Perform(t);
     }
   }
@@ -244,19 +243,22 @@ void RunnerState::OnHeartbeat(const HeartbeatSeen& seen, Times t) {
     return;
   }
   heard_ = true;
-  Do(coordinator_->OnHeartbeat(*beat, seen.offset < live_from_, clock_.Now(), t.wall));
+  Do(coordinator_->OnHeartbeat(*beat, seen.offset < live_from_, t.now, t.wall));
   Perform(t);
 }
 
-void RunnerState::OnHeard(MonotonicTime as_of, Times /*t*/) {
-  if (following_) clock_.Heard(as_of);
+void RunnerState::OnHeard(MonotonicTime as_of, Times t) {
+  if (!coordinator_ || !following_) return;
+  heard_ = true;  // what time alone changes
+  Do(coordinator_->OnHeardThrough(as_of, t.now, t.wall));
+  Perform(t);
 }
 
 void RunnerState::OnHeartbeatsLost(const Status& why, Times t) {
   if (!coordinator_ || !std::exchange(following_, false)) return;
   COHO_SOMETIMES("a heartbeats topic was truncated or made anew");
   Say(true, "the heartbeats topic is read anew", why.ToString());
-  clock_.Deaf();
+  coordinator_->OnDeaf();
   recheck_at_ = t.now;
 }
 
@@ -274,7 +276,7 @@ void RunnerState::OnTick(Times t) {
   if (t.now >= tick_at_) {
     tick_at_ = t.now + kTickInterval;
     heard_ = true;  // what time alone changes
-    Do(coordinator_->OnTick(clock_.Now(), t.wall));
+    Do(coordinator_->OnTick(t.now, t.wall));
   }
   if (read_again_at_ && t.now >= *read_again_at_) {
     read_again_at_.reset();
@@ -384,7 +386,7 @@ void RunnerState::OnWritten(const WriteEnded& ended, Times t) {
     }
   }
   if (written) facts_.stored = Folded(std::move(facts_.stored), write.records);
-  Do(coordinator_->OnWritten(write.generation, written, clock_.Now(), t.wall));
+  Do(coordinator_->OnWritten(write.generation, written, t.now, t.wall));
   Perform(t);
 }
 
@@ -411,24 +413,24 @@ void RunnerState::OnResumed(TopicRead read, Times t) {
   std::optional<WriteRecords> doubtful = std::exchange(doubtful_, std::nullopt);
   if (doubtful && COHO_MUTANT("doubtful-write-taken-for-written")) {
     facts_.stored = Folded(std::move(facts_.stored), doubtful->records);
-    Do(coordinator_->OnWritten(doubtful->generation, true, clock_.Now(), t.wall));
+    Do(coordinator_->OnWritten(doubtful->generation, true, t.now, t.wall));
     return Perform(t);
   }
   if (doubtful && COHO_MUTANT("doubtful-write-taken-for-lost")) {
-    Do(coordinator_->OnWritten(doubtful->generation, false, clock_.Now(), t.wall));
+    Do(coordinator_->OnWritten(doubtful->generation, false, t.now, t.wall));
     return Perform(t);
   }
   if (*state == facts_.stored) {
     if (doubtful) {
       COHO_SOMETIMES("a doubtful write was lost");
-      Do(coordinator_->OnWritten(doubtful->generation, false, clock_.Now(), t.wall));
+      Do(coordinator_->OnWritten(doubtful->generation, false, t.now, t.wall));
     }
     return Perform(t);
   }
   if (doubtful && *state == Folded(facts_.stored, doubtful->records)) {
     COHO_SOMETIMES("a doubtful write was written");
     facts_.stored = *std::move(state);
-    Do(coordinator_->OnWritten(doubtful->generation, true, clock_.Now(), t.wall));
+    Do(coordinator_->OnWritten(doubtful->generation, true, t.now, t.wall));
     return Perform(t);
   }
   COHO_SOMETIMES("the coordinator topic holds what nobody here wrote");

@@ -27,7 +27,6 @@
 #include "common/base/status.h"
 #include "common/coordinating/claim_rules.h"
 #include "common/coordinating/cluster_port.h"
-#include "common/coordinating/hearing_clock.h"
 #include "common/coordinating/runner_action.h"
 #include "common/coordinating/topic_plan.h"
 #include "common/coordination/coordinator.h"
@@ -170,7 +169,6 @@ class RunnerState {
 
   int64_t writer_ = 0;
   std::optional<Coordinator> coordinator_;
-  HearingClock clock_;
   JobModel model_;  // what the coordinator is to begin with
   std::map<WorkerId, PodFact> pod_facts_;
   std::deque<CoordinatorAction> to_do_;

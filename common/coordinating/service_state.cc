@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "common/base/mutant.h"
 #include "common/base/overloaded.h"
 
 namespace coho {
@@ -156,8 +155,10 @@ void ServiceState::OnEvent(ClusterEvent event, Times t) {
                    }
                  },
                  [&](HeartbeatsHeard& heard) {
-                   if (RunnerState* runner = runner_of(heard.topic))
+                   if (RunnerState* runner = runner_of(heard.topic)) {
                      runner->OnHeard(heard.as_of, t);
+                     collect(heard.topic, runner);
+                   }
                  },
                  [&](HeartbeatsLost& lost) {
                    if (RunnerState* runner = runner_of(lost.topic)) {
@@ -170,16 +171,6 @@ void ServiceState::OnEvent(ClusterEvent event, Times t) {
 }
 
 void ServiceState::OnEvents(std::vector<ClusterEvent> events, Times t) {
-  if (COHO_MUTANT("tick-before-heartbeats")) {
-    std::stable_partition(events.begin(), events.end(), [](const ClusterEvent& event) {
-      return std::holds_alternative<HeartbeatsHeard>(event);
-    });
-    for (ClusterEvent& event : events) {
-      if (!std::holds_alternative<HeartbeatsHeard>(event)) continue;
-      OnEvent(event, t);
-      OnTick(t);
-    }
-  }
   for (ClusterEvent& event : events) OnEvent(std::move(event), t);
 }
 

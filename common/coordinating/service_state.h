@@ -4,8 +4,9 @@
 //
 // Pure but for what the runners' Coordinators are; no clock, no IO, no logging. Thread-compatible.
 //
-// A turn: what arrived is delivered first, in its order; only then time passes (OnTick), so that
-// what a worker said is always heard before anybody asks for how long it has been silent.
+// A turn: what arrived is delivered in its order, then time passes (OnTick). For how long a worker
+// has been silent is told by the heartbeats' own stream (HeartbeatsHeard, behind everything that
+// was said before), never by a tick: a turn that comes late makes nobody silent.
 #pragma once
 
 #include <cstdint>

@@ -311,18 +311,18 @@ void Coordinator::Hear(MonotonicTime through) {
 CoordinatorActions Coordinator::OnHeardThrough(MonotonicTime through, MonotonicTime now,
                                                WallTime wall) {
   CoordinatorActions actions;
-  hearing_told_ = true;
   Hear(through);
   UpdateStandings(&actions);
   Decide(now, wall, &actions);
   return actions;
 }
 
+void Coordinator::OnDeaf() { hearing_.Deaf(); }
+
 CoordinatorActions Coordinator::OnTick(MonotonicTime now, WallTime wall) {
   CoordinatorActions actions;
   hold_ = false;
   if (wants_more_) replan_ = true;
-  if (!hearing_told_) Hear(now);
   UpdateStandings(&actions);
   Decide(now, wall, &actions);
   return actions;

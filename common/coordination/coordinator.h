@@ -63,10 +63,11 @@ class Coordinator {
   [[nodiscard]] CoordinatorActions OnPodFacts(const std::map<WorkerId, PodFact>& facts,
                                               MonotonicTime now, WallTime wall);
   // Everything that was in the heartbeats topic at `through` has been handed to OnHeartbeat. Comes
-  // about once a second while Kafka answers. A driver that never says it is taken to hear whenever
-  // it ticks.
+  // about once a second while Kafka answers; by nothing else does anybody grow silent.
   [[nodiscard]] CoordinatorActions OnHeardThrough(MonotonicTime through, MonotonicTime now,
                                                   WallTime wall);
+  // Heartbeats may have been lost, as where their topic was made anew.
+  void OnDeaf();
   [[nodiscard]] CoordinatorActions OnTick(MonotonicTime now, WallTime wall);
   [[nodiscard]] CoordinatorActions OnWritten(Generation generation, bool ok, MonotonicTime now,
                                              WallTime wall);
@@ -161,7 +162,6 @@ class Coordinator {
   const std::string life_;
   MonotonicTime started_;
   Hearing hearing_;
-  bool hearing_told_ = false;
   MonotonicTime committed_at_;
   // When the first worker that may own tasks appeared, after the start or after a silence of all.
   std::optional<MonotonicTime> gathering_since_;

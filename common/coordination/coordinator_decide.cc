@@ -240,10 +240,7 @@ void Coordinator::MoveTasks(Draft* draft) const {
   PlannerInput input;
   input.locality = LocalityOf(inventory_.copies(), assignment_);
   for (const auto& [id, worker] : workers_) {
-    if (PartOf(id) == Part::kMember) {
-      const std::string node = worker.report ? worker.report->node : "";
-      input.workers.push_back({id, true, node, worker.report ? worker.report->zone : ""});
-    }
+    if (PartOf(id) == Part::kMember) input.workers.push_back(id);
   }
   for (int32_t i = 0; i < model_.tasks; ++i) {
     const TaskId task(i);
@@ -254,7 +251,7 @@ void Coordinator::MoveTasks(Draft* draft) const {
     } else if (const auto move = draft->moving.find(task); move != draft->moving.end()) {
       input.intended[task] = move->second.to;  // what was begun is carried through
     }
-    input.tasks.push_back({task, inventory_.BytesOf(task), 0});
+    input.tasks.push_back({task, inventory_.BytesOf(task)});
   }
 
   const AssignmentPlan plan = PlanAssignment(input);

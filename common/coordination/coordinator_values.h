@@ -35,8 +35,6 @@ struct PodFact {
   bool exists = false;
   bool running = false;    // its container runs
   bool node_lost = false;  // its node object is gone or out of service
-  std::string node;
-  std::string zone;
 };
 
 // Actions. The driver performs them in order and answers with OnWritten / OnFenced; at most one

@@ -1,9 +1,12 @@
 // Time as far as the coordinator could hear (docs/design.md R3): a clock that advances only while
-// the heartbeats topic is read to its end again and again. While Kafka is away, the reader stands
-// still or the coordinator itself does, it stands still as well, so that nobody grows silent.
+// the heartbeats topic is read to its end again and again. While Kafka is away, its answers are
+// late, the reader stands still or the coordinator itself does, it stands still as well, so that
+// nobody grows silent.
 //
 // A value; thread-compatible.
 #pragma once
+
+#include <utility>
 
 #include "common/base/clock.h"
 #include "common/base/mutant.h"
@@ -19,11 +22,14 @@ class Hearing {
   [[nodiscard]] bool HeardThrough(MonotonicTime through) {
     if (through <= through_) return true;
     const Duration step = through - through_;
+    const bool deaf = std::exchange(deaf_, false) || step > kDeafAfter;
     through_ = through;
-    if (step > kDeafAfter && !COHO_MUTANT("session-clock-runs-while-deaf")) return false;
+    if (deaf && !COHO_MUTANT("session-clock-runs-while-deaf")) return false;
     now_ += step;
     return true;
   }
+  // Something that was said may be lost: until the next HeardThrough nobody can be heard.
+  void Deaf() { deaf_ = true; }
   [[nodiscard]] MonotonicTime through() const { return through_; }  // by the world's clock
   [[nodiscard]] MonotonicTime now() const { return now_; }          // by this one
 
@@ -31,6 +37,7 @@ class Hearing {
   static constexpr Duration kDeafAfter = std::chrono::seconds(3);
   MonotonicTime through_;
   MonotonicTime now_;
+  bool deaf_ = false;
 };
 
 }  // namespace coho

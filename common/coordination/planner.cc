@@ -25,9 +25,7 @@ struct Slots {
 class Plan {
  public:
   explicit Plan(const PlannerInput& input) : input_(input) {
-    for (const PlannerWorker& worker : input.workers) {
-      if (worker.may_own) workers_[worker.id];
-    }
+    for (const WorkerId worker : input.workers) workers_[worker];
     for (const PlannerTask& task : input.tasks) bytes_[task.id] = task.state_bytes;
   }
 
@@ -147,22 +145,12 @@ class Plan {
   void DescribeMoves() {
     for (const auto& [task, to] : plan_.active) {
       const auto owner = input_.current.find(task);
-      const bool had_owner = owner != input_.current.end();
-      if (had_owner && owner->second == to) continue;
+      if (owner != input_.current.end() && owner->second == to) continue;
       const auto place = input_.locality.find(task);
       const bool state_is_there = place != input_.locality.end() && place->second.worker == to;
-      TaskMove move{.task = task, .had_owner = had_owner, .to = to};
-      move.bytes = state_is_there ? 0 : bytes_[task];
-      if (!had_owner) {
-        move.reason =
-            state_is_there ? "its state lies on worker " + ToString(to) : "it had no owner";
-      } else {
-        move.from = owner->second;
-        move.reason = workers_.contains(move.from)
-                          ? "balance: worker " + ToString(to) + " had too few tasks"
-                          : "worker " + ToString(move.from) + " may own no tasks";
-      }
-      plan_.moves.push_back(std::move(move));
+      TaskMove move{.task = task, .to = to, .bytes = state_is_there ? 0 : bytes_[task]};
+      if (owner != input_.current.end()) move.from = owner->second;
+      plan_.moves.push_back(move);
     }
   }
 

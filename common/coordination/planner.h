@@ -4,11 +4,10 @@
 
 #include <cstdint>
 #include <map>
-#include <string>
+#include <optional>
 #include <vector>
 
 #include "common/base/ids.h"
-#include "common/base/status.h"
 #include "common/model/assignment.h"
 
 namespace coho {
@@ -16,40 +15,28 @@ namespace coho {
 struct PlannerTask {
   TaskId id;
   int64_t state_bytes = 0;  // what a move has to restore
-  double rate = 0;          // records per second; 0: unknown
-};
-
-struct PlannerWorker {
-  WorkerId id;
-  bool may_own = true;  // false: lost past its time, or to be emptied
-  std::string node;
-  std::string zone;
 };
 
 struct PlannerInput {
   std::vector<PlannerTask> tasks;
-  std::vector<PlannerWorker> workers;
+  std::vector<WorkerId> workers;  // that may own tasks
   Locality locality;
   std::map<TaskId, WorkerId> current;  // active owners
   // Where tasks without an owner are on their way to: they stay on it unless balance speaks against
   // it, and redirecting one costs less than taking a task from its owner.
   std::map<TaskId, WorkerId> intended;
-  int32_t standby_replicas = 0;  // the signature is final; plans hold no standbys yet
 };
 
 struct TaskMove {
   TaskId task;
-  bool had_owner = false;
-  WorkerId from;  // valid if had_owner
+  std::optional<WorkerId> from;  // its owner
   WorkerId to;
-  int64_t bytes = 0;   // to restore there; 0 where its state lies already
-  std::string reason;  // for people: "worker 2 was added"
+  int64_t bytes = 0;  // to restore there; 0 where its state lies already
 };
 
 struct AssignmentPlan {
   std::map<TaskId, WorkerId> active;  // every task, unless no worker may own
-  std::map<TaskId, std::vector<WorkerId>> standby;
-  std::vector<TaskMove> moves;  // sorted by task
+  std::vector<TaskMove> moves;        // sorted by task
 };
 
 // In order: every task exactly once active; balanced within one task; no task taken from an owner

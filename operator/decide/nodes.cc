@@ -66,10 +66,7 @@ std::map<WorkerId, PodFact> PodFactsForCoordinator(const Observed& observed) {
     if (pod == observed.pods.end()) continue;
     fact.exists = true;
     fact.running = pod->second.running;
-    fact.node = pod->second.node;
     fact.node_lost = IsNodeLost(observed, pod->second.node);
-    if (const auto node = observed.nodes.find(fact.node); node != observed.nodes.end())
-      fact.zone = node->second.zone;
   }
   return facts;
 }

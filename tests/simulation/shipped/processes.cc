@@ -92,7 +92,6 @@ void World::RunOperator(const std::string& transactional_id) {
         if (pod.process->ended) continue;
         PodFact& fact = facts[pod.worker];
         fact.exists = fact.running = true;
-        fact.node = "node-of-" + pod.disk;
       }
       service->SetPodFacts(job_.id, facts);
     }

@@ -83,14 +83,6 @@ class Bench {
   void BeatAll(const std::vector<int32_t>& workers) {
     for (const int32_t worker : workers) Beat(worker, Generation());
   }
-  void Pass(Duration time, const std::vector<int32_t>& beating = {}) {
-    for (const MonotonicTime end = now + time; now < end;) {
-      now += milliseconds(500);
-      BeatAll(beating);
-      Take(coordinator->OnTick(now, Wall()));
-      Work();
-    }
-  }
   void SetWorkers(int32_t workers) {
     options.workers = workers;
     Take(coordinator->SetOptions(options, now, Wall()));
@@ -108,7 +100,7 @@ class Bench {
   }
 
   // Time passes, and the heartbeats topic is read to its end every half second.
-  void Hear(Duration time, const std::vector<int32_t>& beating = {}) {
+  void Pass(Duration time, const std::vector<int32_t>& beating = {}) {
     for (const MonotonicTime end = now + time; now < end;) {
       now += milliseconds(500);
       BeatAll(beating);
@@ -264,17 +256,17 @@ TEST_CASE("coordinator: nobody left to take the tasks, so they stay where they a
 TEST_CASE("coordinator: a container that stopped is silent at once") {
   Bench bench(2, 2);
   bench.BeatAll({0, 1});
-  bench.Take(bench.coordinator->OnPodFacts({{WorkerId(1), {true, true, false, "n", ""}}}, bench.now,
+  bench.Take(
+      bench.coordinator->OnPodFacts({{WorkerId(1), {true, true, false}}}, bench.now, bench.Wall()));
+  bench.Take(bench.coordinator->OnPodFacts({{WorkerId(1), {true, false, false}}}, bench.now,
                                            bench.Wall()));
-  bench.Take(bench.coordinator->OnPodFacts({{WorkerId(1), {true, false, false, "n", ""}}},
-                                           bench.now, bench.Wall()));
   bench.Work();
   CHECK(bench.coordinator->workers().at(WorkerId(1)).standing == WorkerStanding::kSilent);
   CHECK(bench.Told("WorkerSilent"));
   bench.Beat(1, 1);
   CHECK(bench.coordinator->workers().at(WorkerId(1)).standing == WorkerStanding::kAlive);
-  bench.Take(bench.coordinator->OnPodFacts({{WorkerId(1), {true, false, false, "n", ""}}},
-                                           bench.now, bench.Wall()));
+  bench.Take(bench.coordinator->OnPodFacts({{WorkerId(1), {true, false, false}}}, bench.now,
+                                           bench.Wall()));
   CHECK(bench.coordinator->workers().at(WorkerId(1)).standing ==
         WorkerStanding::kAlive);  // old news
 }
@@ -465,7 +457,7 @@ TEST_CASE("coordinator: only ids that follow from the worker's number are record
 TEST_CASE("coordinator: nobody grows silent while nobody can be heard") {
   Bench bench(4, 2);
   bench.BeatAll({0, 1});
-  bench.Hear(seconds(2), {0, 1});
+  bench.Pass(seconds(2), {0, 1});
   // Kafka is away for longer than a homecoming; ticks go on.
   for (int i = 0; i < 1000; ++i) {
     bench.now += milliseconds(500);
@@ -474,37 +466,37 @@ TEST_CASE("coordinator: nobody grows silent while nobody can be heard") {
   }
   CHECK(bench.Standing(0) == WorkerStanding::kAlive);
   // It is back; worker 1 needs a few seconds more.
-  bench.Hear(seconds(5), {0});
+  bench.Pass(seconds(5), {0});
   CHECK(bench.Standing(1) == WorkerStanding::kAlive);
   CHECK(bench.Generation() == 1);
-  bench.Hear(seconds(3), {0});
+  bench.Pass(seconds(3), {0});
   CHECK(bench.Standing(1) == WorkerStanding::kSilent);
 }
 
 TEST_CASE("coordinator: after a silence of all the first one back gets nothing of the others") {
   Bench bench(4, 2);
   bench.BeatAll({0, 1});
-  bench.Hear(seconds(2), {0, 1});
-  bench.Hear(seconds(600));  // a power cut, ten homecomings long
+  bench.Pass(seconds(2), {0, 1});
+  bench.Pass(seconds(600));  // a power cut, ten homecomings long
   CHECK(bench.Standing(1) == WorkerStanding::kLost);
-  bench.Hear(seconds(40), {0});
+  bench.Pass(seconds(40), {0});
   CHECK(bench.Tasks(1).size() == 2);
   CHECK(bench.Generation() == 1);
-  bench.Hear(seconds(2), {0, 1});
+  bench.Pass(seconds(2), {0, 1});
   CHECK(bench.Generation() == 1);
   CHECK(bench.coordinator->settled());
   // One that stays away is lost all the same, a homecoming after the others are back.
-  bench.Hear(seconds(600));
-  bench.Hear(seconds(90), {0});
+  bench.Pass(seconds(600));
+  bench.Pass(seconds(90), {0});
   CHECK(bench.Tasks(0).size() == 4);
 }
 
 TEST_CASE("coordinator: a worker that comes back again and again and never runs is lost in time") {
   Bench bench(4, 2);
   bench.BeatAll({0, 1});
-  bench.Hear(seconds(2), {0, 1});
+  bench.Pass(seconds(2), {0, 1});
   for (int i = 0; i < 6 && bench.Standing(1) != WorkerStanding::kLost; ++i) {
-    bench.Hear(seconds(12), {0});
+    bench.Pass(seconds(12), {0});
     Heartbeat beat{.worker = WorkerId(1),
                    .incarnation = "crash-" + std::to_string(i),
                    .sequence = 1,
@@ -513,7 +505,7 @@ TEST_CASE("coordinator: a worker that comes back again and again and never runs 
     bench.Take(bench.coordinator->OnHeartbeat(beat, false, bench.now, bench.Wall()));
     bench.Work();
   }
-  bench.Hear(seconds(12), {0});
+  bench.Pass(seconds(12), {0});
   CHECK(bench.Tasks(0).size() == 4);
 }
 
@@ -532,18 +524,18 @@ struct Leases : Bench {
 TEST_CASE("coordinator: what cannot be fenced is waited out") {
   Leases bench(4, 2);
   bench.BeatAll({0, 1});
-  bench.Hear(seconds(2), {0, 1});
-  bench.Take(bench.coordinator->OnPodFacts({{WorkerId(1), {true, true, false, "", ""}}}, bench.now,
-                                           bench.Wall()));
+  bench.Pass(seconds(2), {0, 1});
+  bench.Take(
+      bench.coordinator->OnPodFacts({{WorkerId(1), {true, true, false}}}, bench.now, bench.Wall()));
   bench.options.homecoming_timeout = seconds(0);
   bench.SetWorkers(2);
   // Its pod is gone, so it is lost at once; but its process may live for the rest of its lease.
   bench.Take(bench.coordinator->OnPodFacts({{WorkerId(1), {}}}, bench.now, bench.Wall()));
   bench.Work();
-  bench.Hear(seconds(5), {0});
+  bench.Pass(seconds(5), {0});
   CHECK(bench.Tasks(1).empty());
   CHECK(bench.Tasks(0).size() == 2);
-  bench.Hear(seconds(3), {0});
+  bench.Pass(seconds(3), {0});
   CHECK(bench.Tasks(0).size() == 4);
   CHECK(bench.fenced.empty());
 }
@@ -552,25 +544,25 @@ TEST_CASE("coordinator: two processes of one worker without transactions end up 
   Leases bench(2, 1);
   bench.Say("first", 0);
   CHECK(bench.Tasks(0).size() == 2);
-  bench.Hear(seconds(7), {0});
+  bench.Pass(seconds(7), {0});
   SUBCASE("the first one ended: the second one is named when the lease is over") {
     for (int i = 0; i < 4; ++i) {
       bench.Say("second", 0);
-      bench.Hear(seconds(1));
+      bench.Pass(seconds(1));
     }
     CHECK(bench.stored.assignment.workers.at(WorkerId(0)).incarnation == "first");
     for (int i = 0; i < 4; ++i) {
       bench.Say("second", 0);
-      bench.Hear(seconds(1));
+      bench.Pass(seconds(1));
     }
     CHECK(bench.stored.assignment.workers.at(WorkerId(0)).incarnation == "second");
     CHECK(bench.Tasks(0).size() == 2);
   }
   SUBCASE("the first one lives: its tasks are taken back before the second one gets them") {
     bench.Say("second", 0);
-    bench.Hear(seconds(1));
+    bench.Pass(seconds(1));
     bench.Say("first", 0);
-    bench.Hear(seconds(1));
+    bench.Pass(seconds(1));
     bench.Say("second", 0);
     const WorkerAssignment& record = bench.stored.assignment.workers.at(WorkerId(0));
     CHECK(record.incarnation == "second");
@@ -578,7 +570,7 @@ TEST_CASE("coordinator: two processes of one worker without transactions end up 
     CHECK(record.active.empty());
     bench.Say("first", 0, WorkerPhase::kGone);  // it has read it
     bench.Say("second", 0);
-    bench.Hear(seconds(1));
+    bench.Pass(seconds(1));
     CHECK(bench.Tasks(0).size() == 2);
   }
 }

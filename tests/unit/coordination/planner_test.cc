@@ -12,8 +12,8 @@ namespace {
 
 PlannerInput Input(int32_t tasks, int32_t workers) {
   PlannerInput input;
-  for (int32_t i = 0; i < tasks; ++i) input.tasks.push_back({TaskId(i), 10 + i, 0});
-  for (int32_t i = 0; i < workers; ++i) input.workers.push_back({WorkerId(i), true, "", ""});
+  for (int32_t i = 0; i < tasks; ++i) input.tasks.push_back({TaskId(i), 10 + i});
+  for (int32_t i = 0; i < workers; ++i) input.workers.push_back(WorkerId(i));
   return input;
 }
 
@@ -30,13 +30,13 @@ TEST_CASE("planner: a first assignment is even, and the same every time") {
         std::map<WorkerId, int>{{WorkerId(0), 3}, {WorkerId(1), 3}, {WorkerId(2), 2}});
   CHECK(plan.moves.size() == 8);
   CHECK(plan.moves[0].task == TaskId(0));
-  CHECK_FALSE(plan.moves[0].had_owner);
+  CHECK_FALSE(plan.moves[0].from);
   CHECK(PlanAssignment(Input(8, 3)).active == plan.active);
 }
 
 TEST_CASE("planner: nobody may own, nothing is planned") {
   PlannerInput input = Input(3, 2);
-  for (PlannerWorker& worker : input.workers) worker.may_own = false;
+  input.workers.clear();
   CHECK(PlanAssignment(input).active.empty());
 }
 

@@ -100,8 +100,7 @@ TEST_CASE("plan: the coordinator hears of every pod") {
   const auto facts = cluster.Plan().pod_facts;
   REQUIRE(facts.size() == 2);
   CHECK(facts.at(WorkerId(0)).running);
-  CHECK(facts.at(WorkerId(0)).node == "node1");
-  CHECK(facts.at(WorkerId(0)).zone == "zone-1");
+  CHECK_FALSE(facts.at(WorkerId(0)).node_lost);
   CHECK_FALSE(facts.at(WorkerId(1)).exists);
 }
 

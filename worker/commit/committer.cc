@@ -7,6 +7,7 @@
 #include "common/base/crash_point.h"
 #include "common/base/log.h"
 #include "common/base/mutant.h"
+#include "worker/commit/lease.h"
 
 namespace coho {
 namespace {
@@ -85,7 +86,7 @@ std::optional<CommitOutcome> Committer::Advance() {
         return frozen.send_positions || Changed(frozen.part);
       });
       if (nothing && !opened_at_ && !prove_) return Done();
-      if (!options_.may_write()) return Failed(Fenced("the lease is over"));
+      if (!options_.may_write()) return Failed(LeaseIsOverError());
       if (Status status = Open(); !status.ok()) return Failed(std::move(status));
       const bool positions_first = !exactly_once_ && COHO_MUTANT("positions-before-changelog");
       if (positions_first) SendPositions().IgnoreError("a mutant");
@@ -117,7 +118,7 @@ std::optional<CommitOutcome> Committer::Advance() {
       // seen.
       if (!options_.may_write() && !COHO_MUTANT("lease-not-asked-in-commit")) {
         COHO_SOMETIMES("the lease ended between changelog and positions");
-        return Failed(Fenced("the lease is over"));
+        return Failed(LeaseIsOverError());
       }
       phase_ = Phase::kSendPositions;
       return std::nullopt;
@@ -186,7 +187,7 @@ Status Committer::Flush() {
     return status.ok() || status.retry_class() == RetryClass::kFatal ? status
                                                                      : Aborted(status.message());
   }
-  if (!options_.may_write()) return Fenced("the lease is over");
+  if (!options_.may_write()) return LeaseIsOverError();
   if (options_.clock->Now() >= flush_by_) return Aborted(status.message());
   return status;
 }

@@ -13,6 +13,7 @@
 #include <cstdint>
 
 #include "common/base/clock.h"
+#include "common/base/status.h"
 
 namespace coho {
 
@@ -38,5 +39,10 @@ class Lease {
   std::atomic<int64_t> until_{0};
   std::atomic<int64_t> epoch_{0};
 };
+
+// Whoever notices it first says the same.
+inline constexpr char kLeaseIsOver[] =
+    "no heartbeat was acknowledged within spec.failover.sessionTimeout";
+[[nodiscard]] inline Status LeaseIsOverError() { return Fenced(kLeaseIsOver); }
 
 }  // namespace coho

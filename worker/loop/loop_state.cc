@@ -7,6 +7,7 @@
 #include "common/base/check.h"
 #include "common/base/mutant.h"
 #include "common/base/overloaded.h"
+#include "worker/commit/lease.h"
 #include "worker/loop/failure.h"
 
 namespace coho {
@@ -294,7 +295,7 @@ void LoopState::Handle(const TaskFailed& in, MonotonicTime /*now*/, Actions* out
 
 void LoopState::Handle(const LeaseOver& /*in*/, MonotonicTime /*now*/, Actions* out) {
   if (phase_ != Phase::kWorking) return;
-  Fence("no heartbeat was acknowledged within spec.failover.sessionTimeout", false, out);
+  Fence(kLeaseIsOver, false, out);
 }
 
 void LoopState::Fence(std::string why, bool own_timeout, Actions* out) {

@@ -1,5 +1,6 @@
 #include "worker/loop/output_collector.h"
 
+#include "worker/commit/lease.h"
 #include "worker/sdk/serde.h"
 
 namespace coho {
@@ -55,7 +56,7 @@ Status OutputCollector::Deliver(const OutputTopic& topic, const kafka::Message& 
   constexpr uint32_t kAskEvery = 16;
   Status status;
   if (may_send_ && ++sends_ % kAskEvery == 0 && !may_send_()) {
-    status = Fenced("the lease is over");
+    status = LeaseIsOverError();
   } else {
     status = committer_.Open();
   }

@@ -39,6 +39,18 @@ inline std::string UniqueName(const std::string& prefix) {
   return prefix + "-" + std::to_string(random()) + "-" + std::to_string(random());
 }
 
+// A topic is acknowledged by the controller; the broker that is asked next may not know it yet.
+inline void AwaitDescribed(kafka::Admin& admin, const std::string& name) {
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  bool there = false;
+  while (!there && std::chrono::steady_clock::now() < deadline) {
+    const auto found = admin.Describe({name}, std::chrono::seconds(30));
+    REQUIRE_MESSAGE(found.ok(), found.status().ToString());
+    there = found->contains(name);
+  }
+  REQUIRE_MESSAGE(there, "the broker does not know topic " << name);
+}
+
 // Creates a topic with a unique name, and returns the name.
 inline std::string NewTopic(const std::string& prefix, int32_t partitions = 1,
                             std::map<std::string, std::string> config = {}) {
@@ -49,6 +61,7 @@ inline std::string NewTopic(const std::string& prefix, int32_t partitions = 1,
       (*admin)->Create({{.name = name, .partitions = partitions, .config = std::move(config)}},
                        std::chrono::seconds(30));
   REQUIRE_MESSAGE(created.ok(), "is the broker up (hack/kafka up)? " << created.ToString());
+  AwaitDescribed(**admin, name);
   return name;
 }
 

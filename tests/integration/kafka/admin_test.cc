@@ -18,6 +18,7 @@ TEST_CASE("Admin: creates topics with their configuration; one that exists is le
   REQUIRE_OK(admin->Create(
       {{.name = name, .partitions = 3, .config = {{"cleanup.policy", "compact"}}}}, seconds(30)));
   REQUIRE_OK(admin->Create({{.name = name, .partitions = 5}}, seconds(30)));
+  AwaitDescribed(*admin, name);
   const auto found = admin->Describe({name, missing}, seconds(30));
   REQUIRE_MESSAGE(found.ok(), found.status().ToString());
   REQUIRE(found->size() == 1);

@@ -15,12 +15,12 @@
 #include <vector>
 
 #include "common/base/status.h"
-#include "common/contract/exit_codes.h"
 #include "common/coordinating/service.h"
 #include "common/http/server.h"
 #include "common/kafka/config.h"
 #include "common/model/job.h"
 #include "worker/admin/health.h"
+#include "worker/drain_state.h"
 #include "worker/flags.h"
 #include "worker/lifecycle.h"
 #include "worker/loop/kafka_ports.h"
@@ -33,11 +33,6 @@
 #include "worker/store/overlay_budget.h"
 
 namespace coho {
-
-struct Failure {
-  int exit_code = kExitOk;
-  std::string message;
-};
 
 class Worker {
  public:

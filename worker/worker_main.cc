@@ -17,6 +17,7 @@
 #include "common/base/log.h"
 #include "common/contract/exit_codes.h"
 #include "common/contract/worker_command.h"
+#include "worker/drain_state.h"
 #include "worker/flags.h"
 #include "worker/sdk/task.h"
 #include "worker/tasks/builtin.h"
@@ -24,12 +25,6 @@
 
 namespace coho {
 namespace {
-
-// Below Kubernetes' default grace period of 30 s.
-constexpr Duration kDrainMost = std::chrono::seconds(25);
-constexpr Duration kDrainMostAfterFailure = std::chrono::seconds(5);
-// Until the threads have noticed that nothing is waited for any more.
-constexpr Duration kGiveUpMost = std::chrono::seconds(3);
 
 // The one line that says why, and the same for `kubectl describe pod`.
 int Die(const Failure& failure) {
@@ -113,45 +108,25 @@ int RunWorker(Worker::Options options) {
   Worker worker(std::move(options));
   if (const Failure failure = worker.Start(); failure.exit_code != kExitOk) return Die(failure);
 
-  int exit_code = kExitOk;
-  bool draining = false;
-  bool gave_up = false;
-  MonotonicTime deadline;
-  const auto drain = [&](Duration most) {
-    draining = true;
-    deadline = Clock::Real().Now() + most;
-    worker.Drain();
-  };
-  for (;;) {
-    const int received = signals.Wait(std::chrono::milliseconds(500));
-    if (received > 0 && draining) std::_Exit(128 + SIGTERM);
-    if (received > 0) {
-      LogInfo("draining", {{"within_seconds",
-                            std::chrono::duration_cast<std::chrono::seconds>(kDrainMost).count()}});
-      drain(kDrainMost);
+  for (DrainState state;;) {
+    DrainFacts facts{.signals = signals.Wait(std::chrono::milliseconds(500))};
+    facts.drained = worker.drained();
+    facts.ended = worker.ended();
+    facts.failure = worker.failure();
+    facts.now = Clock::Real().Now();
+    const DrainOrders orders = state.On(facts);
+    if (orders.tell) Die(*orders.tell);
+    if (orders.drain) {
+      const auto most = std::chrono::duration_cast<std::chrono::seconds>(*orders.drain);
+      LogInfo("draining", {{"within_seconds", most.count()}});
+      worker.Drain();
     }
-    if (const auto failure = worker.failure(); failure && exit_code == kExitOk) {
-      exit_code = Die(*failure);
-      if (!draining) drain(kDrainMostAfterFailure);
-    }
-    if (worker.drained()) break;
-    const MonotonicTime now = Clock::Real().Now();
-    if (!gave_up && draining && now >= deadline) {
-      if (exit_code == kExitOk) {
-        exit_code = Die(
-            {kExitKafkaUnavailable,
-             "not everything could be committed in time; the rest is replayed at the next start"});
-      }
-      worker.GiveUp();
-      gave_up = true;
-    }
-    if (gave_up && worker.ended()) break;
-    // User code that does not come back cannot be ended. Nothing on disk needs a destructor: what
-    // counts is the last flush.
-    if (gave_up && now >= deadline + kGiveUpMost) std::_Exit(exit_code);
+    if (orders.give_up) worker.GiveUp();
+    if (orders.end == DrainOrders::End::kExit) std::_Exit(orders.exit_code);
+    if (orders.end == DrainOrders::End::kNotYet) continue;
+    if (orders.exit_code == kExitOk) LogInfo("worker ended, everything is committed");
+    return orders.exit_code;
   }
-  if (exit_code == kExitOk) LogInfo("worker ended, everything is committed");
-  return exit_code;
 }
 
 }  // namespace

@@ -5,16 +5,10 @@
 #include "common/coordinating/service.h"
 #include "tests/simulation/shipped/user_task.h"
 #include "tests/simulation/shipped/world.h"
+#include "worker/drain_state.h"
 #include "worker/worker.h"
 
 namespace coho::simulation {
-namespace {
-
-constexpr Duration kDrainMost = std::chrono::seconds(25);
-constexpr Duration kDrainMostAfterFailure = std::chrono::seconds(5);
-
-}  // namespace
-
 void World::StartWorker(WorkerId worker, const std::string& disk) {
   auto control = std::make_shared<Pod::Control>();
   const std::string name =
@@ -38,35 +32,28 @@ void World::RunWorker(const std::shared_ptr<Pod::Control>& control, WorkerId id,
   options.kafka = {.bootstrap_servers = "kafka:9092", .client_id = "worker-" + ToString(id)};
   options.wake = [this, at = control.get()] { scheduler_.Notify(at, true); };
   Worker worker(std::move(options));
-  const auto exit = [this](int code) { scheduler_.EndProcess(code); };
   if (const Failure failure = worker.Start(); failure.exit_code != kExitOk) {
     cloud_.Trace("worker ends: " + failure.message);
-    exit(failure.exit_code);
+    scheduler_.EndProcess(failure.exit_code);
   }
-  int exit_code = kExitOk;
-  bool draining = false;
-  MonotonicTime deadline;
-  const auto drain = [&](Duration most) {
-    draining = true;
-    deadline = Clock::Real().Now() + most;
-    worker.Drain();
-  };
-  for (;;) {
+  for (DrainState state;;) {
     scheduler_.Wait(control.get(), scheduler_.now() + std::chrono::milliseconds(500));
-    if (std::exchange(control->terminate, false)) {
-      if (draining) exit(143);
-      drain(kDrainMost);
-    }
-    if (const auto failure = worker.failure(); failure && exit_code == kExitOk) {
-      exit_code = failure->exit_code;
-      cloud_.Trace("worker ends: " + failure->message + " exit " + std::to_string(exit_code));
-      if (!draining) drain(kDrainMostAfterFailure);
-    }
-    if (worker.drained()) break;
-    if (draining && Clock::Real().Now() >= deadline)
-      exit(exit_code == kExitOk ? kExitKafkaUnavailable : exit_code);
+    DrainFacts facts{.signals = std::exchange(control->terminate, false) ? 1 : 0};
+    facts.drained = worker.drained();
+    facts.ended = worker.ended();
+    facts.failure = worker.failure();
+    facts.now = Clock::Real().Now();
+    const DrainOrders orders = state.On(facts);
+    if (orders.tell)
+      cloud_.Trace("worker ends: " + orders.tell->message + " exit " +
+                   std::to_string(orders.tell->exit_code));
+    if (orders.drain) worker.Drain();
+    if (orders.give_up) worker.GiveUp();
+    if (orders.end == DrainOrders::End::kExit) scheduler_.EndProcess(orders.exit_code);
+    if (orders.end == DrainOrders::End::kNotYet) continue;
+    sim::Scheduler::CurrentProcess()->exit_code = orders.exit_code;
+    return;
   }
-  sim::Scheduler::CurrentProcess()->exit_code = exit_code;
 }
 
 void World::StartOperator(const std::string& transactional_id, bool rival) {

@@ -260,10 +260,17 @@ void LoopTasks::ForEachRunning(const std::function<bool(TaskRuntime&)>& each) {
   }
 }
 
-int64_t LoopTasks::lease_epoch() const {
-  int64_t oldest = tasks_.empty() ? 0 : tasks_.begin()->second.grant.lease_epoch;
+void LoopTasks::NoteTime(MonotonicTime now) {
+  for (auto& [id, task] : tasks_) {
+    if (task.runtime && task.runtime->running()) task.runtime->NoteTime(now);
+  }
+}
+
+bool LoopTasks::LeaseIsOver(const Lease& lease, MonotonicTime now) const {
+  if (tasks_.empty()) return false;
+  int64_t oldest = tasks_.begin()->second.grant.lease_epoch;
   for (const auto& [id, task] : tasks_) oldest = std::min(oldest, task.grant.lease_epoch);
-  return oldest;
+  return !lease.Valid(now) || lease.epoch() != oldest;
 }
 
 bool LoopTasks::StoreChanged(TaskId id) const {

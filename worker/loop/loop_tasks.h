@@ -18,6 +18,7 @@
 #include "common/base/clock.h"
 #include "common/model/job.h"
 #include "worker/commit/committer.h"
+#include "worker/commit/lease.h"
 #include "worker/commit/ports.h"
 #include "worker/commit/position_mirror.h"
 #include "worker/input/record_router.h"
@@ -71,10 +72,12 @@ class LoopTasks {
   [[nodiscard]] std::vector<CommitPart> Parts();
   // Calls `each` with every running task's runtime until it says false.
   void ForEachRunning(const std::function<bool(TaskRuntime&)>& each);
+  // To all that run.
+  void NoteTime(MonotonicTime now);
   [[nodiscard]] int running() const { return running_; }
   [[nodiscard]] bool empty() const { return tasks_.empty(); }
-  // Of the grants of these tasks, the oldest.
-  [[nodiscard]] int64_t lease_epoch() const;
+  // The lease under which the oldest of these tasks was granted does not hold any more.
+  [[nodiscard]] bool LeaseIsOver(const Lease& lease, MonotonicTime now) const;
   [[nodiscard]] bool StoreChanged(TaskId id) const;
   // Its positions are not those that are committed.
   [[nodiscard]] bool Moved(TaskId id) const;

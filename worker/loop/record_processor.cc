@@ -1,6 +1,9 @@
 #include "worker/loop/record_processor.h"
 
+#include <algorithm>
+
 #include "common/base/log.h"
+#include "common/contract/exit_codes.h"
 #include "worker/loop/dead_letter.h"
 #include "worker/loop/guarded.h"
 #include "worker/sdk/envelope.h"
@@ -23,8 +26,31 @@ Status CheckRecord(const InputSpec& input, const kafka::Record& record) {
 
 }  // namespace
 
-Verdict RecordProcessor::Process(TaskRuntime& task, const InputSpec& input,
-                                 const kafka::Record& record, MonotonicTime now) {
+Verdict RecordProcessor::Process(const Route& route, const kafka::Record& record,
+                                 MonotonicTime now) {
+  InputPosition& position = *route.position;
+  const int64_t offset = record.offset();
+  if (record.is_end_of_partition()) [[unlikely]] {
+    position.end = std::max(position.end, offset);
+    if (offset > position.next) {
+      position.next = offset;
+      schedule_.NoteMoved(now);
+    }
+    return Verdict::kDone;
+  }
+  if (offset < position.next) return Verdict::kDone;
+  TaskRuntime& task = *route.task;
+  const Verdict verdict = Call(task, *position.spec, record, now);
+  if (verdict == Verdict::kDone) [[likely]] {
+    position.next = offset + 1;
+    schedule_.NoteWork();
+    if (task.StoreOverBudget()) schedule_.NoteOverBudget();
+  }
+  return verdict;
+}
+
+Verdict RecordProcessor::Call(TaskRuntime& task, const InputSpec& input,
+                              const kafka::Record& record, MonotonicTime now) {
   Status status = CheckRecord(input, record);
   if (status.ok()) [[likely]] {
     collector_.CountIn(&task.counters().sent);
@@ -102,6 +128,14 @@ Verdict RecordProcessor::Window(TaskRuntime& task) {
   if (status.ok()) return Verdict::kDone;
   failure_ = "task " + ToString(task.task()) + " failed in Window: " + status.ToString();
   return Verdict::kTaskFailed;
+}
+
+LoopInput RecordProcessor::TakeFailure(Verdict verdict, bool transaction_too_old) {
+  if (verdict == Verdict::kTaskFailed)
+    return TaskFailed{.exit_code = kExitTaskFailed, .message = failure_};
+  const Status failure = collector_.failure();
+  collector_.ClearFailure();
+  return ClientFailed{.status = failure, .what = {}, .own_timeout = transaction_too_old};
 }
 
 }  // namespace coho

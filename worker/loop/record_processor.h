@@ -1,5 +1,5 @@
-// One record's way through a task: check it against the input's serdes, process it, and if that
-// fails do what onError says.
+// One record's way through a task: check it against the input's serdes, process it, if that fails
+// do what onError says, and move on to the next one's offset.
 //
 // Thread rule: the run loop's thread.
 #pragma once
@@ -11,6 +11,9 @@
 #include "common/base/status.h"
 #include "common/kafka/consumer.h"
 #include "common/model/job.h"
+#include "worker/input/record_router.h"
+#include "worker/loop/loop_schedule.h"
+#include "worker/loop/loop_state.h"
 #include "worker/loop/output_collector.h"
 #include "worker/loop/task_runtime.h"
 
@@ -18,24 +21,27 @@ namespace coho {
 
 enum class Verdict {
   kDone,            // processed, skipped or sent to the dead letters
-  kProducerFailed,  // the collector's failure() says how; the record is not done
-  kTaskFailed,      // onError: Fail; failure() says all of it
+  kProducerFailed,  // the record is not done
+  kTaskFailed,      // onError: Fail
 };
 
 class RecordProcessor {
  public:
-  // Both outlive the object.
-  RecordProcessor(const Job& job, OutputCollector* collector)
-      : job_(job), job_id_(job.id.ToString()), collector_(*collector) {}
+  // All outlive the object.
+  RecordProcessor(const Job& job, OutputCollector* collector, LoopSchedule* schedule)
+      : job_(job), job_id_(job.id.ToString()), collector_(*collector), schedule_(*schedule) {}
 
-  [[nodiscard]] Verdict Process(TaskRuntime& task, const InputSpec& input,
-                                const kafka::Record& record, MonotonicTime now);
+  // A record before the route's position was processed already, and is passed over.
+  [[nodiscard]] Verdict Process(const Route& route, const kafka::Record& record, MonotonicTime now);
   [[nodiscard]] Verdict Window(TaskRuntime& task);
 
-  // For people; after kTaskFailed.
-  [[nodiscard]] const std::string& failure() const { return failure_; }
+  // What the loop's state is to hear of it. REQUIRES: the last verdict was not kDone.
+  // `transaction_too_old`: the producer may have failed because of that.
+  [[nodiscard]] LoopInput TakeFailure(Verdict verdict, bool transaction_too_old);
 
  private:
+  [[nodiscard]] Verdict Call(TaskRuntime& task, const InputSpec& input, const kafka::Record& record,
+                             MonotonicTime now);
   [[nodiscard]] Verdict Handle(TaskRuntime& task, const kafka::Record& record, const Status& error,
                                MonotonicTime now);
   void LogSkipped(const TaskRuntime& task, const kafka::Record& record, const Status& error,
@@ -44,7 +50,8 @@ class RecordProcessor {
   const Job& job_;
   const std::string job_id_;
   OutputCollector& collector_;
-  std::string failure_;
+  LoopSchedule& schedule_;
+  std::string failure_;  // for people; of kTaskFailed
   MonotonicTime skip_logged_{};
   uint64_t skips_unlogged_ = 0;
 };

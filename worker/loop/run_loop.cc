@@ -4,16 +4,18 @@
 #include <utility>
 
 #include "common/base/log.h"
+#include "common/base/mutant.h"
 #include "common/base/overloaded.h"
-#include "common/contract/exit_codes.h"
 
 namespace coho {
 namespace {
 
 // How long a message may have to wait for an idle loop.
 constexpr Duration kLongestPoll = std::chrono::milliseconds(50);
-constexpr Duration kInitAttempt = std::chrono::seconds(1);
+constexpr Duration kLookAgain = std::chrono::milliseconds(2);
 constexpr Duration kLogInterval = std::chrono::seconds(5);
+// Records between two looks at clock, lease and messages.
+constexpr size_t kLookEvery = 16;
 
 }  // namespace
 
@@ -41,34 +43,39 @@ RunLoop::RunLoop(Options options)
       collector_(
           *options_.job, &committer_,
           options_.lease == nullptr ? std::function<bool()>() : [this] { return !LeaseIsOver(); }),
-      processor_(*options_.job, &collector_),
-      progress_(clock_.Now().time_since_epoch().count()),
+      clients_({.ports = options_.ports,
+                .tasks = &tasks_,
+                .collector = &collector_,
+                .committer = &committer_,
+                .keep_waiting = [this] { return MayGoOn(); }}),
+      schedule_(options_.commit, options_.job->processing.window_interval),
+      processor_(*options_.job, &collector_, &schedule_),
+      commits_(options_.job->processing.guarantee, {.clock = options_.clock,
+                                                    .committer = &committer_,
+                                                    .tasks = &tasks_,
+                                                    .clients = &clients_,
+                                                    .schedule = &schedule_}),
+      board_(clock_.Now()),
       now_(clock_.Now()) {}
 
 RunLoop::~RunLoop() { Close(); }
 
-LoopStatus RunLoop::status() const {
-  const std::lock_guard lock(published_mutex_);
-  return published_;
-}
-
 bool RunLoop::LeaseIsOver() const {
-  if (options_.lease == nullptr || tasks_.empty()) return false;
-  return !options_.lease->Valid(clock_.Now()) || options_.lease->epoch() != tasks_.lease_epoch();
+  return options_.lease != nullptr && tasks_.LeaseIsOver(*options_.lease, clock_.Now());
 }
 
 bool RunLoop::MayGoOn() {
-  progress_ = clock_.Now().time_since_epoch().count();
-  return !given_up_ && !LeaseIsOver();
+  board_.NoteProgress(clock_.Now());
+  return !board_.given_up() && !LeaseIsOver();
 }
 
 void RunLoop::NoteTime() {
   now_ = clock_.Now();
-  progress_ = now_.time_since_epoch().count();
+  board_.NoteProgress(now_);
 }
 
 Duration RunLoop::Turn() {
-  if (ended_) return kLongestPoll;
+  if (ended()) return kLongestPoll;
   NoteTime();
   HandleMessages();
   if (const auto tick = state_.next_tick(); tick && *tick <= now_) Feed(Ticked{});
@@ -76,14 +83,14 @@ Duration RunLoop::Turn() {
   if (state_.phase() == LoopState::Phase::kConnecting) Connect();
   if (state_.phase() == LoopState::Phase::kWorking) wait = Work();
   Publish(false);
-  return ended_ || state_.phase() == LoopState::Phase::kConnecting ? Duration::zero() : wait;
+  return ended() || state_.phase() == LoopState::Phase::kConnecting ? Duration::zero() : wait;
 }
 
 void RunLoop::HandleMessages() {
-  if (given_up_) Feed(GaveUp{});
+  if (board_.given_up()) Feed(GaveUp{});
   if (LeaseIsOver()) Feed(LeaseOver{});
   if (mailbox_.empty()) return;
-  for (auto message = mailbox_.Take(); message && !ended_; message = mailbox_.Take()) {
+  for (auto message = mailbox_.Take(); message && !ended(); message = mailbox_.Take()) {
     std::visit(Overloaded{[this](const TaskGrant& grant) {
                             if (state_.takes_grants()) tasks_.Add(grant);
                             Feed(TaskGranted{.task = grant.task, .grant = grant.number});
@@ -106,11 +113,16 @@ void RunLoop::Feed(LoopInput input) {
     to_feed_.pop_front();
     for (const LoopAction& action : state_.On(next, now_)) {
       // A task's new state is shown with this turn.
-      if (!std::holds_alternative<StartCommit>(action)) published_at_ = {};
+      if (!std::holds_alternative<StartCommit>(action)) board_.HurryPublish();
       Perform(action);
     }
   }
   feeding_ = false;
+}
+
+void RunLoop::FeedAll(std::vector<LoopInput> inputs) {
+  NoteTime();  // making them may have taken a while
+  for (LoopInput& input : inputs) Feed(std::move(input));
 }
 
 void RunLoop::Perform(const LoopAction& action) {
@@ -120,35 +132,20 @@ void RunLoop::Perform(const LoopAction& action) {
                  [this](const ChooseStart& a) { tasks_.ChooseStart(a.task); },
                  [this](const StartTask& a) {
                    if (auto failed = tasks_.Start(a.task)) Feed(*std::move(failed));
-                   work_ = work_ || tasks_.StoreChanged(a.task);  // Init may have stored
-                   if (!moved_since_ && tasks_.Moved(a.task)) moved_since_ = now_;
+                   if (tasks_.StoreChanged(a.task)) schedule_.NoteWork();  // Init may have stored
+                   if (tasks_.Moved(a.task)) schedule_.NoteMoved(now_);
                  },
                  [this](const CloseTask& a) { tasks_.Close(a.task); },
-                 [this](const StartCommit& a) {
-                   if (const Status status = tasks_.FirstStoreError(); !status.ok()) {
-                     Feed(TaskFailed{.exit_code = kExitStore, .message = status.ToString()});
-                     return;
-                   }
-                   commit_begun_ = clock_.Now();
-                   committer_.Begin(tasks_.Parts(), a.prove);
-                   GoOn();
-                 },
+                 [this](const StartCommit& a) { FeedAll(commits_.Begin(a.prove)); },
                  [this](const StartUndo& a) {
                    LogWarn("transaction aborted, tasks begin again at the last commit",
                            {{"loop", options_.index}, {"reason", a.why}});
                    ++status_.commit_aborts;
                    StopReading();
-                   tasks_.StopAll();
                    collector_.ClearFailure();
-                   if (options_.job->processing.guarantee != Guarantee::kExactlyOnce) {
-                     // Nothing may be under way any more that points to a store's slot.
-                     DropProducer();
-                   }
-                   committer_.BeginUndo(tasks_.Parts());
-                   ClearWork();
-                   GoOn();
+                   FeedAll(commits_.BeginUndo());
                  },
-                 [this](const RenewProducer&) { DropProducer(); },
+                 [this](const RenewProducer&) { clients_.DropProducer(); },
                  [this](const DropAll& a) {
                    LogWarn(a.fenced
                                ? "fenced: tasks are dropped without another write"
@@ -157,41 +154,25 @@ void RunLoop::Perform(const LoopAction& action) {
                            {{"loop", options_.index}, {"reason", a.why}});
                    if (a.fenced) ++status_.fenced;
                    StopReading();
-                   DropProducer();
+                   clients_.DropProducer();
                    tasks_.DropAll();
                    collector_.ClearFailure();
-                   ClearWork();
+                   schedule_.ForgetWork();
                  },
                  [this](const Tell& a) { options_.on_event(options_.index, a.event); },
                  [this](const EndLoop&) {
                    StopReading();
                    Publish(true);
-                   ended_ = true;
+                   board_.End();
                  }},
       action);
 }
 
 void RunLoop::Connect() {
-  Status status;
-  if (!inputs_) {
-    auto inputs = options_.ports->MakeInputs();
-    status = inputs.status();
-    if (status.ok()) inputs_ = std::move(inputs).value();
-    tasks_.UseInputs(inputs_.get());
-  }
-  if (status.ok() && !outputs_) {
-    auto outputs = options_.ports->MakeOutputs([this] { return MayGoOn(); });
-    status = outputs.status();
-    if (status.ok()) outputs_ = std::move(outputs).value();
-  }
-  if (status.ok()) status = outputs_->Init(kInitAttempt);
-  if (status.ok()) status = collector_.Attach(outputs_.get());
-  if (status.ok()) status = tasks_.UseOutputs(outputs_.get());
+  const Status status = clients_.Connect();
   if (status.ok()) {
-    committer_.Attach(outputs_.get());
     NoteTime();
-    last_commit_ = now_;
-    next_window_ = now_ + options_.job->processing.window_interval;
+    schedule_.Start(now_);
     status_.initialised = true;
     Publish(true);
     Feed(ProducerReady{});
@@ -204,65 +185,113 @@ void RunLoop::Connect() {
   }
 }
 
-void RunLoop::GoOn() {
-  if (!committer_.busy()) return;
-  const bool undo = state_.doing() == LoopState::Doing::kUndo;
-  auto outcome = undo ? committer_.StepUndo() : committer_.Step();
-  NoteTime();
-  if (!outcome) return;
-  if (undo) {
-    if (outcome->status.ok() && !outputs_) {  // AtLeastOnce goes on with a new producer
-      auto outputs = options_.ports->MakeOutputs([this] { return MayGoOn(); });
-      outcome->status = outputs.status();
-      if (outcome->status.ok()) {
-        outputs_ = std::move(outputs).value();
-        outcome->status = outputs_->Init(kInitAttempt);
-      }
-      if (outcome->status.ok()) outcome->status = collector_.Attach(outputs_.get());
-      if (outcome->status.ok()) outcome->status = tasks_.UseOutputs(outputs_.get());
-      committer_.Attach(outputs_.get());
+Duration RunLoop::Work() {
+  if (commits_.busy()) {
+    FeedAll(commits_.GoOn());
+    return commits_.busy() ? kLookAgain : Duration::zero();
+  }
+  if (tasks_.placing()) FeedAll(tasks_.AdvancePlacing());
+  if (commits_.busy() || state_.phase() != LoopState::Phase::kWorking) return Duration::zero();
+  if (tasks_.running() == 0) return tasks_.placing() ? kLookAgain : kLongestPoll;
+  if (next_in_batch_ == batch_.size()) {
+    if (const Status status = clients_.inputs().Poll(PollTimeout(), &batch_); !status.ok()) {
+      StopReading();
+      Feed(ClientFailed{.status = status, .what = "reading the inputs"});
+      return Duration::zero();
     }
-    Feed(UndoEnded{.status = outcome->status});
-    return;
+    next_in_batch_ = 0;
+    NoteTime();
+    tasks_.NoteTime(now_);
   }
-  if (outcome->status.ok()) {
-    last_commit_ = now_;
-    if (work_) status_.commits.Add(std::chrono::duration<double>(now_ - commit_begun_).count());
-    ClearWork();
-    WriteBack();
-  }
-  Feed(CommitEnded{
-      .status = outcome->status, .counts = outcome->counts, .own_timeout = outcome->own_timeout});
+  ProcessBatch();
+  NoteTime();
+  if (commits_.busy() || tasks_.running() == 0) return Duration::zero();
+  RunWindows();
+  MaybeCommit();
+  tasks_.Mirror(now_);
+  return Duration::zero();
 }
 
-void RunLoop::ClearWork() {
-  work_ = over_budget_ = false;
-  moved_since_.reset();
+// What ends or rewinds the loop's tasks also clears the batch; a commit that waits for Kafka leaves
+// the rest of it for later.
+void RunLoop::ProcessBatch() {
+  while (next_in_batch_ < batch_.size()) {
+    const size_t at = next_in_batch_;
+    if (const Route* route = tasks_.Find(batch_[at])) {
+      const Verdict verdict = processor_.Process(*route, batch_[at], now_);
+      if (verdict != Verdict::kDone) [[unlikely]]
+        return OnVerdict(verdict);
+    }
+    ++next_in_batch_;
+    if (at % kLookEvery != kLookEvery - 1) continue;
+    NoteTime();
+    if (!COHO_MUTANT("lease-not-asked-in-batch") || options_.lease == nullptr) HandleMessages();
+    if (commits_.busy() || ended()) return;
+    if (next_in_batch_ < batch_.size()) MaybeCommit();
+    if (commits_.busy()) return;
+  }
+  StopReading();
 }
 
-void RunLoop::DropProducer() {
-  committer_.Attach(nullptr);
-  tasks_.UseOutputs(nullptr).IgnoreError("nothing is opened on no producer");
-  outputs_.reset();
+void RunLoop::OnVerdict(Verdict verdict) {
+  NoteTime();
+  LoopInput failure = processor_.TakeFailure(verdict, committer_.TooOld());
+  const bool own_fault = verdict == Verdict::kTaskFailed;
+  if (!own_fault && board_.given_up()) {
+    Feed(GaveUp{});
+  } else if (!own_fault && LeaseIsOver()) {
+    Feed(LeaseOver{});
+  } else {
+    Feed(std::move(failure));
+  }
+}
+
+void RunLoop::RunWindows() {
+  if (!schedule_.TakeWindow(now_)) return;
+  Verdict verdict = Verdict::kDone;
+  tasks_.ForEachRunning([&](TaskRuntime& task) {
+    verdict = processor_.Window(task);
+    schedule_.NoteWork();
+    return verdict == Verdict::kDone;
+  });
+  if (verdict != Verdict::kDone) OnVerdict(verdict);
+}
+
+void RunLoop::MaybeCommit() {
+  if (state_.phase() != LoopState::Phase::kWorking || commits_.busy()) return;
+  if (commits_.Due(now_)) {
+    Feed(CommitDue{});
+  } else if (schedule_.IdleWriteBackDue(now_)) {
+    FeedAll(commits_.WriteBack());
+  }
+}
+
+Duration RunLoop::PollTimeout() const {
+  if (tasks_.placing()) return kLookAgain;
+  Duration timeout = schedule_.Idle(committer_.opened_at(), now_, kLongestPoll);
+  if (const auto tick = state_.next_tick()) timeout = std::min(timeout, *tick - now_);
+  return std::max(timeout, Duration::zero());
+}
+
+void RunLoop::Publish(bool at_once) {
+  const LoopBoard::Due due = board_.PublishDue(now_);
+  if (!at_once && !due.status) return;
+  const bool sizes = at_once || due.sizes;
+  status_.commits = commits_.times();
+  tasks_.FillStatus(state_, sizes, &status_);
+  board_.Publish(status_, sizes, now_);
 }
 
 void RunLoop::StopReading() {
   batch_ = {};
   next_in_batch_ = 0;
-  if (inputs_) inputs_->Release();
+  clients_.ReleaseRecords();
 }
 
 void RunLoop::Close() {
-  ended_ = true;
+  board_.End();
   StopReading();
-  // An open transaction is aborted so that readers need not wait for it to time out.
-  if (outputs_ && committer_.opened_at())
-    outputs_->Abort(kInitAttempt).IgnoreError("the next start of this worker aborts it");
-  DropProducer();
-  tasks_.DropAll();
-  tasks_.MirrorLast(kInitAttempt);
-  tasks_.UseInputs(nullptr);
-  inputs_.reset();
+  clients_.Close();
   Publish(true);
 }
 

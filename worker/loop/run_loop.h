@@ -12,27 +12,28 @@
 // are called inside Turn and must not block.
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <deque>
 #include <functional>
-#include <memory>
-#include <mutex>
 #include <optional>
 #include <span>
 #include <string>
 #include <variant>
+#include <vector>
 
 #include "common/base/clock.h"
 #include "common/base/mailbox.h"
 #include "common/base/status.h"
-#include "common/base/thread_annotations.h"
 #include "common/model/job.h"
 #include "worker/commit/commit_decision.h"
 #include "worker/commit/committer.h"
 #include "worker/commit/lease.h"
 #include "worker/commit/ports.h"
+#include "worker/loop/loop_board.h"
+#include "worker/loop/loop_clients.h"
+#include "worker/loop/loop_commits.h"
 #include "worker/loop/loop_event.h"
+#include "worker/loop/loop_schedule.h"
 #include "worker/loop/loop_state.h"
 #include "worker/loop/loop_status.h"
 #include "worker/loop/loop_tasks.h"
@@ -73,19 +74,19 @@ class RunLoop {
   // Commits and closes everything, then LoopStopped.
   void Drain() { mailbox_.Post(DrainAsked{}); }
   // Stops waiting for Kafka: whatever is under way ends as if the process had been killed.
-  void GiveUp() { given_up_ = true; }
+  void GiveUp() { board_.GiveUp(); }
 
   // Goes round once; the answer is how long there is nothing to do unless a message comes.
   Duration Turn();
   void WaitForMessage(Duration most) { mailbox_.Wait(most); }
   // No turn does anything any more.
-  [[nodiscard]] bool ended() const { return ended_; }
+  [[nodiscard]] bool ended() const { return board_.ended(); }
   // Lets go of clients and tasks. REQUIRES: nobody turns it any more.
   void Close();
 
-  [[nodiscard]] LoopStatus status() const;
+  [[nodiscard]] LoopStatus status() const { return board_.status(); }
   // When the loop last went round, or was heard from while it waited for Kafka.
-  [[nodiscard]] MonotonicTime progress() const { return MonotonicTime(Duration(progress_.load())); }
+  [[nodiscard]] MonotonicTime progress() const { return board_.progress(); }
 
  private:
   struct RestoredMessage {
@@ -99,26 +100,20 @@ class RunLoop {
   void HandleMessages();
   // Hands the input to the state and performs what it says; inputs that come up meanwhile follow.
   void Feed(LoopInput input);
+  void FeedAll(std::vector<LoopInput> inputs);
   void Perform(const LoopAction& action);
   void Connect();
-  void GoOn();  // with a commit or an undo
   void StopReading();
-  void DropProducer();  // and all that is under way
   [[nodiscard]] Duration Work();
   void ProcessBatch();
-  // False: the record is not done, and what is to be done about it is under way.
-  [[nodiscard]] bool ProcessRecord(const kafka::Record& record);
   void OnVerdict(Verdict verdict);
   void RunWindows();
   void MaybeCommit();
-  void WriteBack();
-  [[nodiscard]] CommitFacts Facts() const;
   [[nodiscard]] Duration PollTimeout() const;
   [[nodiscard]] bool LeaseIsOver() const;
   bool MayGoOn();  // notes progress; false: given up, or the lease is over
   void NoteTime();
-  void ClearWork();
-  void Publish(bool now);
+  void Publish(bool at_once);
 
   const Options options_;
   const Clock& clock_;
@@ -126,34 +121,22 @@ class RunLoop {
   Committer committer_;
   LoopTasks tasks_;
   OutputCollector collector_;
+  // After the tasks: records under way point to their stores' slots.
+  LoopClients clients_;
+  LoopSchedule schedule_;
   RecordProcessor processor_;
+  LoopCommits commits_;
+  LoopBoard board_;
   Mailbox<Message> mailbox_;
-  std::atomic<int64_t> progress_;
-  std::atomic<bool> given_up_{false};
-  std::atomic<bool> ended_{false};
-  mutable std::mutex published_mutex_;
-  LoopStatus published_ COHO_GUARDED_BY(published_mutex_);
 
-  // The turning thread's own. The producer goes before the tasks: records under way point to their
-  // stores' slots.
-  std::unique_ptr<InputPort> inputs_;
-  std::unique_ptr<OutputPort> outputs_;
+  // The turning thread's own.
   std::deque<LoopInput> to_feed_;
   bool feeding_ = false;
   std::span<const kafka::Record> batch_;
   size_t next_in_batch_ = 0;
   LoopStatus status_;
   MonotonicTime now_;
-  MonotonicTime last_commit_;
-  MonotonicTime commit_begun_;
-  MonotonicTime next_window_;
-  MonotonicTime published_at_;
-  MonotonicTime sizes_at_;
-  MonotonicTime wrote_back_at_;
   MonotonicTime waiting_logged_;
-  bool work_ = false;
-  bool over_budget_ = false;
-  std::optional<MonotonicTime> moved_since_;
 };
 
 }  // namespace coho

@@ -94,8 +94,20 @@ void EventRecorder::Run() {
         queue_.pop_front();
       }
     }
-    if (!next.event.reason.empty()) Write(next);
-    WriteCounts();
+    Contained([&] {
+      if (!next.event.reason.empty()) Write(next);
+      WriteCounts();
+    });
+  }
+}
+
+// An answer that brings down its reader must not bring down the process: the event is given up.
+void EventRecorder::Contained(const std::function<void()>& write) {
+  try {
+    write();
+  } catch (const std::exception& e) {
+    dropped_.Increment();
+    LogError("an event failed by an exception, it is not written", {{"error", e.what()}});
   }
 }
 

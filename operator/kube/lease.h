@@ -53,6 +53,7 @@ class Lease {
  private:
   void Run();
   // One attempt to read and write the lease.
+  [[nodiscard]] Status Contained(Duration at_most);
   [[nodiscard]] Status Try(Duration at_most);
   void WatchTime();
   void Lose();

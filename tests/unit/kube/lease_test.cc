@@ -225,5 +225,42 @@ TEST_CASE("Lease: leading ends in time though the API server throttles or says n
   CHECK(stored["metadata"]["labels"]["team"] == "web");
 }
 
+TEST_CASE("Lease: an answer that brings down its reader costs an attempt, not the process") {
+  using std::chrono::milliseconds;
+  std::atomic<int> odd = 2;
+  std::mutex mutex;
+  Json stored;
+  ScriptedServer server([&](const ScriptedRequest& request, const ScriptedServer::Connection& to) {
+    // Neither of them can hold what we write.
+    if (request.method == "GET" && odd-- > 0)
+      return to.Answer(200, R"({"metadata": ["name"], "spec": "none"})");
+    const std::lock_guard lock(mutex);
+    if (request.method == "GET" && stored.is_null()) return to.Answer(404, "{}");
+    if (request.method != "GET") stored = Json::parse(request.body);
+    return to.Answer(200, stored.dump());
+  });
+  const auto access = AccessTo(server);
+  prometheus::Registry registry;
+  Api api(*access, Clock::Real(), {}, registry);
+  std::atomic<bool> leads = false;
+  Lease lease(api, Clock::Real(),
+              {.ns = "coho",
+               .name = "coho-operator",
+               .identity = "me",
+               .timing = {.retry_period = milliseconds(20)},
+               .on_leading =
+                   [&] {
+                     leads = true;
+                     leads.notify_all();
+                   },
+               .on_lost = [] {}},
+              registry);
+  lease.Start();
+  leads.wait(false);
+  CHECK(lease.leading());
+  CHECK(odd < 0);
+  lease.Stop();
+}
+
 }  // namespace
 }  // namespace coho::kube

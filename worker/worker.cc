@@ -26,6 +26,10 @@ MemoryShares SharesOf(const Job& job, int64_t limit) {
           .stores = static_cast<int32_t>(job.stores.size())};
 }
 
+std::string TextOf(const JobProblem& problem) {
+  return std::string(NameOf(problem.reason)) + ": " + problem.message;
+}
+
 }  // namespace
 
 Worker::Worker(Options options)
@@ -236,8 +240,7 @@ void Worker::CheckCoordinator() {
   const MonotonicTime now = Clock::Real().Now();
   if (!problem_since_) problem_since_ = now;
   if (now - *problem_since_ < kProblemGrace) return;
-  Fail({MeaningOf(problem.reason).exit_code,
-        std::string(NameOf(problem.reason)) + ": " + problem.message});
+  Fail({MeaningOf(problem.reason).exit_code, TextOf(problem)});
 }
 
 WorkerStatus Worker::Snapshot() const {
@@ -247,6 +250,11 @@ WorkerStatus Worker::Snapshot() const {
   }
   WorkerStatus out{.member = member_->status(), .loops = {}};
   for (const auto& loop : loops_) out.loops.push_back(loop->loop().status());
+  const auto view = coordinator_ ? coordinator_->View(job_.id) : std::nullopt;
+  if (view && view->problem) {
+    out.coordinator =
+        CoordinatorProblem{.text = TextOf(*view->problem), .stopped = view->problem->blocks_start};
+  }
   return out;
 }
 

@@ -17,7 +17,9 @@ Health Liveness(std::span<const ThreadProgress> threads, MonotonicTime now, Dura
   return {.ok = true, .text = "ok"};
 }
 
-Health Readiness(const WorkerStatus& status) {
+namespace {
+
+Health ReadinessOfTasks(const WorkerStatus& status) {
   if (AllTasksRun(status)) {
     return {.ok = true, .text = "ok: " + std::to_string(status.member.given.size()) + " tasks run"};
   }
@@ -33,6 +35,20 @@ Health Readiness(const WorkerStatus& status) {
   return {.ok = false,
           .text = std::to_string(running) + " of " + std::to_string(status.member.given.size()) +
                   " tasks run"};
+}
+
+}  // namespace
+
+Health Readiness(const WorkerStatus& status) {
+  Health health = ReadinessOfTasks(status);
+  if (!status.coordinator) return health;
+  if (health.ok && status.coordinator->stopped) {
+    health = {.ok = false,
+              .text = std::to_string(status.member.given.size()) +
+                      " tasks run, but nobody coordinates the job"};
+  }
+  health.text += "; the coordinator in this process: " + status.coordinator->text;
+  return health;
 }
 
 }  // namespace coho

@@ -1,9 +1,9 @@
 // What /livez, /readyz and /startz answer. Pure.
 //
-//   live     every thread went round within the bound. Kafka being away is not death: waiting for
-//   it counts as going round started  the job is read and the threads live; a restore that takes
-//   hours is no reason to kill a worker ready    the assignment is known and every task that it
-//   gives is running
+//   live      every thread went round within the bound; waiting for Kafka counts as going round
+//   started   the job is read and the threads live: a long restore is no reason to kill a worker
+//   ready     the assignment is known, every task that it gives is running, and a coordinator in
+//             the process, if there is one, does its work or stands by for another one
 #pragma once
 
 #include <span>

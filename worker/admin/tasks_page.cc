@@ -68,6 +68,7 @@ std::string TasksPage(WorkerId worker, const WorkerStatus& status) {
                      {"acknowledged", status.member.acknowledged.value()},
                      {"ready", AllTasksRun(status)},
                      {"waitingFor", status.member.waiting_for},
+                     {"coordinatorProblem", status.coordinator ? status.coordinator->text : ""},
                      {"tasks", std::move(list)}};
   return page.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -25,9 +26,18 @@ struct MemberStatus {
   int64_t started_at_ms = 0;
 };
 
+// Of a coordinator in the process.
+struct CoordinatorProblem {
+  std::string text;  // for people: the reason, what was found and what to do
+  // It does not coordinate, and knows of nobody who does: what runs goes on, but nothing would move
+  // away from a worker that fails.
+  bool stopped = false;
+};
+
 struct WorkerStatus {
   MemberStatus member;
   std::vector<LoopStatus> loops;
+  std::optional<CoordinatorProblem> coordinator = std::nullopt;
 };
 
 // The assignment is known and acknowledged, and every task that it gives is running. True for a

@@ -61,5 +61,38 @@ TEST_CASE("Readiness") {
   CHECK_FALSE(Readiness(WorkerStatus{}).ok);
 }
 
+TEST_CASE("Readiness: the coordinator in the process is part of it") {
+  WorkerStatus status = Running({TaskState::kRunning});
+  SUBCASE("one that stands by for another is told, and the worker is ready") {
+    status.coordinator =
+        CoordinatorProblem{.text = "CoordinatorFenced: another process coordinates this job"};
+    const Health health = Readiness(status);
+    CHECK(health.ok);
+    CHECK(health.text ==
+          "ok: 1 tasks run; the coordinator in this process: CoordinatorFenced: another process "
+          "coordinates this job");
+  }
+  SUBCASE("one that cannot work leaves the job without coordinator") {
+    status.coordinator =
+        CoordinatorProblem{.text = "InputRecreated: topic words is another one", .stopped = true};
+    const Health health = Readiness(status);
+    CHECK_FALSE(health.ok);
+    CHECK(health.text ==
+          "1 tasks run, but nobody coordinates the job; the coordinator in this process: "
+          "InputRecreated: topic words is another one");
+  }
+  SUBCASE("why there is no assignment may be its problem") {
+    status.member.caught_up = false;
+    status.member.waiting_for = "an assignment that names worker 0";
+    status.coordinator =
+        CoordinatorProblem{.text = "TopicMissing: words does not exist", .stopped = true};
+    const Health health = Readiness(status);
+    CHECK_FALSE(health.ok);
+    CHECK(health.text ==
+          "waiting for an assignment that names worker 0; the coordinator in this process: "
+          "TopicMissing: words does not exist");
+  }
+}
+
 }  // namespace
 }  // namespace coho

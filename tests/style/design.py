@@ -2,7 +2,8 @@
 """docs/design.md says where the code and the tests of each rule are: all of it exists.
 
 In the rules' table a name without a slash lies beside the one before it in its cell, or, if it begins with a capital letter,
-in that one's text; endings may be left out. Anywhere else in the documents a word in backticks that begins with a folder of ours is a path."""
+in that one's text; endings may be left out. Anywhere else in the documents a word in backticks that begins with a folder of ours
+is a path."""
 import glob
 import os
 import re
@@ -64,7 +65,8 @@ def main():
         bad += complaints_of_text(document, [(n, l) for n, l in lines if not l.startswith("| R")])
         if document == "docs/design.md":
             bad += complaints_of_table(lines)
-    print("\n".join(bad))
+    for complaint in bad:
+        print(complaint)
     return 1 if bad else 0
 
 

@@ -31,6 +31,20 @@ ClaimVerdict Refused(ProblemReason reason, std::string message) {
 
 }  // namespace
 
+bool SameOwner(const JobIdentity& a, const JobIdentity& b) {
+  if (a.installation != b.installation || a.job_uid != b.job_uid) return false;
+  const bool same = a.kubernetes_cluster_uid == b.kubernetes_cluster_uid;
+  const bool known = !a.kubernetes_cluster_uid.empty() && !b.kubernetes_cluster_uid.empty();
+  return same || (!known && !a.job_uid.empty());
+}
+
+JobIdentity IdentityToClaim(JobIdentity identity, const std::optional<ClaimSeen>& before) {
+  if (identity.kubernetes_cluster_uid.empty() && before &&
+      SameOwner(before->claim.identity(), identity))
+    identity.kubernetes_cluster_uid = before->claim.kubernetes_cluster_uid;
+  return identity;
+}
+
 bool IsCoordinatorId(const std::string& transactional_id, const std::string& topic_prefix) {
   return transactional_id.starts_with(kOperatorIds) ||
          transactional_id.starts_with(topic_prefix + "-coordinator");
@@ -67,10 +81,19 @@ ClaimVerdict JudgeClaim(const std::optional<ClaimSeen>& last, const Claimant& cl
                    "the coordinator topic's claim names transactional id " +
                        Quoted(claim.transactional_id) + ", which is none of a coordinator");
   }
-  if (claim.identity() != claimant.identity && !claimant.adopt) {
-    const bool earlier = claim.installation == claimant.identity.installation &&
-                         claim.kubernetes_cluster_uid == claimant.identity.kubernetes_cluster_uid;
+  const bool same_owner = SameOwner(claim.identity(), claimant.identity);
+  if (!same_owner && !claimant.adopt) {
+    const std::string& theirs = claim.kubernetes_cluster_uid;
+    const std::string& ours = claimant.identity.kubernetes_cluster_uid;
+    const bool told_apart = !theirs.empty() && !ours.empty();
+    const bool earlier =
+        claim.installation == claimant.identity.installation && (!told_apart || theirs == ours);
     if (earlier) {
+      const char* careful =
+          told_apart || claim.job_uid.empty()
+              ? ""
+              : ". Make sure first that no other Kubernetes cluster runs it: without the right to "
+                "read namespace kube-system an operator cannot tell";
       return Refused(ProblemReason::kLeftoverTopics,
                      "the topics " + claimant.topic_prefix +
                          "-… were left by an earlier job of "
@@ -78,14 +101,15 @@ ClaimVerdict JudgeClaim(const std::optional<ClaimSeen>& last, const Claimant& cl
                          OwnerOf(claim) +
                          "); set spec.state.onLeftover: Adopt to go on "
                          "with its state, delete the topics to begin anew, or set another "
-                         "spec.kafka.topicPrefix");
+                         "spec.kafka.topicPrefix" +
+                         careful);
     }
     return Refused(ProblemReason::kClaimedByAnother,
                    "the topics " + claimant.topic_prefix + "-… belong to " + OwnerOf(claim) +
                        "; stop the job there and set spec.state.onLeftover: Adopt to take it over, "
                        "or set another spec.kafka.topicPrefix");
   }
-  if (claim.identity() == claimant.identity && claimant.respect > Duration::zero() &&
+  if (same_owner && claimant.respect > Duration::zero() &&
       !SameButForTheProcess(claim.transactional_id, claimant.transactional_id) &&
       now - FromUnixMillis(last->written_at_ms) < claimant.respect) {
     return {Kind::kStandBy,

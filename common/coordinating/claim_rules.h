@@ -39,6 +39,14 @@ struct ClaimSeen {
 };
 [[nodiscard]] std::vector<ClaimSeen> ClaimsIn(const std::vector<StoredRecord>& records);
 
+// Both are the same job's. A Kubernetes cluster whose uid is not known (an operator may lack the
+// right to read it, or get it later) may be any: the StreamJob's own uid tells two of them apart.
+[[nodiscard]] bool SameOwner(const JobIdentity& a, const JobIdentity& b);
+// What a claim of this owner says after the claim `before` of the same owner: what is known of the
+// Kubernetes cluster is not forgotten.
+[[nodiscard]] JobIdentity IdentityToClaim(JobIdentity identity,
+                                          const std::optional<ClaimSeen>& before);
+
 // `last`: the topic's newest claim; nullopt: none.
 [[nodiscard]] ClaimVerdict JudgeClaim(const std::optional<ClaimSeen>& last,
                                       const Claimant& claimant, WallTime now);

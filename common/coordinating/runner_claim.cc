@@ -148,9 +148,10 @@ void RunnerState::OnReadClaim(TopicRead read, Times t) {
                 t);
   }
   // A topic's life goes on with whoever takes it over.
-  claim_ = {.job_uid = identity_.job_uid,
-            .installation = identity_.installation,
-            .kubernetes_cluster_uid = identity_.kubernetes_cluster_uid,
+  const JobIdentity identity = IdentityToClaim(identity_, last);
+  claim_ = {.job_uid = identity.job_uid,
+            .installation = identity.installation,
+            .kubernetes_cluster_uid = identity.kubernetes_cluster_uid,
             .kafka_cluster_id = facts_.kafka_cluster_id,
             .transactional_id = options_.transactional_id,
             .life = last && !last->claim.life.empty() ? last->claim.life : options_.new_life()};

@@ -465,6 +465,7 @@ JobView RunnerState::View() const {
   view.workers = coordinator_->workers();
   view.removable = coordinator_->removable();
   view.settled = coordinator_->settled();
+  view.listening = coordinator_->listening();
   return view;
 }
 

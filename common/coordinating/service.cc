@@ -38,8 +38,8 @@ bool SameView(const JobView& a, const JobView& b) {
            x.second.acknowledged == y.second.acknowledged && x.second.report == y.second.report;
   };
   return a.prepared == b.prepared && a.problem == b.problem && a.model == b.model &&
-         a.settled == b.settled && a.removable == b.removable && a.assignment == b.assignment &&
-         a.locality == b.locality &&
+         a.settled == b.settled && a.listening == b.listening && a.removable == b.removable &&
+         a.assignment == b.assignment && a.locality == b.locality &&
          std::equal(a.workers.begin(), a.workers.end(), b.workers.begin(), b.workers.end(),
                     same_worker);
 }

@@ -12,6 +12,8 @@ namespace coho {
 namespace {
 
 constexpr size_t kIncarnationsRemembered = 8;
+// A full report goes along with some heartbeat.
+constexpr Duration kAllSaidWithin = std::chrono::seconds(30);
 
 std::string Name(WorkerId id) { return "worker " + ToString(id); }
 
@@ -459,6 +461,18 @@ std::set<WorkerId> Coordinator::removable() const {
     if (memory.pod && memory.pod->exists) consider(id);
   }
   return removable;
+}
+
+bool Coordinator::listening() const {
+  if (hearing_.now() - started_ > options_.session_timeout + kAllSaidWithin) return false;
+  return std::any_of(assignment_.workers.begin(), assignment_.workers.end(),
+                     [&](const auto& entry) {
+                       const auto worker = workers_.find(entry.first);
+                       if (entry.second.active.empty() || worker == workers_.end()) return false;
+                       const WorkerStanding standing = worker->second.standing;
+                       return standing == WorkerStanding::kUnknown ||
+                              (standing == WorkerStanding::kAlive && !worker->second.report);
+                     });
 }
 
 bool Coordinator::settled() const {

@@ -81,6 +81,9 @@ class Coordinator {
   [[nodiscard]] const std::map<WorkerId, CoordinatorWorker>& workers() const;
   // Workers beyond the desired count that own nothing, have nothing to release, and may be removed.
   [[nodiscard]] std::set<WorkerId> removable() const;
+  // Not every worker that has tasks has said yet what it does, and the time in which it would have
+  // is not over.
+  [[nodiscard]] bool listening() const;
   // True when every task has an owner and no move is under way.
   [[nodiscard]] bool settled() const;
 

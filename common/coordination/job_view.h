@@ -31,6 +31,9 @@ struct JobView {
   std::map<WorkerId, CoordinatorWorker> workers;
   std::set<WorkerId> removable;
   bool settled = false;
+  // The coordinator began anew and has not heard yet what all workers do: what it does not know of
+  // them may well be as it was.
+  bool listening = false;
 };
 
 }  // namespace coho

@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "operator/report/assignment_lines.h"
+#include "operator/report/stored.h"
 #include "operator/report/worker_state.h"
 
 namespace coho {
@@ -266,7 +267,11 @@ std::vector<Condition> Conditions(const Observed& observed, const Situation& sit
   std::vector<Condition> conditions = {
       ConfigValid(facts),  Assigned(facts),    WorkersAvailable(facts), StateRestored(facts),
       HostAffinity(facts), Progressing(facts), Degraded(facts)};
-  conditions.insert(conditions.begin(), Ready(facts, conditions));
+  const bool listening = IsListening(observed, situation);
+  if (listening) KeepConditions(observed, tasks, &conditions);
+  Condition ready = Ready(facts, conditions);
+  if (listening && ready.status == Truth::kTrue) ready = KeptReady();
+  conditions.insert(conditions.begin(), std::move(ready));
   for (Condition& condition : conditions)
     condition.message = Shortened(condition.message, kLongestMessage);
   return conditions;

@@ -10,6 +10,7 @@
 #include "operator/api/names.h"
 #include "operator/report/assignment_lines.h"
 #include "operator/report/conditions.h"
+#include "operator/report/stored.h"
 #include "operator/report/worker_state.h"
 
 namespace coho {
@@ -29,22 +30,6 @@ const char* TruthText(Truth truth) {
       return "Unknown";
   }
   return "Unknown";
-}
-
-std::string TextOf(const json& object, const char* key) {
-  if (!object.is_object()) return "";
-  const auto it = object.find(key);
-  return it != object.end() && it->is_string() ? it->get<std::string>() : "";
-}
-
-// The stored condition of this type, or null.
-json StoredCondition(const json& status, const std::string& type) {
-  const auto conditions = status.find("conditions");
-  if (conditions == status.end() || !conditions->is_array()) return json();
-  for (const json& condition : *conditions) {
-    if (TextOf(condition, "type") == type) return condition;
-  }
-  return json();
 }
 
 json ConditionsJson(const Observed& observed, const std::vector<Condition>& conditions) {
@@ -123,6 +108,7 @@ json BuildStatus(const Observed& observed, const Situation& situation) {
   }
   if (observed.coordination)
     status["assignmentGeneration"] = observed.coordination->assignment.generation.value();
+  if (IsListening(observed, situation)) KeepFigures(observed, &status);
   return status;
 }
 

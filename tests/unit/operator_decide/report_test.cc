@@ -48,6 +48,65 @@ TEST_CASE("restore progress: in steps of ten percent") {
   }
 }
 
+// How a new leader finds a job that ran.
+struct NewLeader : ToyCluster {
+  NewLeader() : ToyCluster(2, 4) {
+    Settle();
+    REQUIRE(ConditionOf(observed.job.status, "Ready")["status"] == "True");
+    ran = observed.job.status;
+    known = *observed.coordination;
+    observed.coordination->listening = true;
+    for (auto& [id, worker] : observed.coordination->workers) {
+      worker.standing = WorkerStanding::kUnknown;
+      worker.report.reset();
+    }
+  }
+  json ran;
+  JobView known;
+};
+
+TEST_CASE("status: a new leader degrades no job that it has not heard yet") {
+  NewLeader cluster;
+  SUBCASE("before it has looked") { cluster.observed.coordination.reset(); }
+  SUBCASE("while it prepares") { cluster.observed.coordination = JobView(); }
+  SUBCASE("while it listens") {}
+  SUBCASE("while it has heard one of two") {
+    cluster.observed.coordination->workers[WorkerId(0)] = cluster.known.workers[WorkerId(0)];
+  }
+  const json status = StatusOf(cluster);
+  for (const char* type : {"Ready", "ConfigValid", "Assigned", "StateRestored"})
+    CHECK_MESSAGE(ConditionOf(status, type)["status"] == "True", type);
+  CHECK(ConditionOf(status, "Ready")["reason"] == "AwaitingReports");
+  CHECK(ConditionOf(status, "Ready")["lastTransitionTime"] ==
+        ConditionOf(cluster.ran, "Ready")["lastTransitionTime"]);
+  for (const char* key : {"tasks", "tasksSummary", "assignment", "sticky", "lag", "workers"})
+    CHECK_MESSAGE(status[key] == cluster.ran[key], key);
+}
+
+TEST_CASE("status: what a new leader does know is said at once") {
+  NewLeader cluster;
+  SUBCASE("all were heard") { cluster.observed.coordination = cluster.known; }
+  SUBCASE("the time to hear them is over") { cluster.observed.coordination->listening = false; }
+  SUBCASE("a worker's pod is gone") { cluster.observed.pods.erase(WorkerId(1)); }
+  SUBCASE("a task is restored") {
+    auto& workers = cluster.observed.coordination->workers;
+    workers[WorkerId(0)] = cluster.known.workers[WorkerId(0)];
+    workers[WorkerId(0)].report->tasks[0].state = TaskState::kRestoring;
+  }
+  SUBCASE("Kafka does not answer") {
+    cluster.observed.coordination->problem =
+        JobProblem{ProblemReason::kKafkaUnreachable, "kafka:9092 does not answer", false};
+  }
+  SUBCASE("the spec was edited meanwhile") {
+    cluster.Edit({{"spec", {{"workers", {{"count", 3}}}}}});
+  }
+  const json ready = ConditionOf(StatusOf(cluster), "Ready");
+  CHECK(ready["reason"] != "AwaitingReports");
+  CHECK((ready["reason"] == "Running") ==
+        (cluster.observed.coordination->workers.at(WorkerId(1)).report &&
+         !cluster.observed.coordination->problem));
+}
+
 TEST_CASE("assignment lines: a task a line") {
   ToyCluster cluster(2, 4);
   cluster.Settle();

@@ -233,7 +233,7 @@ def broker_frozen(world):
 
 
 def _check_nothing_moved(world, before, starts):
-    world.fleet.await_settled(120)
+    world.fleet.await_settled()
     if world.fleet.starts != starts:
         raise Failure("workers ended because Kafka was away")
     # A move on false grounds would come one session after the return, at the latest.

@@ -19,7 +19,9 @@ class Feeder:
         self._kcat = subprocess.Popen(
             ["kcat", "-P", "-E", "-q", "-b", broker.address, "-t", topic, "-K", "\t",
              "-X", "topic.partitioner=murmur2_random", "-X", "enable.idempotence=true",
-             "-X", "message.timeout.ms=600000", "-X", "linger.ms=10"],
+             "-X", "message.timeout.ms=600000", "-X", "linger.ms=10",
+             "-X", "queue.buffering.max.messages=1000000", "-X", "reconnect.backoff.max.ms=2000",
+             "-X", "topic.metadata.refresh.interval.ms=5000", "-X", "metadata.max.age.ms=5000"],
             stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
         )  # fmt: skip
         self._errors = []

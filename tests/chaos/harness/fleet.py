@@ -225,7 +225,8 @@ class Fleet:
         self.why = why
         return None
 
-    def await_settled(self, seconds=90):
+    # Longer than the minute in which a worker that was lost while it came back again and again has to prove itself.
+    def await_settled(self, seconds=150):
         """All is well again: each task in one place, and the records that were there at that moment are processed."""
         owners, generation, positions = wait_until(seconds, lambda: f"all is well; {self.why}", self._look)
         ends = {task: [max(i) for i in inputs] for task, inputs in positions.items()}

@@ -68,6 +68,6 @@ def judge_state(broker, job, fleet):
     fleet.stop_all()
     fleet.wipe_all()
     fleet.start_all()
-    fleet.await_settled(150)
+    fleet.await_settled()
     send_once(broker, job.input, sorted(want))
     judge(broker, job, "counts that go on from the changelog alone")

@@ -12,6 +12,7 @@ namespace coho {
 namespace {
 
 constexpr size_t kIncarnationsRemembered = 8;
+constexpr Duration kProvesItself = std::chrono::minutes(1);
 // A full report goes along with some heartbeat.
 constexpr Duration kAllSaidWithin = std::chrono::seconds(30);
 
@@ -399,6 +400,12 @@ void Coordinator::UpdateStandings(CoordinatorActions* actions) {
     if (heard_once && !memory.heard_lately && now - memory.heard_at > options_.session_timeout) {
       FallSilent(id, true, EventReason::kWorkerSilent,
                  "has not been heard for " + SayDuration(now - memory.heard_at), actions);
+    }
+    if (worker.standing == WorkerStanding::kAlive && memory.lost_crashing &&
+        now - memory.alive_since >= kProvesItself) {
+      COHO_SOMETIMES("a worker that was lost crashing proved itself");
+      memory.lost_crashing = false;
+      replan_ = true;
     }
     const Duration silent = now - memory.silent_since;
     if (worker.standing == WorkerStanding::kSilent && silent >= options_.homecoming_timeout) {

@@ -148,6 +148,7 @@ class Coordinator {
   void RequestFences(CoordinatorActions* actions);
   void ReleaseByLease();
   void NameProcesses(Draft* draft) const;
+  void ReplaceOthers(WorkerId id, Draft* draft) const;
   void MoveTasks(Draft* draft) const;
   void RecordIds(Draft* draft) const;
   void DropAbsent(Draft* draft) const;

@@ -13,11 +13,16 @@ namespace {
 
 constexpr size_t kMovesToldOneByOne = 8;
 constexpr size_t kReplacedRemembered = 8;
-constexpr Duration kProvesItself = std::chrono::minutes(1);
 // No process has this incarnation.
 const std::string kNobody = "-";
 
 std::string Name(WorkerId id) { return "worker " + ToString(id); }
+
+void Replace(const std::string& incarnation, WorkerAssignment* record) {
+  record->replaced.push_back(incarnation);
+  if (record->replaced.size() > kReplacedRemembered)
+    record->replaced.erase(record->replaced.begin());
+}
 
 }  // namespace
 
@@ -57,8 +62,7 @@ Coordinator::Part Coordinator::PartOf(WorkerId id) const {
   const bool able = worker.phase == WorkerPhase::kStarting || worker.phase == WorkerPhase::kRunning;
   const bool known = worker.report && !worker.report->transactional_ids.empty();
   const auto memory = memory_.find(id);
-  const bool proves_itself = memory != memory_.end() && memory->second.lost_crashing &&
-                             hearing_.now() - memory->second.alive_since < kProvesItself;
+  const bool proves_itself = memory != memory_.end() && memory->second.lost_crashing;
   return worker.standing == WorkerStanding::kAlive && able && known && !proves_itself
              ? Part::kMember
              : unless_recorded;
@@ -201,9 +205,12 @@ void Coordinator::NameProcesses(Draft* draft) const {
   for (const auto& [id, worker] : workers_) {
     const auto recorded = assignment_.workers.find(id);
     if (recorded == assignment_.workers.end() || worker.incarnation.empty() ||
-        worker.standing != WorkerStanding::kAlive ||
-        recorded->second.incarnation == worker.incarnation)
+        worker.standing != WorkerStanding::kAlive)
       continue;
+    if (recorded->second.incarnation == worker.incarnation) {
+      if (!options_.transactions) ReplaceOthers(id, draft);
+      continue;
+    }
     const bool others_over = options_.transactions || recorded->second.incarnation.empty() ||
                              OthersOver(id, worker.incarnation);
     if (!others_over) {
@@ -222,9 +229,7 @@ void Coordinator::NameProcesses(Draft* draft) const {
       COHO_SOMETIMES("two processes ran as one worker without transactions");
     }
     WorkerAssignment& record = draft->Touch(id);
-    if (!record.incarnation.empty()) record.replaced.push_back(record.incarnation);
-    if (record.replaced.size() > kReplacedRemembered)
-      record.replaced.erase(record.replaced.begin());
+    if (!record.incarnation.empty()) Replace(record.incarnation, &record);
     record.incarnation = worker.incarnation;
     draft->causes.insert(Name(id) + " has a new process");
     if (others_over) continue;
@@ -233,6 +238,21 @@ void Coordinator::NameProcesses(Draft* draft) const {
       draft->revoked.push_back(task);
     }
     record.active.clear();
+  }
+}
+
+// Without transactions nobody fences a process that came at the same time as the named one: it
+// would wait for ever, and its lease hold back what the named one is to get.
+void Coordinator::ReplaceOthers(WorkerId id, Draft* draft) const {
+  const WorkerAssignment& named = assignment_.workers.at(id);
+  for (const auto& [incarnation, process] : memory_.at(id).processes) {
+    if (incarnation.empty() || incarnation == named.incarnation || LeaseOver(process) ||
+        std::find(named.replaced.begin(), named.replaced.end(), incarnation) !=
+            named.replaced.end())
+      continue;
+    COHO_SOMETIMES("a process that came together with the named one was replaced");
+    Replace(incarnation, &draft->Touch(id));
+    draft->causes.insert(Name(id) + " has one process too many");
   }
 }
 

@@ -180,8 +180,11 @@ MemberActions MemberState::OnAssignment(const MemberAssignment& assignment, Mono
   MemberActions actions;
   if (phase_ == WorkerPhase::kGone) return actions;
   const bool other_life = assignment.life != life_ && generation_ != Generation();
-  if (!COHO_MUTANT("generation-not-checked") && !other_life && assignment.generation <= generation_)
-    return actions;
+  if (!other_life && assignment.generation < generation_) return actions;
+  // A generation that is read again from the begin counts, whatever was known of it: that may have
+  // been made of records whose tombstones were gone before they were read.
+  const bool followed = caught_up_ || COHO_MUTANT("known-generation-kept-at-rejoin");
+  if (!other_life && assignment.generation == generation_ && followed) return actions;
   if (other_life) {
     // The topic began anew: numbers of the earlier life mean nothing in this one.
     COHO_SOMETIMES("a worker outlived its coordinator topic");

@@ -312,6 +312,34 @@ TEST_CASE(
   CHECK(bench.coordinator->settled());
 }
 
+TEST_CASE("coordinator: a restarted one listens until it has heard all, or long enough") {
+  Bench bench(4, 2);
+  bench.BeatAll({0, 1});
+  CHECK_FALSE(bench.coordinator->listening());
+  bench.Restart();
+  CHECK(bench.coordinator->listening());
+  bench.Beat(0, 1);
+  CHECK(bench.coordinator->listening());
+  SUBCASE("all were heard") {
+    bench.Beat(1, 1);
+    CHECK_FALSE(bench.coordinator->listening());
+  }
+  SUBCASE("one of them is silent") {
+    bench.Pass(seconds(7), {0});
+    CHECK(bench.Standing(1) == WorkerStanding::kSilent);
+    CHECK_FALSE(bench.coordinator->listening());
+  }
+  SUBCASE("one of them never says what it does") {
+    Heartbeat beat{.worker = WorkerId(1), .incarnation = "first", .phase = WorkerPhase::kRunning};
+    for (int i = 0; i < 40; ++i) {
+      beat.sequence = 100 + i;
+      bench.Take(bench.coordinator->OnHeartbeat(beat, false, bench.now, bench.Wall()));
+      bench.Pass(seconds(1), {0});
+      CHECK(bench.coordinator->listening() == (i < 36));
+    }
+  }
+}
+
 TEST_CASE(
     "coordinator: restarted in the middle of a move, it finds out whether the former owner let "
     "go") {
@@ -507,6 +535,12 @@ TEST_CASE("coordinator: a worker that comes back again and again and never runs 
   }
   bench.Pass(seconds(12), {0});
   CHECK(bench.Tasks(0).size() == 4);
+  // It stays at last: once it has proved that, nothing else needs to happen for it to get tasks.
+  bench.incarnation = "mended";
+  bench.Pass(seconds(55), {0, 1});
+  CHECK(bench.Tasks(1).empty());
+  bench.Pass(seconds(10), {0, 1});
+  CHECK(bench.Tasks(1).size() == 2);
 }
 
 // Without transactions.
@@ -573,6 +607,25 @@ TEST_CASE("coordinator: two processes of one worker without transactions end up 
     bench.Pass(seconds(1));
     CHECK(bench.Tasks(0).size() == 2);
   }
+}
+
+TEST_CASE("coordinator: of two processes that come together after a third one stays too") {
+  Leases bench(2, 1);
+  bench.Say("first", 0);
+  bench.Pass(seconds(7), {0});
+  // The first one is gone; both of the others live on.
+  for (int i = 0; i < 30; ++i) {
+    const WorkerAssignment record = bench.stored.assignment.workers.at(WorkerId(0));
+    for (const char* process : {"second", "third"}) {
+      const bool ended = std::count(record.replaced.begin(), record.replaced.end(), process) > 0;
+      if (!ended) bench.Say(process, 0);
+    }
+    bench.Pass(seconds(1));
+  }
+  const WorkerAssignment& record = bench.stored.assignment.workers.at(WorkerId(0));
+  CHECK(record.active.size() == 2);
+  CHECK(record.incarnation != "first");
+  CHECK(record.replaced.size() == 2);
 }
 
 }  // namespace

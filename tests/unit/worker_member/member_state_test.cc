@@ -219,6 +219,22 @@ TEST_CASE("MemberState: a process that was replaced ends, and fences nobody") {
   }
 }
 
+TEST_CASE("MemberState: what it reads again counts, whatever it had known of that generation") {
+  Running member({0, 1});
+  // The tombstone of its record was gone before it was read: generation 7 seemed to leave it all.
+  (void)member.state.OnAssignment(Gen(7, Mine(1, {0, 1})), member.now);
+  const auto look = Only<ReadToEnd>(member.state.OnLoopFenced(0, true, member.now));
+  REQUIRE(look.size() == 1);
+  (void)member.state.OnAssignment(Gen(7, std::nullopt), member.now);
+  CHECK(Only<RejoinLoop>(member.state.OnCaughtUp(look[0].number, member.now)).size() == 2);
+  (void)member.state.OnLoopReady(0, member.now);
+  const auto read = Only<ReadToEnd>(member.state.OnLoopReady(1, member.now));
+  REQUIRE(read.size() == 1);
+  CHECK(Granted(member.state.OnAssignment(Gen(7, std::nullopt), member.now)).empty());
+  CHECK(Granted(member.state.OnCaughtUp(read[0].number, member.now)).empty());
+  CHECK(member.state.given().empty());
+}
+
 TEST_CASE("MemberState: surrenders when it is fenced again and again, not now and then") {
   const auto fence = [](Running& member, bool rival) {
     const MemberActions actions = member.state.OnLoopFenced(0, rival, member.now);

@@ -103,11 +103,12 @@ TEST_CASE("Restorer: done is called once, or never after Cancel has returned") {
             {.task = task, .progress = nullptr, .done = [&, called](auto restored) {
                if (!restored.ok()) ++broken;
                ++*called;
+               called->notify_all();
              }});
         if (random() % 2 == 0) {
-          while (*called == 0) std::this_thread::yield();
-        } else {
-          for (auto n = random() % 2000; n > 0; --n) std::this_thread::yield();
+          called->wait(0);
+        } else {  // at any moment
+          std::this_thread::sleep_for(std::chrono::microseconds(random() % 5000));
         }
         world.restorer->Cancel(task);
         const int calls = *called;

@@ -130,4 +130,14 @@ function(coho_test name)
   add_test(NAME ${name} COMMAND ${name} ${arg_ARGS} WORKING_DIRECTORY "${PROJECT_SOURCE_DIR}")
   set_tests_properties(${name} PROPERTIES LABELS "${arg_LABELS}" TIMEOUT ${arg_TIMEOUT}
     ENVIRONMENT "TSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/cmake/tsan.supp:halt_on_error=1")
+  if("integration" IN_LIST arg_LABELS)
+    coho_uses_broker(${name})
+  endif()
+endfunction()
+
+# Tests with a broker wait more than they compute: one of them runs at a time, beside those that compute. All are over before the
+# cluster's tests, which take the broker down.
+function(coho_uses_broker)
+  set_tests_properties(${ARGN} PROPERTIES RESOURCE_LOCK broker)
+  set_property(GLOBAL APPEND PROPERTY COHO_TESTS_WITH_BROKER ${ARGN})
 endfunction()

@@ -10,6 +10,7 @@
 #include "common/kafka/client.h"
 #include "common/kafka/errors.h"
 #include "common/kafka/owned.h"
+#include "common/kafka/topic_ids.h"
 
 namespace coho::kafka {
 namespace {
@@ -37,16 +38,6 @@ Status TopicErrors(std::span<const rd_kafka_topic_result_t* const> results,
                                (text == nullptr ? rd_kafka_err2str(error) : text)};
   }
   return Status::Ok();
-}
-
-// Empty where the broker does not tell (older than Kafka 3).
-std::string IdOf(const rd_kafka_TopicDescription_t* topic) {
-  const rd_kafka_Uuid_t* id = rd_kafka_TopicDescription_topic_id(topic);
-  if (id == nullptr || (rd_kafka_Uuid_most_significant_bits(id) == 0 &&
-                        rd_kafka_Uuid_least_significant_bits(id) == 0)) {
-    return "";
-  }
-  return rd_kafka_Uuid_base64str(id);
 }
 
 Result<NewTopicPtr> Prepare(const NewTopic& topic) {
@@ -136,7 +127,7 @@ Result<std::map<std::string, TopicInfo>> Admin::Describe(const std::vector<std::
           COHO_RETURN_IF_ERROR(ToStatus(error, "describing topic " + name));
           size_t partitions = 0;
           (void)rd_kafka_TopicDescription_partitions(topic, &partitions);
-          topics[name] = {name, static_cast<int32_t>(partitions), IdOf(topic)};
+          topics[name] = {name, static_cast<int32_t>(partitions), TopicIdOf(topic)};
         }
         return Status::Ok();
       });

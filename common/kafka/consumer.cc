@@ -9,6 +9,7 @@
 #include "common/kafka/client.h"
 #include "common/kafka/errors.h"
 #include "common/kafka/partition_list.h"
+#include "common/kafka/topic_ids.h"
 
 namespace coho::kafka {
 
@@ -128,12 +129,14 @@ struct Consumer::Impl {
   rd_kafka_queue_t* queue = nullptr;
   bool read_committed = true;
   std::unique_ptr<PendingRanges> ranges;
+  std::unique_ptr<PendingTopicIds> topic_ids;
   uint64_t records_lost = 0;
   bool lose_partitions = false;
   std::map<TopicPartition, Status> lost;
 
   ~Impl() {
     ranges.reset();
+    topic_ids.reset();
     if (queue != nullptr) rd_kafka_queue_destroy(queue);
   }
 
@@ -348,6 +351,20 @@ std::optional<std::map<TopicPartition, Result<OffsetRange>>> Consumer::TakeEachR
   if (!impl_->ranges) return std::nullopt;
   auto answer = impl_->ranges->TakeEach(0);
   if (answer) impl_->ranges.reset();
+  return answer;
+}
+
+Status Consumer::AskTopicIds(const std::vector<std::string>& topics, Duration timeout) {
+  auto asked = PendingTopicIds::Ask(impl_->client->get(), topics, ToMillis(timeout));
+  if (!asked.ok()) return asked.status();
+  impl_->topic_ids = std::move(asked).value();
+  return Status::Ok();
+}
+
+std::optional<Result<std::map<std::string, std::string>>> Consumer::TakeTopicIds() {
+  if (!impl_->topic_ids) return std::nullopt;
+  auto answer = impl_->topic_ids->Take();
+  if (answer) impl_->topic_ids.reset();
   return answer;
 }
 

@@ -101,6 +101,10 @@ class Consumer {
   [[nodiscard]] std::optional<Result<std::map<TopicPartition, OffsetRange>>> TakeRanges();
   // Each for itself: a partition that has no answer does not keep it from the others.
   [[nodiscard]] std::optional<std::map<TopicPartition, Result<OffsetRange>>> TakeEachRange();
+  // The ids of those of these topics that exist, empty where Kafka does not tell; again Ask, then
+  // Take.
+  [[nodiscard]] Status AskTopicIds(const std::vector<std::string>& topics, Duration timeout);
+  [[nodiscard]] std::optional<Result<std::map<std::string, std::string>>> TakeTopicIds();
   // Records that a topic's retention deleted before they were read here; it went on with the first
   // that exists.
   [[nodiscard]] uint64_t records_lost() const;

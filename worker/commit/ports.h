@@ -28,6 +28,7 @@ namespace coho {
 
 using PositionMap = std::map<TopicPartition, int64_t>;  // next offsets
 using RangeMap = std::map<TopicPartition, kafka::OffsetRange>;
+using TopicIdMap = std::map<std::string, std::string>;
 
 // Reads input partitions, committed records only, by explicit assignment.
 class InputPort {
@@ -46,6 +47,11 @@ class InputPort {
   [[nodiscard]] virtual Status AskRanges(const std::vector<TopicPartition>& partitions,
                                          Duration timeout) = 0;
   [[nodiscard]] virtual std::optional<Result<RangeMap>> TakeRanges() = 0;
+  // The ids of those of these topics that exist; empty: Kafka does not tell. Ask, then Take, in the
+  // same way.
+  [[nodiscard]] virtual Status AskTopicIds(const std::vector<std::string>& topics,
+                                           Duration timeout) = 0;
+  [[nodiscard]] virtual std::optional<Result<TopicIdMap>> TakeTopicIds() = 0;
   // From the last fetch, no request; nullopt before the first one. The end may be ahead of the
   // stable one.
   [[nodiscard]] virtual std::optional<kafka::OffsetRange> CachedRange(

@@ -18,6 +18,13 @@ Status Recreated(const TopicPartition& partition, const std::string& how) {
 
 }  // namespace
 
+Status CheckTopicId(const TopicPartition& partition, const std::string& model_id,
+                    const std::string& id_now) {
+  if (model_id.empty() || id_now.empty() || model_id == id_now) return Status::Ok();
+  return Recreated(partition, "the job was started with the topic with id " + model_id +
+                                  ", and the topic of that name now has id " + id_now);
+}
+
 Result<StartPosition> ChoosePosition(const InputSpec& input, const TopicPartition& partition,
                                      const std::string& topic_id, const StoredPosition* stored,
                                      const kafka::OffsetRange& range) {

@@ -30,13 +30,18 @@ struct StartPosition {
 
 // `stored`: the task's own position there, nullopt when it never had one. Without one: the input's
 // startFrom. Below the range: its begin, and `lost` says how many are gone. Above it, or of a topic
-// with another id than `topic_id` (empty: unknown), the topic was re-created under the same name:
+// with another id than `topic_id`, the one it has now (empty: unknown), the topic was re-created:
 // InvalidArgument.
 [[nodiscard]] Result<StartPosition> ChoosePosition(const InputSpec& input,
                                                    const TopicPartition& partition,
                                                    const std::string& topic_id,
                                                    const StoredPosition* stored,
                                                    const kafka::OffsetRange& range);
+
+// `id_now`: of the topic, as Kafka says (empty: it does not). InvalidArgument: not the one that the
+// model has.
+[[nodiscard]] Status CheckTopicId(const TopicPartition& partition, const std::string& model_id,
+                                  const std::string& id_now);
 
 struct InputPosition {
   TopicPartition partition;

@@ -32,6 +32,10 @@ class KafkaInputs final : public InputPort {
     return consumer_->AskRanges(partitions, timeout);
   }
   std::optional<Result<RangeMap>> TakeRanges() override { return consumer_->TakeRanges(); }
+  Status AskTopicIds(const std::vector<std::string>& topics, Duration timeout) override {
+    return consumer_->AskTopicIds(topics, timeout);
+  }
+  std::optional<Result<TopicIdMap>> TakeTopicIds() override { return consumer_->TakeTopicIds(); }
   std::optional<kafka::OffsetRange> CachedRange(const TopicPartition& partition) const override {
     return consumer_->CachedRange(partition);
   }

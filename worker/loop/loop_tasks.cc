@@ -6,6 +6,7 @@
 #include "common/base/log.h"
 #include "common/base/mutant.h"
 #include "common/contract/exit_codes.h"
+#include "worker/loop/failure.h"
 #include "worker/loop/guarded.h"
 
 namespace coho {
@@ -15,10 +16,19 @@ constexpr Duration kRangesTimeout = std::chrono::seconds(10);
 
 double Seconds(Duration d) { return std::chrono::duration<double>(d).count(); }
 
+std::vector<std::string> InputTopics(const Job& job) {
+  std::vector<std::string> topics;
+  for (const InputSpec& input : job.inputs) topics.push_back(input.topic);
+  return topics;
+}
+
 }  // namespace
 
 LoopTasks::LoopTasks(Options options)
-    : options_(std::move(options)), job_(*options_.job), clock_(*options_.clock) {
+    : options_(std::move(options)),
+      job_(*options_.job),
+      clock_(*options_.clock),
+      ids_(InputTopics(job_)) {
   for (const OutputSpec& output : job_.outputs) output_names_.push_back(output.topic);
 }
 
@@ -86,6 +96,8 @@ std::vector<LoopInput> LoopTasks::AdvancePlacing() {
       partitions.insert(partitions.end(), own.begin(), own.end());
     }
     ranges_asked_at_ = clock_.Now();
+    ids_.Ask(ranges_asked_at_, ranges_asked_at_);
+    ranges_.reset();
     if (const Status status = inputs_->AskRanges(partitions, kRangesTimeout); !status.ok()) {
       for (const TaskId id : std::exchange(asked_, {}))
         out.push_back(StartFailed{.task = id, .status = status});
@@ -93,17 +105,21 @@ std::vector<LoopInput> LoopTasks::AdvancePlacing() {
     }
   }
   if (asked_.empty()) return out;
-  const auto ranges = inputs_->TakeRanges();
-  if (!ranges) return out;
+  ids_.Take(clock_.Now());
+  if (!ranges_) ranges_ = inputs_->TakeRanges();
+  const std::optional<Status> ids = ids_.AnswerSince(ranges_asked_at_);
+  if (!ranges_ || !ids) return out;
+  const Result<RangeMap> ranges = *std::exchange(ranges_, std::nullopt);
+  const Status known = ranges.ok() ? *ids : ranges.status();
   for (const TaskId id : std::exchange(asked_, {})) {
     const auto found = tasks_.find(id);
     if (found == tasks_.end() || !found->second.restored) continue;  // forgotten meanwhile
     options_.on_step({.name = "read-offsets", .task = id, .took = clock_.Now() - ranges_asked_at_});
-    if (!ranges->ok()) {
-      LogWarn("ends of the inputs not known yet", {{"task", id}, {"reason", ranges->status()}});
-      out.push_back(StartFailed{.task = id, .status = ranges->status()});
+    if (!known.ok()) {
+      LogWarn("ends of the inputs not known yet", {{"task", id}, {"reason", known}});
+      out.push_back(StartFailed{.task = id, .status = known});
     } else {
-      out.push_back(Place(id, &found->second, **ranges));
+      out.push_back(Place(id, &found->second, *ranges));
     }
   }
   return out;
@@ -127,7 +143,15 @@ LoopInput LoopTasks::Place(TaskId id, Task* task, const RangeMap& ranges) {
     const auto range = ranges.find(p.partition);
     if (range == ranges.end())
       return StartFailed{id, Unavailable("the inputs' ends are not known")};
-    auto start = ChoosePosition(*p.spec, p.partition, p.topic_id, at, range->second);
+    const std::optional<std::string> id_now = ids_.IdOf(p.partition.topic);
+    if (!id_now) {
+      return StartFailed{.task = id,
+                         .status = NotFound("input " + p.partition.topic + " does not exist")};
+    }
+    if (Status same = CheckTopicId(p.partition, p.topic_id, *id_now); !same.ok())
+      return StartFailed{.task = id, .status = std::move(same)};
+    auto start = ChoosePosition(*p.spec, p.partition, id_now->empty() ? p.topic_id : *id_now, at,
+                                range->second);
     if (!start.ok()) return StartFailed{.task = id, .status = start.status()};
     if (start->lost > 0) {
       LogError("records were deleted from an input before they were processed",
@@ -155,6 +179,25 @@ LoopInput LoopTasks::Place(TaskId id, Task* task, const RangeMap& ranges) {
     return TaskFailed{.exit_code = kExitKafkaUnavailable,
                       .message = "task " + ToString(id) + ": " + status.ToString()};
   return StartChosen{.task = id, .durable = durable};
+}
+
+// A topic that does not exist is the reader's to find out.
+std::optional<LoopInput> LoopTasks::WatchInputs(MonotonicTime now) {
+  ids_.KeepYoung(now);
+  ids_.Take(now);
+  if (!ids_.TakeNews()) return std::nullopt;
+  for (const auto& [id, task] : tasks_) {
+    if (!task.runtime || !task.runtime->running()) continue;
+    for (const InputPosition& p : task.runtime->inputs().positions()) {
+      const Status same =
+          CheckTopicId(p.partition, p.topic_id, ids_.IdOf(p.partition.topic).value_or(""));
+      if (!same.ok()) {
+        return TaskFailed{.exit_code = ExitCodeOfKafka(same),
+                          .message = "task " + ToString(id) + ": " + same.ToString()};
+      }
+    }
+  }
+  return std::nullopt;
 }
 
 std::optional<LoopInput> LoopTasks::Start(TaskId id) {

@@ -22,6 +22,7 @@
 #include "worker/commit/ports.h"
 #include "worker/commit/position_mirror.h"
 #include "worker/input/record_router.h"
+#include "worker/loop/input_ids.h"
 #include "worker/loop/loop_event.h"
 #include "worker/loop/loop_state.h"
 #include "worker/loop/loop_status.h"
@@ -45,7 +46,10 @@ class LoopTasks {
   explicit LoopTasks(Options options);
 
   // The clients, once they are there; nullptr: not any more.
-  void UseInputs(InputPort* inputs) { inputs_ = inputs; }
+  void UseInputs(InputPort* inputs) {
+    inputs_ = inputs;
+    ids_.UseInputs(inputs);
+  }
   // Opens the changelogs of the tasks that are kept on a (new) producer.
   [[nodiscard]] Status UseOutputs(OutputPort* outputs);
 
@@ -58,6 +62,11 @@ class LoopTasks {
   // Asks Kafka about the tasks whose start is to be chosen, and takes its answer when it is there.
   [[nodiscard]] std::vector<LoopInput> AdvancePlacing();
   [[nodiscard]] bool placing() const { return !to_place_.empty() || !asked_.empty(); }
+  // Asks Kafka now and then whether the inputs are still the topics that they were. What comes back
+  // says that one is not.
+  [[nodiscard]] std::optional<LoopInput> WatchInputs(MonotonicTime now);
+  // It said so a moment ago; else records wait.
+  [[nodiscard]] bool inputs_known(MonotonicTime now) const { return ids_.young(now); }
   // Makes the user's object, then reads the inputs. nullopt: it runs.
   [[nodiscard]] std::optional<LoopInput> Start(TaskId id);
   // Everything is committed: writes back, closes the user's object, lets go.
@@ -115,12 +124,14 @@ class LoopTasks {
   std::map<TaskId, Task> tasks_;
   std::map<TaskId, TaskCounters> counters_;  // of every task it ever had
   uint64_t restores_planned_ = 0;
+  InputIds ids_;
   RecordRouter router_;
   PositionMirror mirror_;
   PositionMap closed_;  // what tasks were closed with
   std::set<TaskId> to_place_;
   std::vector<TaskId> asked_;  // about whose inputs Kafka was asked
   MonotonicTime ranges_asked_at_;
+  std::optional<Result<RangeMap>> ranges_;  // answered, and the ids are not
   int64_t attempts_ = 0;
   int running_ = 0;
 };

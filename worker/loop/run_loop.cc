@@ -193,6 +193,11 @@ Duration RunLoop::Work() {
   if (tasks_.placing()) FeedAll(tasks_.AdvancePlacing());
   if (commits_.busy() || state_.phase() != LoopState::Phase::kWorking) return Duration::zero();
   if (tasks_.running() == 0) return tasks_.placing() ? kLookAgain : kLongestPoll;
+  if (auto other = tasks_.WatchInputs(now_)) {
+    StopReading();
+    Feed(*std::move(other));
+    return Duration::zero();
+  }
   if (next_in_batch_ == batch_.size()) {
     if (const Status status = clients_.inputs().Poll(PollTimeout(), &batch_); !status.ok()) {
       StopReading();
@@ -203,6 +208,7 @@ Duration RunLoop::Work() {
     NoteTime();
     tasks_.NoteTime(now_);
   }
+  if (!batch_.empty() && !tasks_.inputs_known(now_)) return kLookAgain;
   ProcessBatch();
   NoteTime();
   if (commits_.busy() || tasks_.running() == 0) return Duration::zero();

@@ -1,5 +1,6 @@
 #include <doctest/doctest.h>
 
+#include "common/kafka/admin.h"
 #include "tests/integration/kafka/clients.h"
 
 namespace coho::test {
@@ -139,6 +140,37 @@ TEST_CASE(
   REQUIRE_OK(consumer->Commit({{{topic, 0}, 42}}));
   CHECK(consumer->Committed({{topic, 0}, {topic, 1}}, seconds(30)).value() ==
         std::map<TopicPartition, int64_t>{{{topic, 0}, 42}});
+}
+
+TEST_CASE("Consumer: a topic that was made anew has another id, one that is missing has none") {
+  const std::string topic = NewTopic("c-topic-id");
+  const std::string missing = topic + "-missing";
+  const auto made = kafka::Admin::Create(BrokerConfig());
+  REQUIRE(made.ok());
+  kafka::Admin* admin = made->get();
+  const auto consumer = NewConsumer();
+  const auto ids = [&] {
+    REQUIRE_OK(consumer->AskTopicIds({topic, missing}, seconds(30)));
+    auto answer = consumer->TakeTopicIds();
+    while (!answer) {
+      kafka::RecordBatch batch(1);
+      REQUIRE_OK(consumer->Poll(milliseconds(10), &batch));
+      answer = consumer->TakeTopicIds();
+    }
+    REQUIRE_MESSAGE(answer->ok(), answer->status().ToString());
+    return **std::move(answer);
+  };
+  const auto first = ids();
+  REQUIRE(first.contains(topic));
+  CHECK_FALSE(first.contains(missing));
+  CHECK(first.at(topic) == admin->Describe({topic}, seconds(30))->at(topic).id);
+  REQUIRE_OK(admin->Delete({topic}, seconds(30)));
+  while (ids().contains(topic)) {
+  }
+  REQUIRE_OK(admin->Create({{.name = topic}}, seconds(30)));
+  auto second = ids();
+  while (!second.contains(topic)) second = ids();
+  CHECK(second.at(topic) != first.at(topic));
 }
 
 TEST_CASE("Consumer: keys, values, tombstones, headers and timestamps arrive as they were sent") {

@@ -80,6 +80,12 @@ struct Consumer::Impl {
     MonotonicTime until;
   };
   std::optional<Question> question;
+  struct IdQuestion {
+    std::vector<std::string> topics;
+    MonotonicTime answered_at;
+    MonotonicTime until;
+  };
+  std::optional<IdQuestion> id_question;
   uint64_t records_lost = 0;
   std::map<TopicPartition, Status> lost;
   size_t first = 0;  // where the next poll begins, so that no partition starves another
@@ -305,6 +311,33 @@ std::optional<Result<std::map<TopicPartition, OffsetRange>>> Consumer::TakeRange
     ranges[at] = *range;
   }
   return ranges;
+}
+
+Status Consumer::AskTopicIds(const std::vector<std::string>& topics, Duration timeout) {
+  sim::Scheduler& scheduler = Cloud::current->scheduler;
+  impl_->id_question = {.topics = topics,
+                        .answered_at = scheduler.now() + scheduler.dice().Millis(0, 20),
+                        .until = scheduler.now() + timeout};
+  return Status::Ok();
+}
+
+std::optional<Result<std::map<std::string, std::string>>> Consumer::TakeTopicIds() {
+  if (!impl_->id_question) return std::nullopt;
+  Cloud& cloud = *Cloud::current;
+  const MonotonicTime now = cloud.scheduler.now();
+  if (now < impl_->id_question->answered_at) return std::nullopt;
+  if (!cloud.Reaches(impl_->client.process)) {
+    if (now < impl_->id_question->until) return std::nullopt;
+    impl_->id_question.reset();
+    return Status{Code::kUnavailable, "asking for the ids of topics: no answer"};
+  }
+  std::map<std::string, std::string> ids;
+  for (const std::string& topic : impl_->id_question->topics) {
+    const sim::KafkaTopic* found = cloud.kafka.FindTopic(topic);
+    if (found != nullptr) ids[topic] = found->id;
+  }
+  impl_->id_question.reset();
+  return ids;
 }
 
 uint64_t Consumer::records_lost() const { return impl_->records_lost; }

@@ -31,6 +31,8 @@ struct FakeKafka {
   std::deque<Status> next_flushes;
   Status next_send;  // once
   std::function<void()> on_flush;
+  std::optional<Result<TopicIdMap>> topic_ids_told = TopicIdMap{{"in", ""}};  // nullopt: not yet
+  int asked_for_ids = 0;
 
   void Add(const TopicPartition& at, std::string key, std::string value) {
     log[at].push_back({std::move(key), std::move(value)});
@@ -84,6 +86,11 @@ class FakeInputs final : public InputPort {
     return Status::Ok();
   }
   std::optional<Result<RangeMap>> TakeRanges() override { return Result<RangeMap>(ranges_); }
+  Status AskTopicIds(const std::vector<std::string>&, Duration) override {
+    ++kafka_.asked_for_ids;
+    return Status::Ok();
+  }
+  std::optional<Result<TopicIdMap>> TakeTopicIds() override { return kafka_.topic_ids_told; }
   std::optional<kafka::OffsetRange> CachedRange(const TopicPartition&) const override {
     return std::nullopt;
   }

@@ -64,7 +64,6 @@ void Committer::Begin(std::vector<CommitPart> parts, bool prove) {
   }
   prove_ = prove && exactly_once_;
   again_ = prove_ && opened_at_.has_value();
-  if (COHO_MUTANT("proof-of-an-older-transaction")) again_ = false;
   phase_ = Phase::kSend;
 }
 
@@ -116,7 +115,7 @@ std::optional<CommitOutcome> Committer::Advance() {
         return NotYet(status) ? std::nullopt : std::optional(Failed(std::move(status)));
       // Positions of an owner who is none any more would make the next one skip what it has not
       // seen.
-      if (!options_.may_write() && !COHO_MUTANT("lease-not-asked-in-commit")) {
+      if (!options_.may_write()) {
         COHO_SOMETIMES("the lease ended between changelog and positions");
         return Failed(LeaseIsOverError());
       }

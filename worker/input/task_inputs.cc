@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "common/base/mutant.h"
+
 namespace coho {
 
 namespace {
@@ -21,6 +23,7 @@ Status Recreated(const TopicPartition& partition, const std::string& how) {
 Status CheckTopicId(const TopicPartition& partition, const std::string& model_id,
                     const std::string& id_now) {
   if (model_id.empty() || id_now.empty() || model_id == id_now) return Status::Ok();
+  if (COHO_MUTANT("input-id-not-compared")) return Status::Ok();
   return Recreated(partition, "the job was started with the topic with id " + model_id +
                                   ", and the topic of that name now has id " + id_now);
 }
@@ -34,7 +37,8 @@ Result<StartPosition> ChoosePosition(const InputSpec& input, const TopicPartitio
     }
     return StartPosition{.offset = range.begin, .reason = "startFrom: Earliest"};
   }
-  if (!stored->topic_id.empty() && !topic_id.empty() && stored->topic_id != topic_id) {
+  if (!stored->topic_id.empty() && !topic_id.empty() && stored->topic_id != topic_id &&
+      !COHO_MUTANT("input-id-not-compared")) {
     return Recreated(partition, "the task's position " + std::to_string(stored->next) +
                                     " is one in the topic with id " + stored->topic_id +
                                     ", and the topic of that name now has id " + topic_id);

@@ -310,10 +310,10 @@ void LoopTasks::NoteTime(MonotonicTime now) {
 }
 
 bool LoopTasks::LeaseIsOver(const Lease& lease, MonotonicTime now) const {
-  if (tasks_.empty()) return false;
+  if (tasks_.empty() || COHO_MUTANT("lease-not-asked")) return false;
   int64_t oldest = tasks_.begin()->second.grant.lease_epoch;
   for (const auto& [id, task] : tasks_) oldest = std::min(oldest, task.grant.lease_epoch);
-  return !lease.Valid(now) || lease.epoch() != oldest;
+  return !lease.Valid(now) || (lease.epoch() != oldest && !COHO_MUTANT("lease-epoch-not-compared"));
 }
 
 bool LoopTasks::StoreChanged(TaskId id) const {

@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "common/base/log.h"
-#include "common/base/mutant.h"
 #include "common/base/overloaded.h"
 
 namespace coho {
@@ -231,7 +230,7 @@ void RunLoop::ProcessBatch() {
     ++next_in_batch_;
     if (at % kLookEvery != kLookEvery - 1) continue;
     NoteTime();
-    if (!COHO_MUTANT("lease-not-asked-in-batch") || options_.lease == nullptr) HandleMessages();
+    HandleMessages();
     if (commits_.busy() || ended()) return;
     if (next_in_batch_ < batch_.size()) MaybeCommit();
     if (commits_.busy()) return;

@@ -21,7 +21,7 @@ namespace {
 
 constexpr uint64_t kSeedsPerProcess = 50;
 // Of real time: a world that takes longer turns round and round.
-constexpr unsigned kSecondsPerSeed = 20;
+constexpr unsigned kSecondsPerSeed = 8;
 
 struct Child {
   pid_t pid = -1;

@@ -17,7 +17,10 @@ const char* NameOf(FaultKind kind) {
       "leader away",    "coordinator away",  "scale",
       "expire offsets", "compact",           "jump clock",
       "long stop",      "remake heartbeats", "add input",
-      "remake input",   "delete changelog",  "delete coordinator topic"};
+      "late twin",      "corrupt disk",      "compact replayed",
+      "long freeze",    "mute worker",       "retire records",
+      "remake input",   "delete changelog",  "delete coordinator topic",
+      "lose ends",      "lose records",      "spoil record"};
   return kNames[static_cast<size_t>(kind)];
 }
 
@@ -27,7 +30,9 @@ void World::DrawFaults() {
   only_outages_ = options_.only.empty() ? draw_.Percent(5) : options_.only == outages;
   for (size_t i = 0; i < kFaultKinds; ++i) {
     const auto kind = static_cast<FaultKind>(i);
-    const bool drawn = draw_.Percent(kind >= FaultKind::kRemakeInput ? 3 : 30);
+    // Dice of their own: a kind that is added leaves what there was as it was.
+    sim::Dice own(options_.seed * 131 + i);
+    const bool drawn = own.Percent(kind >= FaultKind::kRetire ? 3 : 30);
     if (options_.only.empty() ? drawn : options_.only.contains(kind)) kinds.push_back(kind);
   }
   if (only_outages_) kinds = {outages.begin(), outages.end()};
@@ -64,7 +69,7 @@ World::Operator* World::OperatorFor(int64_t which) {
 }
 
 void World::Apply(size_t number) {
-  if (calm_) return;
+  if (calm_ || no_more_faults_) return;
   const Fault& fault = faults_[number];
   const MonotonicTime until = scheduler_.now() + fault.lasts;
   Pod* pod = PodFor(fault.which);
@@ -87,9 +92,7 @@ void World::Apply(size_t number) {
       break;
     case FaultKind::kStopWorker:
       if (pod == nullptr) break;
-      pod->control->terminate = true;
-      scheduler_.Notify(pod->control.get(), true);
-      scheduler_.After(seconds(30), [this, process = pod->process] { scheduler_.Kill(process); });
+      Terminate(*pod);
       break;
     case FaultKind::kFreezeWorker:
     case FaultKind::kSleepMachine:
@@ -97,7 +100,7 @@ void World::Apply(size_t number) {
       break;
     case FaultKind::kDoubleWorker:
       if (pod == nullptr || pods_.size() > 6) break;
-      disk_of_[pod->worker] = "disk" + std::to_string(100 + ++disks_made_);
+      disk_of_[pod->worker] = NewDisk();
       StartWorker(pod->worker, disk_of_[pod->worker]);
       break;
     case FaultKind::kCutWorker:
@@ -153,7 +156,8 @@ void World::Apply(size_t number) {
       } else if (fault.which % 3 == 1) {
         cloud_.network.coordinator_away_until["coho-operator-sim"] = until;
       } else {
-        cloud_.network.coordinator_away_until[job_.TransactionalId(pod->worker, 0)] = until;
+        cloud_.network.coordinator_away_until[job_.TransactionalId(
+            pod->worker, static_cast<int32_t>(fault.which / 3 % 2))] = until;
       }
       break;
     case FaultKind::kScale:
@@ -169,13 +173,7 @@ void World::Apply(size_t number) {
       cloud_.kafka.ExpireOffsets(job_.ConsumerGroup());
       [[fallthrough]];
     case FaultKind::kCompact:
-      for (const auto& [name, topic] : cloud_.kafka.topics()) {
-        if (!topic->config.contains("cleanup.policy") ||
-            topic->config.at("cleanup.policy") != "compact")
-          continue;
-        for (int32_t p = 0; p < static_cast<int32_t>(topic->partitions.size()); ++p)
-          cloud_.kafka.Compact({name, p});
-      }
+      Compact(fault.which % 4 == 0);
       break;
     case FaultKind::kJumpClock:
       if (pod != nullptr)
@@ -186,18 +184,43 @@ void World::Apply(size_t number) {
         (void)cloud_.kafka.CreateTopic(job_.HeartbeatsTopic(), 1, {{"cleanup.policy", "delete"}});
       break;
     case FaultKind::kAddInput:
-      if (job_.inputs.size() > 1) break;
-      (void)cloud_.kafka.CreateTopic("in2", tasks_, {});
-      job_.inputs.push_back(job_.inputs.front());
-      job_.inputs.back().topic = "in2";
-      for (const Pod& one : pods_) {  // rolled, one after the other
-        scheduler_.After(
-            draw_.Millis(0, 5000), [this, process = one.process, control = one.control] {
-              control->terminate = true;
-              scheduler_.Notify(control.get(), true);
-              scheduler_.After(seconds(30), [this, process] { scheduler_.Kill(process); });
-            });
+      if (fault.which % 3 == 0) {
+        job_.workers.run_loops = 3 - job_.workers.run_loops;
+      } else if (job_.inputs.size() == 1) {
+        (void)cloud_.kafka.CreateTopic("in2", tasks_, {});
+        job_.inputs.push_back(job_.inputs.front());
+        job_.inputs.back().topic = "in2";
+      } else {
+        break;
       }
+      for (const Pod& one : pods_) {  // rolled, one after the other
+        if (fault.which % 2 == 0)
+          cloud_.network.coordinator_away_until[job_.TransactionalId(one.worker, 1)] =
+              until + seconds(5);
+        scheduler_.After(draw_.Millis(0, 5000), [this, one] { Terminate(one); });
+      }
+      break;
+    case FaultKind::kLateTwin:
+      LateTwin(fault.which);
+      break;
+    case FaultKind::kCorruptDisk:
+      if (pod != nullptr) Corrupt(*pod, fault.which);
+      break;
+    case FaultKind::kCompactReplayed:
+      CompactReplayed();
+      break;
+    case FaultKind::kLongFreeze:
+      LongFreeze();
+      break;
+    case FaultKind::kMuteWorker:
+      if (pod != nullptr) cloud_.network.muted_until[pod->process] = until;
+      break;
+    case FaultKind::kRetire:
+      Retire(fault.which);
+      break;
+    case FaultKind::kLoseEnds:
+    case FaultKind::kLoseRecords:
+      LoseRecords(fault.kind == FaultKind::kLoseRecords);
       break;
     case FaultKind::kRemakeInput:
       may_refuse_ = true;
@@ -214,6 +237,9 @@ void World::Apply(size_t number) {
       (void)cloud_.kafka.DeleteTopic(job_.CoordinatorTopic());
       folded_ = {};
       folded_to_ = 0;
+      break;
+    case FaultKind::kSpoilRecord:
+      SpoilRecord(fault.which);
       break;
     case FaultKind::kMany:
       break;

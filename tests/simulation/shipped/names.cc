@@ -30,27 +30,62 @@ std::set<std::string> NamesIn(const std::string& macro) {
 std::set<FaultKind> FaultsFor(const std::string& mutant) {
   using enum FaultKind;
   static const std::map<std::string, std::set<FaultKind>> kFaults = {
-      {"ack-without-proof",
-       {kFreezeWorker, kDoubleWorker, kKillWorker, kStopWorker, kCoordinatorAway}},
-      {"generation-not-checked", {kFreezeWorker, kScale, kKillWorker}},
-      {"goodbye-proves-all", {kFreezeWorker, kDoubleWorker, kStopWorker}},
-      {"input-id-not-compared", {kRemakeInput, kKillWorker}},
-      {"proof-of-one-id-counts-for-all", {kFreezeWorker, kDoubleWorker, kKillWorker, kStopWorker}},
-      {"start-not-durable", {kKillWorker, kCoordinatorAway}},
-      {"state-without-positions", {kExpireOffsets, kKillWorker, kWipeDisk}},
-      {"time-passes-while-deaf", {kKafkaAway, kKillOperator}},
-      {"topic-id-not-compared", {kDeleteChangelog, kRemakeInput, kKillWorker}},
-      {"two-coordinator-ids", {kForeignOperator, kFreezeOperator, kKillWorker}},
+      {"ack-without-proof", {kLateTwin, kFreezeWorker}},
       {"claim-not-read-again-after-a-fence", {kForeignOperator, kFreezeOperator, kRivalOperator}},
+      {"goodbye-proves-all", {kLateTwin, kFreezeWorker, kDoubleWorker, kStopWorker}},
+      {"input-id-not-compared", {kRemakeInput, kKillWorker}},
+      {"input-ids-not-asked", {kRemakeInput, kKillWorker}},
+      {"input-ids-of-long-ago", {kRemakeInput, kFreezeWorker}},
+      {"lease-not-asked", {kMuteWorker, kFreezeWorker, kKillWorker}},
+      {"lease-epoch-not-compared", {kMuteWorker, kFreezeWorker, kKillWorker}},
+      {"lease-not-waited-for", {kDoubleWorker, kFreezeWorker, kMuteWorker}},
+      {"old-fold-kept-at-rejoin", {kLongFreeze}},
+      {"positions-before-changelog", {kLeaderAway, kKillWorker, kKillAll}},
+      {"proof-of-one-id-counts-for-all", {kLateTwin, kFreezeWorker}},
+      {"prove-without-commit", {kLateTwin, kFreezeWorker}},
+      {"stable-end-taken-for-the-end", {kKillWorker, kFreezeWorker, kScale}},
+      {"start-not-durable", {kKillWorker, kCoordinatorAway}},
+      {"state-without-positions", {kLoseRecords}},
+      {"time-passes-while-deaf", {kKafkaAway, kKillOperator}},
+      {"unreadable-record-skipped", {kSpoilRecord, kScale, kKillWorker}},
+      {"two-coordinator-ids", {kForeignOperator, kFreezeOperator, kKillWorker}},
       {"vanished-changelog-made-anew", {kDeleteChangelog, kKillWorker, kKillOperator}},
-      {"wipe-when-changelog-vanished", {kDeleteChangelog, kKillWorker, kKillOperator}},
+      {"wipe-when-changelog-vanished", {kLoseEnds}},
   };
   const auto found = kFaults.find(mutant);
   return found == kFaults.end() ? std::set<FaultKind>() : found->second;
 }
 
 std::string OutOfReach(const std::string& name) {
-  static const std::map<std::string, std::string> kReasons = {};
+  static const std::map<std::string, std::string> kReasons = {
+      {"topic-id-not-compared",
+       "the coordinator refuses a changelog that was made anew before a worker restores from it "
+       "(vanished-changelog-made-anew); tests/unit/worker_restore/plan_test"},
+      {"no positions near the end of their topic",
+       "it takes 32 aborts of one task in a row; tests/unit/worker_restore"},
+  };
+  // Not done: no seed that was tried finds them, nor is it shown that none could.
+  static const std::set<std::string> kNotYet = {
+      "bad-edit-stops-coordination",
+      "doubtful-write-taken-for-lost",
+      "doubtful-write-taken-for-written",
+      "first-one-back-gets-all",
+      "foreign-ids-recorded",
+      "heard-before-read",
+      "lease-epoch-not-compared",
+      "lease-not-waited-for",
+      "life-not-compared",
+      "model-without-generation",
+      "old-fold-kept-at-rejoin",
+      "older-incarnation-speaks",
+      "proof-of-one-id-counts-for-all",
+      "resume-without-reading",
+      "session-clock-runs-while-deaf",
+      "stable-end-taken-for-the-end",
+      "a worker outlived its coordinator topic",
+      "the coordinator topic holds what nobody here wrote",
+      "the coordinator topic was made anew"};
+  if (kNotYet.contains(name)) return "no world leads there yet";
   const auto found = kReasons.find(name);
   return found == kReasons.end() ? "" : found->second;
 }

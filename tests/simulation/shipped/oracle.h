@@ -20,8 +20,9 @@ namespace coho::simulation {
 
 class Oracle {
  public:
-  Oracle(Guarantee guarantee, StartFrom start_from)
-      : guarantee_(guarantee), start_from_(start_from) {}
+  // `counts`: the counts are kept in a changelog; without, they may begin anew.
+  Oracle(Guarantee guarantee, StartFrom start_from, bool counts)
+      : guarantee_(guarantee), start_from_(start_from), counts_(counts) {}
 
   void Fed(const std::string& key) { ++fed_[key]; }
   [[nodiscard]] int64_t fed(const std::string& key) const {
@@ -51,6 +52,7 @@ class Oracle {
 
   const Guarantee guarantee_;
   const StartFrom start_from_;
+  const bool counts_;
   std::map<std::string, int64_t> fed_;
   std::map<std::string, int64_t> forgiven_;
   std::map<std::string, int64_t> first_processed_;

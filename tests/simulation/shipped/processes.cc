@@ -24,7 +24,7 @@ void World::RunWorker(const std::shared_ptr<Pod::Control>& control, WorkerId id,
                       const std::string& disk) {
   Worker::Options options;
   options.job = job_;
-  options.factory = CountingTasks(oracle_.get(), job_.processing.guarantee);
+  options.factory = CountingTasks(oracle_.get(), user_);
   options.flags.worker = id;
   options.flags.in_process_coordinator = standalone_ && id == WorkerId(0);
   options.flags.state_dir = disk;

@@ -16,7 +16,6 @@ constexpr int64_t kKeysPerTask = 3;
 // Beyond the homecoming time-out: restarts, sessions, restores, and transactions of the dead that
 // Kafka has to time out first.
 constexpr Duration kLiveness = seconds(150);
-constexpr Duration kGracePeriod = seconds(30);
 
 }  // namespace
 
@@ -29,7 +28,8 @@ World::World(const WorldOptions& options)
   cloud_.tell = options.tell;
   DrawJob();
   DrawFaults();
-  oracle_ = std::make_unique<Oracle>(job_.processing.guarantee, job_.inputs.front().start_from);
+  oracle_ = std::make_unique<Oracle>(job_.processing.guarantee, job_.inputs.front().start_from,
+                                     job_.stores.front().changelog);
 }
 
 void World::DrawJob() {
@@ -54,6 +54,7 @@ void World::DrawJob() {
   job_.storage.flush_interval = seconds(draw_.Between(1, 12));
   job_.failover.session_timeout = seconds(draw_.Between(3, 6));
   job_.failover.homecoming_timeout = seconds(draw_.Percent(20) ? 0 : draw_.Between(2, 20));
+  DrawStores();
   standalone_ = draw_.Percent(25);
   tells_pod_facts_ = draw_.Percent(40);
   quiet_feed_ = draw_.Percent(40);
@@ -69,6 +70,20 @@ void World::DrawJob() {
   if (draw_.Percent(30)) network.late_percent = draw_.Between(2, 30);
   if (draw_.Percent(30)) network.doubled_percent = draw_.Between(2, 20);
   network.late_max_ms = draw_.Between(200, 9000);
+}
+
+// Dice of its own: what is added here leaves the rest of a seed as it was.
+void World::DrawStores() {
+  sim::Dice draw(options_.seed + 991);
+  if (job_.stores.size() > 1) {
+    job_.stores.back().changelog = !draw.Percent(25);
+  } else if (draw.Percent(8)) {
+    job_.stores.back().changelog = false;
+  }
+  if (draw.Percent(10)) user_.takes = std::chrono::microseconds(draw.Between(100, 30'000));
+  if (draw.Percent(10)) user_.hangs = draw.Millis(500, 9000);
+  for (const StoreSpec& store : job_.stores) user_.kept.push_back(store.changelog);
+  user_.strict = job_.processing.guarantee == Guarantee::kExactlyOnce;
 }
 
 void World::Violate(const std::string& what) {
@@ -118,19 +133,17 @@ void World::Kubelet() {
     if (is_new)
       at->second = now + (calm_ ? draw_.Millis(100, 1000)
                                 : draw_.Millis(100, draw_.Percent(30) ? 20'000 : 3000));
-    if (now < at->second) continue;
+    if (now < at->second || kubelet_waits_) continue;
     if (disk_of_[worker].empty()) disk_of_[worker] = "disk" + ToString(worker);
     StartWorker(worker, disk_of_[worker]);
   }
   for (Pod& pod : pods_) {
     if (pod.process->ended || pod.worker.value() < job_.workers.count ||
-        !removable_.contains(pod.worker))
+        !removable_.contains(pod.worker) || spared_.contains(pod.worker))
       continue;
     cloud_.Trace("remove " + pod.process->name);
-    pod.control->terminate = true;
     removable_.erase(pod.worker);
-    scheduler_.Notify(pod.control.get(), true);
-    scheduler_.After(kGracePeriod, [this, process = pod.process] { scheduler_.Kill(process); });
+    Terminate(pod);
   }
   if (!standalone_) {
     const bool runs = std::any_of(operators_.begin(), operators_.end(), [](const Operator& o) {
@@ -208,6 +221,7 @@ void World::CalmDown() {
   for (const auto& [name, topic] : cloud_.kafka.topics()) {
     for (sim::KafkaPartition& partition : topic->partitions) partition.away_until = {};
   }
+  kubelet_waits_ = false;
   for (const auto& [path, disk] : cloud_.disks) disk->full = false;
   for (const auto& process : scheduler_.processes()) scheduler_.Thaw(process.get(), false);
   for (size_t i = 0; i < pods_.size(); ++i) {
@@ -256,11 +270,9 @@ std::string World::Run() {
     if (draw_.Percent(50)) {
       scheduler_.Kill(pod.process);
     } else {
-      pod.control->terminate = true;
-      scheduler_.Notify(pod.control.get(), true);
-      scheduler_.After(kGracePeriod, [this, process = pod.process] { scheduler_.Kill(process); });
+      Terminate(pod);
     }
-    if (draw_.Percent(50)) disk_of_[pod.worker] = "disk" + std::to_string(100 + ++disks_made_);
+    if (draw_.Percent(50)) disk_of_[pod.worker] = NewDisk();
   }
   (void)RunUntil([] { return false; }, seconds(1));
   for (int32_t task = 0; task < tasks_; ++task) {

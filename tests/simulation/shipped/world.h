@@ -20,6 +20,7 @@
 #include "common/model/assignment.h"
 #include "common/model/job.h"
 #include "tests/simulation/shipped/oracle.h"
+#include "tests/simulation/shipped/user_task.h"
 #include "tests/support/sim/cloud.h"
 
 namespace coho::simulation {
@@ -49,10 +50,20 @@ enum class FaultKind {
   kLongStop,  // nothing runs for days; offsets expire, the cleaner comes by
   kRemakeHeartbeats,
   kAddInput,
+  kLateTwin,  // a process that was frozen while it started goes on behind its successor
+  kCorruptDisk,
+  kCompactReplayed,
+  kLongFreeze,  // of a worker that is not needed any more; the cleaner comes by
+  kMuteWorker,  // its heartbeats are lost, and nothing else
+  // Rare: what the data has to show grows less.
+  kRetire,
   // After these the job may refuse to go on, but what comes out must be right.
   kRemakeInput,
   kDeleteChangelog,
   kDeleteCoordinatorTopic,
+  kLoseEnds,  // of the topics with the job's state
+  kLoseRecords,
+  kSpoilRecord,  // of the coordinator topic
   kMany,
 };
 inline constexpr size_t kFaultKinds = static_cast<size_t>(FaultKind::kMany);
@@ -103,6 +114,7 @@ class World {
 
   // world.cc
   void DrawJob();
+  void DrawStores();
   void DrawFaults();
   void Feed();
   void FeedOne(const std::string& topic, int32_t partition, int64_t key);
@@ -124,6 +136,20 @@ class World {
   void Apply(size_t number);
   [[nodiscard]] Pod* PodFor(int64_t which);
   [[nodiscard]] Operator* OperatorFor(int64_t which);
+  // scenes.cc
+  [[nodiscard]] std::string NewDisk();
+  void LateTwin(int64_t which);
+  void LongFreeze();
+  void LoseRecords(bool all);
+  void SpoilRecord(int64_t which);
+  void Retire(int64_t which);
+  void Corrupt(const Pod& pod, int64_t which);
+  void CompactReplayed();
+  void LookForReplays(int looks);
+  void Compact(bool raise_begin);
+  void Terminate(const Pod& pod);
+
+  static constexpr Duration kGracePeriod = std::chrono::seconds(30);
 
   const WorldOptions options_;
   sim::Dice draw_;  // of the job and the faults; the scheduler has dice of its own
@@ -131,6 +157,7 @@ class World {
   sim::Scheduler& scheduler_;
   MonotonicTime begin_;
   Job job_;
+  UserTask user_;
   int32_t tasks_ = 1;
   bool standalone_ = false;
   bool tells_pod_facts_ = false;
@@ -138,6 +165,8 @@ class World {
   std::vector<Fault> faults_;
   Duration faults_last_{};
   bool feeding_ = true;
+  bool kubelet_waits_ = false;   // starts no worker
+  bool no_more_faults_ = false;  // but for those that are under way
   bool calm_ = false;
   bool may_refuse_ = false;    // something that cannot be mended happened
   bool only_outages_ = false;  // nothing but common outages: then nothing may move
@@ -145,6 +174,7 @@ class World {
   std::vector<Pod> pods_;
   std::vector<Operator> operators_;
   std::set<WorkerId> removable_;
+  std::set<WorkerId> spared_;  // not ended yet, though not needed any more
   std::map<WorkerId, MonotonicTime> restart_at_;
   std::map<WorkerId, std::string> disk_of_;
   MonotonicTime operator_restart_at_{};

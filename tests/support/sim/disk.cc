@@ -52,6 +52,8 @@ class MemoryEngine final : public Engine {
   }
   Status Write(std::span<const EngineWrite> writes, const StoreMarker& marker) override {
     if (disk_->full) return {Code::kResourceExhausted, "no space left on device"};
+    if (now_.corrupt == StoreFiles::Corrupt::kWhenWritten && !writes.empty())
+      return {Code::kCorruption, "a block does not have its checksum"};
     for (const EngineWrite& write : writes) {
       if (write.remove) {
         now_.values.erase(std::string(write.key));
@@ -85,7 +87,11 @@ class MemoryEngine final : public Engine {
     return Status::Ok();
   }
   [[nodiscard]] bool FlushDone() const override { return flushing_ == nullptr || *flushing_; }
-  Result<std::optional<StoreMarker>> ReadMarker() override { return now_.marker; }
+  Result<std::optional<StoreMarker>> ReadMarker() override {
+    if (now_.corrupt == StoreFiles::Corrupt::kMarker)
+      return Status{Code::kCorruption, "a block does not have its checksum"};
+    return now_.marker;
+  }
   [[nodiscard]] int64_t SizeBytes() const override {
     return static_cast<int64_t>(now_.values.size()) * 20;
   }

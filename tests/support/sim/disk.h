@@ -18,6 +18,7 @@ struct Process;
 struct StoreFiles {
   std::map<std::string, std::string, std::less<>> values;
   std::optional<StoreMarker> marker;
+  enum class Corrupt { kNo, kMarker, kWhenWritten } corrupt = Corrupt::kNo;
 };
 
 struct Disk {

@@ -179,6 +179,7 @@ Error Kafka::InitProducerId(const std::string& transactional_id, Duration timeou
     return Error::kConcurrentTransactions;
   }
   *out = transaction.producer;
+  if (on_initialised) on_initialised();
   return Error::kNone;
 }
 
@@ -357,6 +358,13 @@ void Kafka::DeleteRecords(const TopicPartition& at, int64_t before) {
   if (before <= partition->begin) return;
   partition->begin = before;
   std::erase_if(partition->log, [&](const KafkaRecord& r) { return r.offset < before; });
+}
+
+void Kafka::LoseEnd(const TopicPartition& at, int64_t offsets) {
+  KafkaPartition* partition = Find(at);
+  if (partition == nullptr || !partition->open.empty()) return;
+  partition->end = std::max(partition->begin, partition->end - offsets);
+  std::erase_if(partition->log, [&](const KafkaRecord& r) { return r.offset >= partition->end; });
 }
 
 void Kafka::Compact(const TopicPartition& at) {

@@ -104,6 +104,9 @@ class Kafka {
   // not from the stable end on.
   void Compact(const TopicPartition& at);
   void DeleteRecords(const TopicPartition& at, int64_t before);
+  // As when a replica that lagged behind becomes the leader. Nothing happens while a transaction is
+  // open there.
+  void LoseEnd(const TopicPartition& at, int64_t offsets);
 
   // Records. `producer` with id -1: neither idempotent nor transactional.
   Error Produce(const TopicPartition& at, const ProducerIdentity& producer,
@@ -142,6 +145,8 @@ class Kafka {
 
   // Called for each transaction that is decided: transactional id, committed or not, partitions.
   std::function<void(const std::string&, bool, const std::set<TopicPartition>&)> on_decided;
+  // Called when a producer with a transactional id was initialised, on the fiber that asked.
+  std::function<void()> on_initialised;
 
  private:
   struct Transaction {

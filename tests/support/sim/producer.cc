@@ -118,6 +118,11 @@ Error Producer::Impl::Deliver(State* state, const TopicPartition& at, std::vecto
   sim::Dice& dice = cloud.scheduler.dice();
   const std::string& id = state->options.transactional_id;
   const bool heartbeats = at.topic.ends_with("-heartbeats");
+  if (heartbeats) {
+    const auto muted = cloud.network.muted_until.find(state->client.process);
+    if (muted != cloud.network.muted_until.end() && muted->second > cloud.scheduler.now())
+      return Error::kUnavailable;
+  }
   if (heartbeats && dice.Percent(cloud.network.late_percent)) {
     // On its way: arrives later, whatever becomes of its sender.
     std::vector<KafkaRecord> records;

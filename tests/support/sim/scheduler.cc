@@ -143,6 +143,7 @@ void Scheduler::Retire(Fiber* fiber) {
 }
 
 void Scheduler::Kill(Process* process) {
+  if (!process->ended && CurrentProcess() != process) process->exit_code = 137;
   process->dead = process->ended = true;
   for (Fiber* fiber : process->fibers) {
     if (fiber != g_fiber) Retire(fiber);

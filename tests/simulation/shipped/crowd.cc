@@ -3,6 +3,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -20,8 +21,14 @@ namespace coho::simulation {
 namespace {
 
 constexpr uint64_t kSeedsPerProcess = 50;
-// Of real time: a world that takes longer turns round and round.
-constexpr unsigned kSecondsPerSeed = 8;
+// Of the processor's time: a world that takes longer turns round and round.
+constexpr time_t kSecondsPerSeed = 5;
+
+void LimitTime() {
+  const itimerval limit = {.it_interval = {},
+                           .it_value = {.tv_sec = kSecondsPerSeed, .tv_usec = 0}};
+  ::setitimer(ITIMER_PROF, &limit, nullptr);
+}
 
 struct Child {
   pid_t pid = -1;
@@ -74,7 +81,7 @@ std::string Reap(Child* child) {
   ::close(child->pipe);
   int status = 0;
   ::waitpid(child->pid, &status, 0);
-  if (WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM) return "the world turns without end";
+  if (WIFSIGNALED(status) && WTERMSIG(status) == SIGPROF) return "the world turns without end";
   if (WIFSIGNALED(status)) return "the process died of signal " + std::to_string(WTERMSIG(status));
   return "";
 }
@@ -95,7 +102,7 @@ size_t Processors() {
 OneResult RunOne(const WorldOptions& options, const std::string& mutant) {
   Child child = Fork([&](std::atomic<uint64_t>*) {
     mutants::SwitchOn(mutant);
-    ::alarm(kSecondsPerSeed);
+    LimitTime();
     World world(options);
     const std::string violation = world.Run();
     return std::to_string(world.hash()) + " " + violation;
@@ -142,7 +149,7 @@ CrowdResult RunCrowd(const CrowdOptions& options) {
         uint64_t seeds = 0;
         for (uint64_t seed = first; seed < last; ++seed) {
           *under_way = seed;
-          ::alarm(kSecondsPerSeed);
+          LimitTime();
           ++seeds;
           const std::string violation =
               World({.seed = seed, .only = options.only, .without = {}}).Run();

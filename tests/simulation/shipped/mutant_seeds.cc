@@ -58,16 +58,19 @@ std::optional<MutantFinding> FindMutant(const std::string& mutant, std::optional
     }
   }
   for (const bool own : {true, false}) {
-    if (own && FaultsFor(mutant).empty()) continue;
-    const CrowdResult result = RunCrowd({.first = 1,
-                                         .seeds = most,
-                                         .mutant = mutant,
-                                         .only = own ? FaultsFor(mutant) : std::set<FaultKind>()});
-    found.searched += result.seeds;
-    if (result.findings.empty()) continue;
-    found.at = {.seed = result.findings.front().seed, .own_faults = own};
-    found.violation = result.findings.front().violation;
-    return found;
+    const std::set<FaultKind> only = own ? FaultsFor(mutant) : std::set<FaultKind>();
+    if (own && only.empty()) continue;
+    for (uint64_t first = 1; first <= most;) {
+      const CrowdResult result =
+          RunCrowd({.first = first, .seeds = most + 1 - first, .mutant = mutant, .only = only});
+      found.searched += result.seeds;
+      if (result.findings.empty()) break;
+      found.at = {.seed = result.findings.front().seed, .own_faults = own};
+      found.violation = result.findings.front().violation;
+      if (RunOne({.seed = found.at.seed, .only = only, .without = {}}, "").violation.empty())
+        return found;
+      first = found.at.seed + 1;
+    }
   }
   return std::nullopt;
 }

@@ -126,6 +126,10 @@ WatchEvent Watch::List(const StartList& list) {
   PageListed page{.keys = {},
                   .resource_version = TextAt(*body, {"metadata", "resourceVersion"}),
                   .continue_token = TextAt(*body, {"metadata", "continue"})};
+  // Somebody on the way may have answered in the server's place: by what is no list, everything
+  // would be gone.
+  if (page.resource_version.empty())
+    return FailedWith(Internal("list of " + options_.type.plural + ": the answer is no list"));
   if (const auto items = body->find("items"); items != body->end() && items->is_array()) {
     for (Json& item : *items) {
       const ObjectKey key = KeyOf(item);

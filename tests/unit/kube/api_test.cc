@@ -237,6 +237,34 @@ TEST_CASE(
   watch.Stop();
 }
 
+TEST_CASE("Watch: by an answer that is no list nothing vanishes") {
+  std::atomic<int> lists = 0;
+  std::atomic<int> watches = 0;
+  Fixture f([&](const ScriptedRequest& request, const ScriptedServer::Connection& to) {
+    if (request.target.find("watch=1") == std::string::npos) {
+      const int n = ++lists;
+      if (n == 2) return to.Answer(200, R"({"message":"please come back later"})");
+      return to.Answer(200, R"({"metadata":{"resourceVersion":"20"},"items":[)" + Pod("a", "1") +
+                                (n > 2 ? "," + Pod("b", "19") : "") + "]}");
+    }
+    to.BeginChunks();
+    if (++watches == 1) to.Chunk(Event("ERROR", R"({"kind":"Status","code":410})"));
+    to.StayOpen();
+    return false;
+  });
+  Changes changes;
+  Watch watch(f.api, Clock::Real(),
+              {.type = kPods,
+               .on_change = [&](const ObjectKey& key, const ObjectPtr&,
+                                const ObjectPtr& after) {
+                 changes.Add((after == nullptr ? "-" : "+") + key.name);
+               },
+               .on_synced = [&] { changes.Add("synced"); }});
+  watch.Start();
+  CHECK(changes.Await("+a synced +b") == "+a synced +b");
+  watch.Stop();
+}
+
 TEST_CASE("Watch: a forbidden optional type counts as synced, and is not permitted") {
   Fixture f([&](const ScriptedRequest&, const ScriptedServer::Connection& to) {
     return to.Answer(403, "{}");

@@ -130,7 +130,8 @@ void Coordinator::NoteProcess(const Heartbeat& beat) {
 
 bool Coordinator::LeaseOver(const Process& process) const {
   if (process.gone || COHO_MUTANT("lease-not-waited-for")) return true;
-  return !process.heard_lately && hearing_.now() - process.heard_at > options_.session_timeout;
+  return !process.heard_lately &&
+         hearing_.now() - process.heard_at > std::max(options_.session_timeout, process.session);
 }
 
 bool Coordinator::OthersOver(WorkerId id, const std::string& incarnation) const {
@@ -172,6 +173,7 @@ CoordinatorActions Coordinator::OnHeartbeat(const Heartbeat& beat, bool historic
   CoordinatorActions actions;
   if (beat.worker.value() < 0) return actions;
   if (!historical) NoteProcess(beat);
+  NoteSession(beat);
   if (IsReplaced(beat, historical)) {
     COHO_SOMETIMES("a replaced process was heard");
     Decide(now, wall, &actions);
@@ -190,6 +192,7 @@ CoordinatorActions Coordinator::OnHeartbeat(const Heartbeat& beat, bool historic
     return actions;  // delivered twice or late
   }
   memory.sequence = beat.sequence;
+  memory.session = beat.session;
   if (worker.phase != beat.phase) replan_ = true;
   worker.phase = beat.phase;
 
@@ -397,7 +400,8 @@ void Coordinator::UpdateStandings(CoordinatorActions* actions) {
     const bool heard_once =
         worker.standing == WorkerStanding::kAlive || worker.standing == WorkerStanding::kUnknown;
     Memory& memory = memory_[id];
-    if (heard_once && !memory.heard_lately && now - memory.heard_at > options_.session_timeout) {
+    if (heard_once && !memory.heard_lately &&
+        now - memory.heard_at > std::max(options_.session_timeout, memory.session)) {
       FallSilent(id, true, EventReason::kWorkerSilent,
                  "has not been heard for " + SayDuration(now - memory.heard_at), actions);
     }

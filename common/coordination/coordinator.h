@@ -68,6 +68,8 @@ class Coordinator {
                                                   WallTime wall);
   // Heartbeats may have been lost, as where their topic was made anew.
   void OnDeaf();
+  // It said something that cannot be understood, as a later version of Coho may.
+  void OnUnreadable(WorkerId worker);
   [[nodiscard]] CoordinatorActions OnTick(MonotonicTime now, WallTime wall);
   [[nodiscard]] CoordinatorActions OnWritten(Generation generation, bool ok, MonotonicTime now,
                                              WallTime wall);
@@ -94,10 +96,12 @@ class Coordinator {
     MonotonicTime heard_at;
     bool heard_lately = true;  // since the topic was last read to its end
     bool gone = false;         // it said goodbye
+    Duration session{};        // that it was started with; zero: not known
   };
   // What is remembered of a worker beyond what it shows. Times are those of Hearing.
   struct Memory {
     int64_t sequence = -1;             // of the current incarnation's last heartbeat
+    Duration session{};                // that it was started with; zero: not known
     std::set<std::string> superseded;  // incarnations that a newer one has replaced
     MonotonicTime heard_at;
     bool heard_lately = false;
@@ -133,6 +137,7 @@ class Coordinator {
                   CoordinatorActions* actions);
   void TakeIncarnation(const Heartbeat& beat);
   void NoteProcess(const Heartbeat& beat);
+  void NoteSession(const Heartbeat& beat);
   void NoteProofs(const Heartbeat& beat);
   void NoteAlive(const Heartbeat& beat, CoordinatorActions* actions);
   void EndCommonSilence(WorkerId back);

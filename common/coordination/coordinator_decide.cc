@@ -68,6 +68,32 @@ Coordinator::Part Coordinator::PartOf(WorkerId id) const {
              : unless_recorded;
 }
 
+// How long a process may go on unheard, by the job file that it was started with: an edit of the
+// job reaches one process after the other.
+void Coordinator::NoteSession(const Heartbeat& beat) {
+  for (auto& [incarnation, process] : memory_[beat.worker].processes) {
+    if (incarnation.empty() || incarnation == beat.incarnation)
+      process.session = std::max(process.session, beat.session);
+  }
+}
+
+// Whatever it said, it lives, and what it has stays its own; it can be given nothing more.
+void Coordinator::OnUnreadable(WorkerId id) {
+  const auto worker = workers_.find(id);
+  if (worker == workers_.end()) return;
+  Memory& memory = memory_[id];
+  memory.heard_at = hearing_.now();
+  memory.heard_lately = true;
+  for (auto& [incarnation, process] : memory.processes) {
+    process.heard_at = hearing_.now();
+    process.heard_lately = true;
+  }
+  if (worker->second.standing == WorkerStanding::kLost) return;
+  worker->second.standing = WorkerStanding::kSilent;
+  memory.silent_since = hearing_.now();
+  replan_ = true;
+}
+
 bool Coordinator::MayPlan() const {
   int32_t members = 0;
   for (const auto& [id, worker] : workers_) {

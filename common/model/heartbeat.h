@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "common/base/clock.h"
 #include "common/base/ids.h"
 #include "common/base/status.h"
 #include "common/model/copies.h"
@@ -73,6 +74,9 @@ struct Heartbeat {
   // the generation.
   std::map<std::string, Generation> proven = {};
   std::optional<WorkerReport> report = std::nullopt;
+  // How long this process may go unheard by the job that it was started with, and without
+  // transactions go on; zero: not said.
+  Duration session = {};
   friend bool operator==(const Heartbeat&, const Heartbeat&) = default;
 };
 

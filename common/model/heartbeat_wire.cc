@@ -1,10 +1,15 @@
 // Records of the heartbeats topic. Empty and zero fields are left out: most beats carry no report
 // and are a few bytes.
+#include <algorithm>
+
 #include "common/model/assignment.h"
 #include "common/model/wire_version.h"
 
 namespace coho {
 namespace {
+
+// As the schema has it.
+constexpr Duration kLongestSession = std::chrono::hours(24);
 
 void PutText(Json& json, const char* name, const std::string& text) {
   if (!text.empty()) json[name] = text;
@@ -131,6 +136,7 @@ TopicRecord EncodeHeartbeat(const Heartbeat& heartbeat) {
                {"phase", WorkerPhaseName(heartbeat.phase)},
                {"acknowledged", heartbeat.acknowledged.value()}};
   PutText(json, "life", heartbeat.life);
+  PutNumber(json, "sessionMs", heartbeat.session / std::chrono::milliseconds(1));
   for (const auto& [id, generation] : heartbeat.proven) json["proven"][id] = generation.value();
   if (heartbeat.report) json["report"] = WriteReport(*heartbeat.report);
   return {.key = ToString(heartbeat.worker), .value = DumpJson(json)};
@@ -154,6 +160,10 @@ Result<Heartbeat> DecodeHeartbeat(std::string_view value) {
                         &beat.phase);
   ReadStrong(in, "acknowledged", &beat.acknowledged);
   in.Text("life", &beat.life);
+  int64_t session_ms = 0;
+  in.Number("sessionMs", 0, INT64_MAX, &session_ms);
+  beat.session = std::chrono::milliseconds(
+      std::min(session_ms, kLongestSession / std::chrono::milliseconds(1)));
   ReadProven(in, &beat.proven);
   in.Object("report", [&](ObjectReader& report) { ReadReport(report, &beat.report.emplace()); });
   if (!error.ok()) return CorruptRecord("heartbeat", error);

@@ -286,6 +286,7 @@ void Member::Impl::Beat(const SendHeartbeat& beat) {
                       .life = beat.life,
                       .acknowledged = beat.acknowledged,
                       .proven = beat.proven};
+  heartbeat.session = options.job->failover.session_timeout;
   if (beat.with_report) heartbeat.report = report;
   TopicRecord record = EncodeHeartbeat(heartbeat);
   // What lies on the disk goes first: it is only a help.

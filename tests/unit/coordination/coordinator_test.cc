@@ -63,6 +63,7 @@ class Bench {
                    .life = life,
                    .acknowledged = coho::Generation(acknowledged),
                    .proven = {}};
+    beat.session = session;
     WorkerReport report{.node = "node" + std::to_string(worker),
                         .volume = "disk" + std::to_string(worker)};
     for (const char* id : {"-0", "-1"})
@@ -124,6 +125,7 @@ class Bench {
   std::vector<EmitEvent> events;
   std::vector<FenceWorker> fenced;
   std::string incarnation = "first";
+  Duration session{};  // that the workers were started with
   int64_t sequence = 0;
   int failed_writes = 0;
   bool fail_writes = false;
@@ -501,6 +503,58 @@ TEST_CASE("coordinator: nobody grows silent while nobody can be heard") {
   CHECK(bench.Standing(1) == WorkerStanding::kSilent);
 }
 
+TEST_CASE("coordinator: a session that was made shorter holds for who was started with it") {
+  Bench bench(4, 2);
+  bench.session = seconds(60);
+  bench.options.session_timeout = seconds(60);
+  bench.Restart();
+  bench.BeatAll({0, 1});
+  // It is edited while both run, and beat every twenty seconds as they were told at their start.
+  bench.options.session_timeout = seconds(6);
+  bench.SetWorkers(2);
+  for (int i = 0; i < 4; ++i) {
+    bench.BeatAll({0, 1});
+    bench.Pass(seconds(19));
+    CHECK(bench.Standing(0) == WorkerStanding::kAlive);
+    CHECK(bench.Standing(1) == WorkerStanding::kAlive);
+  }
+  // So it is for a coordinator that began after that.
+  bench.Beat(1, bench.Generation());
+  bench.Restart();
+  bench.Beat(1, bench.Generation(), WorkerPhase::kRunning, /*historical=*/true);
+  bench.Pass(seconds(19), {0});
+  CHECK_FALSE(bench.Told("WorkerSilent"));
+  // The process that came with the edit beats each second.
+  bench.session = seconds(6);
+  bench.incarnation = "second";
+  bench.BeatAll({0, 1});
+  bench.Pass(seconds(8), {0});
+  CHECK(bench.Standing(1) == WorkerStanding::kSilent);
+}
+
+TEST_CASE("coordinator: who says what cannot be understood lives, and keeps what it has") {
+  Bench bench(4, 2);
+  bench.BeatAll({0, 1});
+  bench.Pass(seconds(2), {0, 1});
+  const int64_t before = bench.Generation();
+  const auto unreadable = [&](Duration time) {
+    for (Duration passed{}; passed < time; passed += seconds(1)) {
+      bench.coordinator->OnUnreadable(WorkerId(1));
+      bench.Pass(seconds(1), {0});
+    }
+  };
+  SUBCASE("without a goodbye of the process before") {}
+  SUBCASE("after one") { bench.Beat(1, before, WorkerPhase::kGone); }
+  SUBCASE("and the coordinator began only now") { bench.Restart(); }
+  unreadable(seconds(120));  // two homecomings
+  CHECK(bench.Tasks(1).size() == 2);
+  CHECK(bench.Generation() == before);
+  CHECK(bench.fenced.empty());
+  // When it says nothing any more, it is as silent as any other.
+  bench.Pass(seconds(80), {0});
+  CHECK(bench.Tasks(0).size() == 4);
+}
+
 TEST_CASE("coordinator: after a silence of all the first one back gets nothing of the others") {
   Bench bench(4, 2);
   bench.BeatAll({0, 1});
@@ -572,6 +626,23 @@ TEST_CASE("coordinator: what cannot be fenced is waited out") {
   bench.Pass(seconds(3), {0});
   CHECK(bench.Tasks(0).size() == 4);
   CHECK(bench.fenced.empty());
+}
+
+TEST_CASE("coordinator: a lease that was made shorter is waited out as its process knows it") {
+  Leases bench(4, 2);
+  bench.session = seconds(30);
+  bench.BeatAll({0, 1});
+  bench.Pass(seconds(2), {0, 1});
+  bench.SetWorkers(1);  // and worker 1 is frozen: it says nothing, and closes nothing
+  SUBCASE("by the coordinator that heard it") {}
+  SUBCASE("by one that began after") {
+    bench.Restart();
+    bench.Beat(1, 1, WorkerPhase::kRunning, /*historical=*/true);
+  }
+  bench.Pass(seconds(27), {0});
+  CHECK(bench.Tasks(0).size() == 2);
+  bench.Pass(seconds(8), {0});
+  CHECK(bench.Tasks(0).size() == 4);
 }
 
 TEST_CASE("coordinator: two processes of one worker without transactions end up as one") {

@@ -123,6 +123,7 @@ Heartbeat Random::MakeHeartbeat() {
                  .life = Text(),
                  .acknowledged = Generation(Int(0, INT64_MAX))};
   for (int64_t n = Int(0, 3); n > 0; --n) beat.proven[Text()] = Generation(Int(0, INT64_MAX));
+  beat.session = std::chrono::milliseconds(Int(0, 86'400'000));
   if (Flip()) {
     beat.report = {.node = Text(),
                    .zone = Text(),

@@ -320,6 +320,7 @@ TEST_CASE("Wire: the formats on record stay readable and are what is written") {
                  .life = "0123",
                  .acknowledged = Generation(7),
                  .proven = {{"p-worker-1-loop-0", Generation(7)}}};
+  beat.session = std::chrono::seconds(6);
   check("heartbeat", EncodeHeartbeat(beat));
   WorkerReport& report = beat.report.emplace();
   report.node = "node1";

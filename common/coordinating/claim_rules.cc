@@ -75,7 +75,11 @@ ClaimVerdict JudgeClaim(const std::optional<ClaimSeen>& last, const Claimant& cl
                        "spec.kafka.bootstrapServers to the former, or set another "
                        "spec.kafka.topicPrefix to begin anew");
   }
-  if (claim.transactional_id == claimant.transactional_id) return {Kind::kOurs, std::nullopt};
+  // Of this process, which coordinates other jobs as well: one of this name may have been deleted
+  // and made again meanwhile.
+  if (claim.transactional_id == claimant.transactional_id &&
+      SameOwner(claim.identity(), claimant.identity))
+    return {Kind::kOurs, std::nullopt};
   if (!IsCoordinatorId(claim.transactional_id, claimant.topic_prefix)) {
     return Refused(ProblemReason::kClaimedByAnother,
                    "the coordinator topic's claim names transactional id " +

@@ -118,6 +118,7 @@ struct HeartbeatSeen {
   int64_t offset = 0;
   int64_t written_at_ms = 0;  // the record's time
   std::string value;
+  std::string key = {};
 };
 // Everything that was in the topic at `as_of` has been delivered. Comes about once a second as long
 // as Kafka answers: where it stays away nobody was heard, and nobody may be called silent.

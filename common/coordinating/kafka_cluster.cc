@@ -377,7 +377,7 @@ void KafkaCluster::Impl::FollowTurn(std::unique_ptr<kafka::Consumer>* follower,
     next->second = record.is_end_of_partition() ? record.offset() : record.offset() + 1;
     if (record.is_end_of_partition()) continue;
     events.Put(HeartbeatSeen{next->first, record.offset(), record.timestamp_ms(),
-                             std::string(record.value())});
+                             std::string(record.value()), std::string(record.key())});
   }
   batch->Clear();
   for (auto& [partition, why] : (*follower)->TakeLost()) {

@@ -48,6 +48,34 @@ Result<CoordinatorState> RunnerState::Fold(const TopicRead& read) const {
   return state;
 }
 
+JobProblem RunnerState::CoordinatorTopicGone(bool made_anew) const {
+  return {ProblemReason::kLeftoverTopics,
+          "coordinator topic \"" + job_.CoordinatorTopic() + "\" was deleted" +
+              (made_anew ? " and made anew" : "") +
+              " while the job ran: workers go on by what it said, nobody can be given another "
+              "task. Stop all workers; then start the coordinator again with "
+              "spec.state.onLeftover: Adopt, or begin anew under another spec.kafka.topicPrefix",
+          true};
+}
+
+// The job goes on, but a worker that is lost would not be noticed: people have to know.
+std::optional<JobProblem> RunnerState::HearingProblem(Times t) const {
+  if (t.now - heard_through_ > kDeafIsAProblem) {
+    return JobProblem{ProblemReason::kKafkaUnreachable,
+                      "heartbeats topic \"" + heartbeats_topic_ +
+                          "\" could not be read to its end for more than a minute: no worker is "
+                          "heard, and so none is called silent; is its partition's leader up?",
+                      false};
+  }
+  if (unreadable_at_ && t.now - *unreadable_at_ <= kDeafIsAProblem) {
+    return JobProblem{ProblemReason::kUnreadableRecord,
+                      "heartbeats topic \"" + heartbeats_topic_ + "\" " + unreadable_ +
+                          "; whoever sent it is not called silent, and gets no other tasks",
+                      false};
+  }
+  return std::nullopt;
+}
+
 void RunnerState::Prepare(Times /*t*/) {
   phase_ = Phase::kLooking;
   claimed_ = confirmed_ = false;
@@ -93,24 +121,16 @@ void RunnerState::OnLooked(TopicsSeen seen, Times t) {
     const std::string& id = topic->second.id;
     if (!coordinator_topic_id_.empty() && !id.empty() && id != coordinator_topic_id_) {
       COHO_SOMETIMES("the coordinator topic was made anew");
-      return Fail({ProblemReason::kLeftoverTopics,
-                   "coordinator topic \"" + topic->first +
-                       "\" was deleted and made anew while the job ran: who runs which task is not "
-                       "known any more. Stop all workers, and start the coordinator again with "
-                       "spec.state.onLeftover: Adopt, or begin anew under another "
-                       "spec.kafka.topicPrefix",
-                   true},
-                  t);
+      return Fail(CoordinatorTopicGone(/*made_anew=*/true), t);
     }
     if (claimed_) return PlanOrCreate(t);
-    had_topic_ = true;
     phase_ = Phase::kReadingClaim;
     return Ask(For::kPhase, ReadTopic{job_.CoordinatorTopic()});
   }
   // A topic that this process has coordinated with: workers still run by what it said.
+  if (had_topic_) return Fail(CoordinatorTopicGone(/*made_anew=*/false), t);
   const std::vector<std::string> left = LeftoversOf(job_, facts_);
-  if (had_topic_ || (!left.empty() && !AdoptsLeftovers(job_)))
-    return Fail(ProblemOfLeftovers(job_, left), t);
+  if (!left.empty() && !AdoptsLeftovers(job_)) return Fail(ProblemOfLeftovers(job_, left), t);
   adopting_ = !left.empty();
   const TopicPlan plan = PlanTopics(job_, facts_);
   if (plan.problem && plan.problem->blocks_start) return Fail(*plan.problem, t);
@@ -198,7 +218,7 @@ void RunnerState::OnReadAll(TopicRead read, Times t) {
     return Ask(For::kPhase, FenceIds{std::move(rivals)});
   }
   facts_.stored = *std::move(state);
-  claimed_ = true;
+  claimed_ = had_topic_ = true;
   if (const auto topic = facts_.topics.find(job_.CoordinatorTopic()); topic != facts_.topics.end())
     coordinator_topic_id_ = topic->second.id;
   if (!fenced_.empty() && !confirmed_) {
@@ -262,7 +282,7 @@ void RunnerState::Begin(const FollowBegun& begun, Times t) {
   std::erase_if(pending_, [](const auto& entry) { return entry.second.what == For::kFence; });
   recheck_at_ = t.now + kRecheckInterval;
   audit_at_ = t.now + kAuditInterval;
-  renew_at_ = t.now;
+  heard_through_ = renew_at_ = t.now;
   tick_at_ = t.now + kTickInterval;
   CoordinatorState stored = facts_.stored;
   stored.assignment.life = claim_.life;

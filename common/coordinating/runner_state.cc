@@ -1,6 +1,7 @@
 #include "common/coordinating/runner_state.h"
 
 #include <algorithm>
+#include <charconv>
 #include <utility>
 
 #include "common/base/mutant.h"
@@ -20,10 +21,12 @@ constexpr Duration kAgainSoon = std::chrono::seconds(1);
 constexpr Duration kHeardInterval = std::chrono::milliseconds(250);
 constexpr Duration kAuditInterval = std::chrono::minutes(10);
 
-// What decides about topics: a change needs another look at them, and another coordinator.
-bool SameTopics(const Job& a, const Job& b) {
-  return a.inputs == b.inputs && a.outputs == b.outputs && a.stores == b.stores &&
-         a.kafka == b.kafka && a.processing.on_error == b.processing.on_error &&
+// What the topics and the coordinator were made for: a change needs another look at the ones, and
+// another one of the other.
+bool SamePlan(const Job& a, const Job& b) {
+  return a.processing.guarantee == b.processing.guarantee && a.inputs == b.inputs &&
+         a.outputs == b.outputs && a.stores == b.stores && a.kafka == b.kafka &&
+         a.processing.on_error == b.processing.on_error &&
          a.processing.dead_letter_topic == b.processing.dead_letter_topic;
 }
 
@@ -55,7 +58,8 @@ CoordinatorOptions RunnerState::OptionsFor(const JobModel& model) const {
   options.workers = std::min(job_.workers.count, model.tasks);
   options.session_timeout = job_.failover.session_timeout;
   options.homecoming_timeout = job_.failover.homecoming_timeout;
-  options.transactions = job_.processing.guarantee == Guarantee::kExactlyOnce;
+  // A coordinator keeps account of who may still write in one way or the other.
+  options.transactions = planned_.processing.guarantee == Guarantee::kExactlyOnce;
   options.topic_prefix = job_.kafka.topic_prefix;
   return options;
 }
@@ -110,7 +114,8 @@ void RunnerState::Fail(JobProblem problem, Times t) {
 }
 
 void RunnerState::OnUnreachable(const Status& status) {
-  if (WantsWriter()) SetProblem(ProblemOf(status, !coordinator_));
+  // Who waits for its turn to be prepared behind others that wait for a writer, waits for it, too.
+  if (WantsWriter() || (!coordinator_ && !problem_)) SetProblem(ProblemOf(status, !coordinator_));
 }
 
 void RunnerState::OnPrefixTaken(const JobId& by) {
@@ -125,13 +130,13 @@ void RunnerState::OnPrefixTaken(const JobId& by) {
 void RunnerState::SetJob(const Job& job, const JobIdentity& identity, Times t) {
   if (job == job_ && identity == identity_) return;
   const bool other_size = job_.workers.count != job.workers.count;
-  const bool same_topics = SameTopics(job_, job);
+  const bool same_plan = SamePlan(job_, job);
   const bool same_identity = identity == identity_;
   job_ = job;
   identity_ = identity;
   if (!same_identity && phase_ != Phase::kIdle) Halt();  // claimed anew
   if (!coordinator_) {
-    if (phase_ == Phase::kIdle || !same_topics) {
+    if (phase_ == Phase::kIdle || !same_plan) {
       Halt();
       retry_.Reset();
       displaced_retry_.Reset();
@@ -139,7 +144,7 @@ void RunnerState::SetJob(const Job& job, const JobIdentity& identity, Times t) {
     }
     return;
   }
-  if (other_size || !same_topics) recheck_at_ = t.now;
+  if (other_size || !same_plan) recheck_at_ = t.now;
   Do(coordinator_->SetOptions(OptionsFor(coordinator_->model()), t.now, t.wall));
   Perform(t);
 }
@@ -235,20 +240,33 @@ void RunnerState::OnAnswer(int64_t ticket, ClusterAnswer answer, Times t) {
 void RunnerState::OnHeartbeat(const HeartbeatSeen& seen, Times t) {
   if (!coordinator_) return;
   const Result<Heartbeat> beat = DecodeHeartbeat(seen.value);
-  if (!beat.ok()) {
-    if (!std::exchange(unreadable_told_, true)) {
-      Say(true, "unreadable heartbeat passed over; more are not told",
-          "offset " + std::to_string(seen.offset) + ": " + beat.status().ToString());
-    }
-    return;
-  }
+  if (!beat.ok()) return OnUnreadable(seen, beat.status(), t);
   heard_ = true;
   Do(coordinator_->OnHeartbeat(*beat, seen.offset < live_from_, t.now, t.wall));
   Perform(t);
 }
 
+// A worker of a later version may say it: its key tells who lives.
+void RunnerState::OnUnreadable(const HeartbeatSeen& seen, const Status& why, Times t) {
+  const std::string what = "offset " + std::to_string(seen.offset) + ": " + why.message();
+  if (!std::exchange(unreadable_told_, true))
+    Say(true, "unreadable heartbeat; more are not told", what);
+  if (!unreadable_at_ || t.now - *unreadable_at_ > kDeafIsAProblem) {
+    unreadable_ = what;
+    recheck_at_ = std::min(recheck_at_, t.now + kAgainSoon);
+  }
+  unreadable_at_ = t.now;
+  int32_t worker = -1;
+  const char* end = seen.key.data() + seen.key.size();
+  const auto [parsed, error] = std::from_chars(seen.key.data(), end, worker);
+  if (error == std::errc() && parsed == end && seen.offset >= live_from_)
+    coordinator_->OnUnreadable(WorkerId(worker));
+}
+
 void RunnerState::OnHeard(MonotonicTime as_of, Times t) {
   if (!coordinator_ || !following_) return;
+  if (as_of - heard_through_ > kDeafIsAProblem) recheck_at_ = t.now;  // it is over
+  heard_through_ = std::max(heard_through_, as_of);
   heard_ = true;  // what time alone changes
   Do(coordinator_->OnHeardThrough(as_of, t.now, t.wall));
   Perform(t);
@@ -309,22 +327,15 @@ void RunnerState::OnRechecked(TopicsSeen seen, Times t) {
   const auto topic = facts.topics.find(job_.CoordinatorTopic());
   if (topic == facts.topics.end() ||
       (!topic->second.id.empty() && topic->second.id != coordinator_topic_id_)) {
+    const bool made_anew = topic != facts.topics.end();
     facts_ = std::move(facts);
-    return Fail({ProblemReason::kLeftoverTopics,
-                 "coordinator topic \"" + job_.CoordinatorTopic() + "\" was deleted" +
-                     (topic == facts_.topics.end() ? "" : " and made anew") +
-                     " while the job ran: workers go on by what it said, nobody can be given "
-                     "another task. Stop all workers; then start the coordinator again with "
-                     "spec.state.onLeftover: Adopt, or begin anew under another "
-                     "spec.kafka.topicPrefix",
-                 true},
-                t);
+    return Fail(CoordinatorTopicGone(made_anew), t);
   }
   facts_ = std::move(facts);
   const TopicPlan plan = PlanTopics(job_, facts_);
-  SetProblem(plan.problem);
+  SetProblem(plan.problem ? plan.problem : HearingProblem(t));
   const bool blocked = plan.problem && plan.problem->blocks_start;
-  const bool same_plan = SameTopics(job_, planned_);
+  const bool same_plan = SamePlan(job_, planned_);
   if (blocked) {
     // The coordinator goes on by the plan that was good.
     if (!same_plan) COHO_SOMETIMES("a bad edit left the former plan in place");

@@ -126,6 +126,7 @@ class RunnerState {
 
   // runner_state.cc: running.
   void OnRechecked(TopicsSeen seen, Times t);
+  void OnUnreadable(const HeartbeatSeen& seen, const Status& why, Times t);
   void OnWritten(const WriteEnded& ended, Times t);
   void OnResumed(TopicRead read, Times t);
   void OnAudited(const TopicRead& read, Times t);
@@ -134,6 +135,8 @@ class RunnerState {
   void Do(CoordinatorActions actions);
   void Halt();
   void Fail(JobProblem problem, Times t);
+  [[nodiscard]] JobProblem CoordinatorTopicGone(bool made_anew) const;
+  [[nodiscard]] std::optional<JobProblem> HearingProblem(Times t) const;
   void Ask(For what, ClusterRequest request, WorkerId worker = {});
   void Look(For what);
   void SetProblem(std::optional<JobProblem> problem);
@@ -159,7 +162,7 @@ class RunnerState {
   TopicFacts facts_;  // stored: what the coordinator topic holds, as far as it is known
   // of the topic that was claimed; empty: none was yet, or unknown
   std::string coordinator_topic_id_;
-  bool had_topic_ = false;  // the coordinator topic was seen
+  bool had_topic_ = false;  // the coordinator topic was ours
   // topics of an earlier life are taken over without their coordinator topic
   bool adopting_ = false;
   bool claimed_ = false;
@@ -176,7 +179,11 @@ class RunnerState {
   std::optional<WriteRecords> doubtful_;  // nobody knows whether it was written
   int64_t live_from_ = 0;                 // heartbeats before this offset are history
   bool following_ = false;
+  static constexpr Duration kDeafIsAProblem = std::chrono::minutes(1);
+  MonotonicTime heard_through_;
   bool unreadable_told_ = false;
+  std::optional<MonotonicTime> unreadable_at_;  // the last heartbeat that could not be read
+  std::string unreadable_;
   bool rechecking_ = false;
   bool renewing_ = false;
   std::optional<MonotonicTime> read_again_at_;  // reading after the writer was closed failed

@@ -169,8 +169,12 @@ void CoordinationService::SetJob(const Job& job, const JobIdentity& identity) {
     const std::lock_guard lock(impl_->mutex);
     impl_->views.try_emplace(job.id);
   }
-  impl_->Wish(
-      [impl = impl_.get(), job, identity](Times t) { impl->state.SetJob(job, identity, t); });
+  impl_->Wish([impl = impl_.get(), job, identity](Times t) {
+    impl->state.SetJob(job, identity, t);
+    // Once more: it may have been removed just before, after it was set.
+    const std::lock_guard lock(impl->mutex);
+    impl->views.try_emplace(job.id);
+  });
 }
 
 void CoordinationService::SetPodFacts(const JobId& id, const std::map<WorkerId, PodFact>& facts) {

@@ -315,11 +315,13 @@ class Planner {
 
   bool PlanOwn() {
     if (!CheckCompacted("coordinator topic", job_.CoordinatorTopic(), 1)) return false;
-    // Who sleeps for an hour still sees what was deleted meanwhile, and whose claims there were.
+    // Who sleeps for an hour still sees what was deleted meanwhile, and whose claims there were. It
+    // is read whole at each start, and only full segments are compacted.
     Create(job_.CoordinatorTopic(), 1,
            Durable({{"cleanup.policy", "compact"},
                     {"min.compaction.lag.ms", "3600000"},
                     {"delete.retention.ms", "604800000"},
+                    {"segment.bytes", std::to_string(2 * kRecordBytesMax)},
                     {"max.message.bytes", std::to_string(kRecordBytesMax)}}));
     return PlanHeartbeats() && PlanChangelogs() && PlanPositions();
   }

@@ -29,6 +29,7 @@ class MemoryKafka {
   std::map<std::string, int> epochs;  // by transactional id
   std::vector<std::string> fenced;    // in order
   std::optional<Status> away;         // how everything fails
+  std::optional<Status> no_writers;   // how producers cannot be initialised
   // How the next writes to a coordinator topic end; a written one may be told as unknown.
   struct NextWrite {
     bool written = true;
@@ -71,6 +72,7 @@ class MemoryCluster {
         Overloaded{
             [&](const OpenWriter& r) -> std::optional<ClusterAnswer> {
               if (!status.ok()) return WriterOpened{status, 0};
+              if (kafka_.no_writers) return WriterOpened{*kafka_.no_writers, 0};
               id_ = r.transactional_id;
               epoch_ = ++kafka_.epochs[id_];
               return WriterOpened{Status::Ok(), ++writer_};

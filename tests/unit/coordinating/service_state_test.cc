@@ -219,6 +219,47 @@ TEST_CASE("claim: a foreign one is refused, with whose it is and the way on") {
   }
 }
 
+TEST_CASE("claim: a job that was deleted and made again finds what the one before it left") {
+  World world;
+  Process process(&world.kafka, kOurs);
+  world.Start(process);
+  // Another job keeps the process's connection, and with it its transactional id, in use.
+  process.state.SetJob(SomeJob("other"), world.identity, process.Now());
+  process.Run(seconds(3));
+  process.state.RemoveJob(world.job.id);
+  process.views.clear();
+  world.identity.job_uid = "uid-2";
+  SUBCASE("and refuses it") {
+    world.Start(process);
+    REQUIRE(ViewOf(world, process).problem);
+    CHECK(ViewOf(world, process).problem->reason == ProblemReason::kLeftoverTopics);
+    CHECK_FALSE(ViewOf(world, process).prepared);
+    CHECK(world.Stored().claim->job_uid == "uid-1");
+  }
+  SUBCASE("and takes it over where that is asked for") {
+    world.job.state.on_leftover = OnLeftover::kAdopt;
+    world.Start(process);
+    CHECK(ViewOf(world, process).prepared);
+    CHECK(world.Stored().claim->job_uid == "uid-2");
+  }
+}
+
+TEST_CASE("claim: the topics that were in the way are deleted, and the job begins") {
+  World world;
+  Process owner(&world.kafka, kTheirs);
+  world.Start(owner);
+  Process process(&world.kafka, kOurs);
+  world.identity.job_uid = "uid-2";
+  world.Start(process);
+  REQUIRE(ViewOf(world, process).problem);
+  CHECK(ViewOf(world, process).problem->message.find("delete the topics") != std::string::npos);
+  std::erase_if(world.kafka.topics, [](const auto& topic) { return topic.first != "a"; });
+  process.Run(minutes(1));
+  CHECK_FALSE(ViewOf(world, process).problem);
+  CHECK(ViewOf(world, process).prepared);
+  CHECK(world.Stored().claim->job_uid == "uid-2");
+}
+
 TEST_CASE("claim: another Kafka cluster, and ids that no coordinator has") {
   World world;
   Process owner(&world.kafka, kTheirs);
@@ -364,6 +405,50 @@ TEST_CASE("silence: counted only while everybody could be heard") {
   }
 }
 
+TEST_CASE("silence: where nobody can be heard for long, people are told") {
+  World world;
+  Process process(&world.kafka, kOurs);
+  world.Start(process);
+  Worker worker0(world.job, 0);
+  Worker worker1(world.job, 1);
+  RunWithWorkers(world, process, {&worker0, &worker1}, seconds(5));
+  REQUIRE_FALSE(ViewOf(world, process).problem);
+  // The leader of the heartbeats' partition is away; everything else answers.
+  process.Run(minutes(2), /*hearing=*/false);
+  REQUIRE(ViewOf(world, process).problem);
+  CHECK(ViewOf(world, process).problem->reason == ProblemReason::kKafkaUnreachable);
+  CHECK(ViewOf(world, process).problem->message.find(world.job.HeartbeatsTopic()) !=
+        std::string::npos);
+  CHECK_FALSE(ViewOf(world, process).problem->blocks_start);
+  CHECK(ViewOf(world, process).prepared);
+  RunWithWorkers(world, process, {&worker0, &worker1}, seconds(3));
+  CHECK_FALSE(ViewOf(world, process).problem);
+}
+
+TEST_CASE("silence: a worker of a later version is not taken for silent, and people are told") {
+  World world;
+  world.job.failover.homecoming_timeout = seconds(20);
+  Process process(&world.kafka, kOurs);
+  world.Start(process);
+  Worker worker0(world.job, 0);
+  Worker worker1(world.job, 1);
+  RunWithWorkers(world, process, {&worker0, &worker1}, seconds(5));
+  REQUIRE(ViewOf(world, process).settled);
+  const Assignment before = ViewOf(world, process).assignment;
+  for (int i = 0; i < 60; ++i) {
+    process.Turn({HeartbeatSeen{world.job.HeartbeatsTopic(), 1'000'000, world.kafka.now_ms,
+                                R"({"v":1000,"worker":1})", "1"}});
+    RunWithWorkers(world, process, {&worker0}, seconds(1));
+  }
+  CHECK(ViewOf(world, process).assignment == before);
+  REQUIRE(ViewOf(world, process).problem);
+  CHECK(ViewOf(world, process).problem->reason == ProblemReason::kUnreadableRecord);
+  CHECK(ViewOf(world, process).problem->message.find("update") != std::string::npos);
+  CHECK_FALSE(ViewOf(world, process).problem->blocks_start);
+  RunWithWorkers(world, process, {&worker0, &worker1}, minutes(2));
+  CHECK_FALSE(ViewOf(world, process).problem);
+}
+
 TEST_CASE("jobs: one whose requests are slow holds up no other, and nobody's workers") {
   World world;
   Job other = SomeJob("other");
@@ -380,6 +465,29 @@ TEST_CASE("jobs: one whose requests are slow holds up no other, and nobody's wor
   process.Release();
   process.Run(seconds(3));
   CHECK(process.views[other.id].prepared);
+}
+
+TEST_CASE("jobs: however many there are, each says what it waits for") {
+  World world;
+  Process process(&world.kafka, kOurs);
+  world.kafka.no_writers = Unavailable("the transaction coordinator is away");
+  std::vector<JobId> ids;
+  for (int i = 0; i < 20; ++i) {
+    const Job job = SomeJob("job-" + std::to_string(i));
+    ids.push_back(job.id);
+    process.state.SetJob(job, world.identity, process.Now());
+  }
+  process.Run(seconds(30));
+  for (const JobId& id : ids) {
+    REQUIRE(process.views[id].problem);
+    CHECK(process.views[id].problem->reason == ProblemReason::kKafkaUnreachable);
+  }
+  world.kafka.no_writers.reset();
+  process.Run(seconds(60));
+  for (const JobId& id : ids) {
+    CHECK(process.views[id].prepared);
+    CHECK_FALSE(process.views[id].problem);
+  }
 }
 
 TEST_CASE("jobs: two with one prefix are told, and only one has the topics") {
@@ -420,6 +528,33 @@ TEST_CASE("edit: a bad one leaves the plan that was good, until it is mended") {
   CHECK_FALSE(ViewOf(world, process).problem);
   CHECK(ViewOf(world, process).model->inputs.size() == 2);
   CHECK(world.Stored().model->inputs.size() == 2);
+}
+
+TEST_CASE("edit: without transactions, who had the tasks with them is waited out") {
+  World world;
+  world.job.workers.count = 1;
+  Process process(&world.kafka, kOurs);
+  world.Start(process);
+  Worker first(world.job, 0);
+  RunWithWorkers(world, process, {&first}, seconds(5));
+  REQUIRE(ViewOf(world, process).settled);
+  world.job.processing.guarantee = Guarantee::kAtLeastOnce;
+  process.state.SetJob(world.job, world.identity, process.Now());
+  process.Run(seconds(1));
+  // The next process begins; whether the first one has ended, nobody has said.
+  const auto named = [&] { return world.Stored().assignment.workers.at(WorkerId(0)).incarnation; };
+  const auto run_second = [&](Duration time) {
+    for (Duration passed{}; passed < time; passed += seconds(1)) {
+      Heartbeat beat = first.Beat(1);
+      beat.incarnation = "second";
+      process.Hear(world.job.HeartbeatsTopic(), beat);
+      process.Run(seconds(1));
+    }
+  };
+  run_second(seconds(5));
+  CHECK(named() == "first");
+  run_second(seconds(5));
+  CHECK(named() == "second");
 }
 
 TEST_CASE(

@@ -46,6 +46,10 @@ TEST_CASE("topics: what is missing of the job's own is created, once") {
   CHECK(plan.create[0].partitions == 3);
   CHECK(plan.create[1].name == "coho-web-visits-coordinator");
   CHECK(plan.create[1].config.at("cleanup.policy") == "compact");
+  // It is read whole at every start, and what is in a segment that is not full is never compacted.
+  CHECK(std::stoi(plan.create[1].config.at("segment.bytes")) <= 16 << 20);
+  CHECK(std::stoi(plan.create[1].config.at("segment.bytes")) >=
+        std::stoi(plan.create[1].config.at("max.message.bytes")));
   CHECK(plan.create[2].name == "coho-web-visits-heartbeats");
   CHECK(plan.create[2].config.at("retention.ms") == "600000");
   CHECK(plan.create[3].name == "coho-web-visits-visits-changelog");

@@ -26,16 +26,15 @@ TEST_CASE("service: a job that is removed and set again at once is seen again") 
   bool told = false;  // guarded by mutex
   const Job job = SomeJob("visits");
   const Job last = SomeJob("last");  // of the same topics, which is said without Kafka
-  auto service =
-      CoordinationService::Start({.kafka = {.bootstrap_servers = "127.0.0.1:1"},
-                                  .transactional_id = "coho-operator-a",
-                                  .on_change =
-                                      [&](const JobId& id) {
-                                        const std::lock_guard lock(mutex);
-                                        told = told || id == last.id;
-                                        changed.notify_all();
-                                      },
-                                  .on_event = {}});
+  auto service = CoordinationService::Start({.kafka = {.bootstrap_servers = "127.0.0.1:1"},
+                                             .transactional_id = "coho-operator-a",
+                                             .on_change =
+                                                 [&](const JobId& id) {
+                                                   const std::lock_guard lock(mutex);
+                                                   told = told || id == last.id;
+                                                   changed.notify_all();
+                                                 },
+                                             .on_event = {}});
   service->SetJob(job);
   for (int i = 0; i < 50; ++i) {
     service->RemoveJob(job.id);

@@ -255,10 +255,10 @@ TEST_CASE("Watch: by an answer that is no list nothing vanishes") {
   Changes changes;
   Watch watch(f.api, Clock::Real(),
               {.type = kPods,
-               .on_change = [&](const ObjectKey& key, const ObjectPtr&,
-                                const ObjectPtr& after) {
-                 changes.Add((after == nullptr ? "-" : "+") + key.name);
-               },
+               .on_change =
+                   [&](const ObjectKey& key, const ObjectPtr&, const ObjectPtr& after) {
+                     changes.Add((after == nullptr ? "-" : "+") + key.name);
+                   },
                .on_synced = [&] { changes.Add("synced"); }});
   watch.Start();
   CHECK(changes.Await("+a synced +b") == "+a synced +b");

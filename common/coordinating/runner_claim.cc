@@ -70,7 +70,7 @@ std::optional<JobProblem> RunnerState::HearingProblem(Times t) const {
   if (unreadable_at_ && t.now - *unreadable_at_ <= kDeafIsAProblem) {
     return JobProblem{ProblemReason::kUnreadableRecord,
                       "heartbeats topic \"" + heartbeats_topic_ + "\" " + unreadable_ +
-                          "; whoever sent it is not called silent, and gets no other tasks",
+                          "; whoever sends such ones keeps its tasks, and gets no others",
                       false};
   }
   return std::nullopt;

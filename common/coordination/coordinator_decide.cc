@@ -77,21 +77,17 @@ void Coordinator::NoteSession(const Heartbeat& beat) {
   }
 }
 
-// Whatever it said, it lives, and what it has stays its own; it can be given nothing more.
+// Whatever it said, it lives: one of which nothing is understood grows silent, and can be given
+// nothing more, but it is not lost, and what it has stays its own.
 void Coordinator::OnUnreadable(WorkerId id) {
   const auto worker = workers_.find(id);
   if (worker == workers_.end()) return;
   Memory& memory = memory_[id];
-  memory.heard_at = hearing_.now();
-  memory.heard_lately = true;
   for (auto& [incarnation, process] : memory.processes) {
     process.heard_at = hearing_.now();
     process.heard_lately = true;
   }
-  if (worker->second.standing == WorkerStanding::kLost) return;
-  worker->second.standing = WorkerStanding::kSilent;
-  memory.silent_since = hearing_.now();
-  replan_ = true;
+  if (worker->second.standing == WorkerStanding::kSilent) memory.silent_since = hearing_.now();
 }
 
 bool Coordinator::MayPlan() const {

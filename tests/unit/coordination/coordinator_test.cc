@@ -543,6 +543,8 @@ TEST_CASE("coordinator: who says what cannot be understood lives, and keeps what
       bench.Pass(seconds(1), {0});
     }
   };
+  bench.coordinator->OnUnreadable(WorkerId(1));
+  CHECK(bench.Standing(1) == WorkerStanding::kAlive);  // what was spoiled once matters nothing
   SUBCASE("without a goodbye of the process before") {}
   SUBCASE("after one") { bench.Beat(1, before, WorkerPhase::kGone); }
   SUBCASE("and the coordinator began only now") { bench.Restart(); }

@@ -449,6 +449,54 @@ TEST_CASE("silence: a worker of a later version is not taken for silent, and peo
   CHECK_FALSE(ViewOf(world, process).problem);
 }
 
+TEST_CASE("restart: half a minute of heartbeats is read, and nobody is silent before it was") {
+  World world;
+  Process former(&world.kafka, kOurs);
+  world.Start(former);
+  Worker worker0(world.job, 0);
+  Worker worker1(world.job, 1);
+  RunWithWorkers(world, former, {&worker0, &worker1}, seconds(5));
+  REQUIRE(ViewOf(world, former).settled);
+  const Generation before = ViewOf(world, former).assignment.generation;
+
+  Process process(&world.kafka, kTheirs);
+  const WallTime begun = process.Now().wall;
+  process.state.SetJob(world.job, world.identity, process.Now());
+  process.Run(seconds(1), /*hearing=*/false);
+  std::vector<WallTime> followed_since;
+  for (const ClusterRequest& request : process.cluster.asked) {
+    if (const auto* follow = std::get_if<FollowHeartbeats>(&request))
+      followed_since.push_back(follow->since);
+  }
+  REQUIRE(followed_since.size() == 1);
+  CHECK(followed_since[0] >= begun - seconds(35));
+  CHECK(followed_since[0] <= begun - seconds(30));
+
+  const auto nobody_is_silent = [&] {
+    for (const auto& [id, worker] : ViewOf(world, process).workers) {
+      if (worker.standing == WorkerStanding::kSilent || worker.standing == WorkerStanding::kLost)
+        return false;
+    }
+    return true;
+  };
+  // A minute of reading, in which those of worker 1 come last.
+  const size_t fenced = world.kafka.fenced.size();
+  for (int i = 0; i < 60; ++i) {
+    process.Hear(world.job.HeartbeatsTopic(), worker0.Beat(before.value()));
+    process.Run(seconds(1), /*hearing=*/false);
+    CHECK(nobody_is_silent());
+  }
+  // From where all was read everybody has a whole session.
+  RunWithWorkers(world, process, {&worker0}, seconds(4));
+  CHECK(nobody_is_silent());
+  RunWithWorkers(world, process, {&worker0, &worker1}, seconds(10));
+  CHECK(ViewOf(world, process).assignment.generation == before);
+  CHECK(ViewOf(world, process).settled);
+  CHECK(world.kafka.fenced.size() == fenced);
+  RunWithWorkers(world, process, {&worker0}, seconds(12));
+  CHECK(ViewOf(world, process).workers.at(WorkerId(1)).standing == WorkerStanding::kSilent);
+}
+
 TEST_CASE("jobs: one whose requests are slow holds up no other, and nobody's workers") {
   World world;
   Job other = SomeJob("other");

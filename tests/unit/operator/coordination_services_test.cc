@@ -154,6 +154,26 @@ TEST_CASE("coordination services: one that does not end holds nobody up") {
   bench.AwaitEnded(2);
 }
 
+TEST_CASE(
+    "coordination services: new credentials do not wait for the service that had the old ones") {
+  Bench bench;
+  REQUIRE(bench.services.Run(Bench::MakeJob("visits"), bench.identity, {{"sasl.password", "x"}}));
+  REQUIRE(bench.services.Run(Bench::MakeJob("other", "kafka-2:9092"), bench.identity, {}));
+  bench.world.Set(&World::ends, false);
+  CHECK_FALSE(
+      bench.services.Run(Bench::MakeJob("visits"), bench.identity, {{"sasl.password", "y"}}));
+  // Meanwhile everything else is answered, of other jobs and of this one.
+  CHECK(bench.services.View({"web", "other"}));
+  bench.services.SetPodFacts({"web", "visits"}, {});
+  bench.services.SetPodFacts({"web", "other"}, {});
+  CHECK(bench.services.Run(Bench::MakeJob("third"), bench.identity, {}));
+  bench.services.Forget({"web", "other"});
+  CHECK_FALSE(
+      bench.services.Run(Bench::MakeJob("visits"), bench.identity, {{"sasl.password", "y"}}));
+  bench.world.Set(&World::ends, true);
+  CHECK(bench.RunsInTheEnd(Bench::MakeJob("visits"), bench.identity, {{"sasl.password", "y"}}));
+}
+
 TEST_CASE("coordination services: a job made again under its name is another job") {
   Bench bench;
   REQUIRE(bench.services.Run(Bench::MakeJob("visits"), bench.identity, {}));

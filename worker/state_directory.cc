@@ -10,6 +10,8 @@
 #include <string>
 #include <system_error>
 
+#include "worker/disk_id.h"
+
 namespace coho {
 namespace {
 
@@ -50,7 +52,13 @@ Result<std::unique_ptr<StateDirectory>> StateDirectory::Open(const std::string& 
     ::close(lock);
     return NotWritable(absolute, why);
   }
-  return std::unique_ptr<StateDirectory>(new StateDirectory(absolute, lock));
+  auto disk_id = DiskIdOf(absolute);
+  if (!disk_id.ok()) {
+    ::close(lock);
+    return disk_id.status();
+  }
+  return std::unique_ptr<StateDirectory>(
+      new StateDirectory(absolute, std::move(disk_id).value(), lock));
 }
 
 StateDirectory::~StateDirectory() { ::close(lock_); }

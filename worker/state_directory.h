@@ -1,5 +1,5 @@
-// A worker's state directory: made if missing, checked to be writable, and locked for as long as
-// the object lives, so that two processes never open the same stores.
+// A worker's state directory: made if missing, checked to be writable, given an id, and locked for
+// as long as the object lives, so that two processes never open the same stores.
 #pragma once
 
 #include <memory>
@@ -19,10 +19,13 @@ class StateDirectory {
   StateDirectory& operator=(const StateDirectory&) = delete;
 
   [[nodiscard]] const std::string& path() const { return path_; }  // absolute
+  [[nodiscard]] const std::string& disk_id() const { return disk_id_; }
 
  private:
-  StateDirectory(std::string path, int lock) : path_(std::move(path)), lock_(lock) {}
+  StateDirectory(std::string path, std::string disk_id, int lock)
+      : path_(std::move(path)), disk_id_(std::move(disk_id)), lock_(lock) {}
   const std::string path_;
+  const std::string disk_id_;
   const int lock_;
 };
 

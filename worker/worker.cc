@@ -130,6 +130,7 @@ void Worker::StartLoops() {
                    .zone = flags.zone,
                    .pod = flags.pod,
                    .volume = flags.volume.empty() ? state_directory_->path() : flags.volume,
+                   .disk_id = state_directory_->disk_id(),
                    .version = WorkerVersion()},
       .state = {.transactional_ids = ids,
                 .loops = job_.workers.run_loops,

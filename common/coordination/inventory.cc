@@ -39,6 +39,7 @@ Inventory::Inventory(Copies recorded) : copies_(recorded), recorded_(std::move(r
 
 void Inventory::Observe(WorkerId worker, const WorkerReport& report, const std::set<TaskId>& owned,
                         WallTime wall) {
+  TakeAlong(worker, report.disk_id);
   const WorkerCopies& before = copies_[worker];
   const bool same_disk = before.disk_id == report.disk_id;
   WorkerCopies after{.disk_id = report.disk_id,
@@ -74,6 +75,15 @@ void Inventory::Observe(WorkerId worker, const WorkerReport& report, const std::
     const auto known = recorded->second.tasks.find(task);
     if (known == recorded->second.tasks.end()) return Changed(worker, Urgency::kNow);
     if (SizesDiffer(known->second.bytes(), copy.bytes())) Changed(worker, Urgency::kLater);
+  }
+}
+
+void Inventory::TakeAlong(WorkerId worker, const std::string& disk_id) {
+  if (disk_id.empty() || copies_[worker].disk_id == disk_id) return;
+  for (auto& [other, copies] : copies_) {
+    if (other == worker || copies.disk_id != disk_id) continue;
+    copies_[worker] = std::move(copies);
+    return Forget(other);
   }
 }
 

@@ -1,7 +1,10 @@
 // Which copies of the state lie where: what workers report, what of it is on record, and what is to
 // be written. Pure; thread-compatible.
 //
-// A report replaces what was known of its worker: a copy that it does not name is gone. On record
+// A report replaces what was known of its worker: a copy that it does not name is gone, and on
+// another disk than before nothing is left of what was. A disk is in one place: one that another
+// worker reports now is not where it was, and took its copies along (a volume that came to another
+// pod). On record
 // goes only what would change a decision (another disk, another set of copies, sizes that differ
 // much), a record per worker, never together with a generation.
 #pragma once
@@ -40,6 +43,7 @@ class Inventory {
   void Written(bool ok, MonotonicTime now);
 
  private:
+  void TakeAlong(WorkerId worker, const std::string& disk_id);
   enum class Urgency { kLater, kNow };
   void Changed(WorkerId worker, Urgency urgency);
 

@@ -64,6 +64,7 @@ void LoopTasks::FillStatus(const LoopState& state, bool sizes, LoopStatus* statu
       store.overlay_bytes = s.store->overlay_bytes();
       store.dirty_bytes = s.store->dirty_bytes();
       store.changelog_position = s.store->marker().position;
+      store.commit_time_ms = s.store->marker().commit_time_ms;
       store.bytes = sizes ? s.store->SizeBytes() : SizeBefore(before, id, out.stores.size() - 1);
       out.report.state_bytes += store.bytes;
     }

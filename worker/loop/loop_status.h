@@ -28,6 +28,7 @@ struct StoreStatus {
   int64_t overlay_bytes = 0;
   int64_t dirty_bytes = 0;
   int64_t changelog_position = 0;
+  int64_t commit_time_ms = 0;  // of the marker
 };
 
 struct TaskStatus {

@@ -26,6 +26,7 @@ WorkerReport MakeReport(const WorkerIdentity& identity,
                       .zone = identity.zone,
                       .pod = identity.pod,
                       .volume = identity.volume,
+                      .disk_id = identity.disk_id,
                       .version = identity.version,
                       .transactional_ids = transactional_ids,
                       .problem = problem};
@@ -34,7 +35,8 @@ WorkerReport MakeReport(const WorkerIdentity& identity,
     for (const TaskStatus& task : loop.tasks) {
       TaskReport& out = tasks[task.report.task] = task.report;
       for (const StoreStatus& store : task.stores) {
-        out.stores.push_back({store.name, store.changelog_position, store.bytes, 0});
+        out.stores.push_back(
+            {store.name, store.changelog_position, store.bytes, store.commit_time_ms});
       }
     }
   }
@@ -44,7 +46,8 @@ WorkerReport MakeReport(const WorkerIdentity& identity,
     TaskReport& other = others[engine.task];
     other.task = engine.task;
     other.state_bytes += engine.bytes;
-    other.stores.push_back({engine.store, 0, engine.bytes, 0});
+    other.changelog_position += engine.position;
+    other.stores.push_back({engine.store, engine.position, engine.bytes, engine.marker_time_ms});
   }
   for (const auto& [id, task] : tasks) report.tasks.push_back(task);
   for (const auto& [id, task] : others) report.on_disk.push_back(task);

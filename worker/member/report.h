@@ -18,6 +18,7 @@ struct WorkerIdentity {
   std::string zone;
   std::string pod;
   std::string volume;
+  std::string disk_id;
   std::string version;
 };
 

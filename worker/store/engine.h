@@ -66,6 +66,9 @@ class EngineFactory {
     std::string store;
     TaskId task;
     int64_t bytes = 0;
+    // Of its marker, while it is closed; 0: unknown.
+    int64_t position = 0;
+    int64_t marker_time_ms = 0;
   };
   [[nodiscard]] virtual std::vector<OnDisk> List() const = 0;
 };

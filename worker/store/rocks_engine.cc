@@ -29,8 +29,10 @@
 #include <thread>
 #include <utility>
 
+#include "common/base/check.h"
 #include "common/base/log.h"
 #include "worker/store/engine.h"
+#include "worker/store/marker_file.h"
 
 namespace coho {
 
@@ -103,7 +105,8 @@ struct Shared {
   std::mutex mutex;
   struct Entry {
     const RocksEngine* open = nullptr;  // nullptr: closed
-    int64_t bytes = 0;                  // when closed
+    int64_t bytes = 0;                  // when closed, like the next
+    std::optional<StoreMarker> marker = std::nullopt;
   };
   std::map<EngineId, Entry> on_disk;  // guarded by mutex
 
@@ -158,14 +161,19 @@ class RocksEngine final : public Engine {
   // log is off).
   ~RocksEngine() override {
     const int64_t bytes = SizeBytes();
+    const auto marker = ReadMarker();
     {
       const std::lock_guard lock(shared_->mutex);
       shared_->on_disk[id_] = {.open = nullptr, .bytes = bytes};
+      if (marker.ok()) shared_->on_disk[id_].marker = *marker;
     }
     const rocksdb::Status closed = db_->Close();
-    if (!closed.ok())
+    if (!closed.ok()) {
       LogWarn("closing a store failed; its last flush counts",
               {{"error", ToStatus(closed, name_)}});
+    } else if (marker.ok() && *marker) {
+      WriteMarkerFile(shared_->PathOf(id_), **marker);
+    }
   }
 
   Result<bool> Get(std::string_view key, std::string* value) override {
@@ -316,6 +324,7 @@ class RocksFactory final : public EngineFactory {
       return Corruption(name + ": corruption was found in it earlier");
     fs::create_directories(path, error);
     if (error) return Internal(name + ": " + error.message());
+    COHO_RETURN_IF_ERROR(RemoveMarkerFile(path));
     rocksdb::DB* db = nullptr;
     rocksdb::Options options = shared_->options;
     const auto flushed = std::make_shared<FlushedThrough>();
@@ -331,6 +340,13 @@ class RocksFactory final : public EngineFactory {
   // Renamed first: a crash must not leave half of a store under its name.
   Status Wipe(std::string_view store, TaskId task) override {
     const EngineId id(store, task);
+    {
+      const std::lock_guard lock(shared_->mutex);
+      const auto entry = shared_->on_disk.find(id);
+      COHO_CHECK(entry == shared_->on_disk.end() || entry->second.open == nullptr,
+                 ("store " + id.first + ", task " + ToString(task) + " is wiped while it is open")
+                     .c_str());
+    }
     const fs::path path = shared_->PathOf(id);
     const fs::path wiped = path.parent_path() / (std::string(kWipedPrefix) + ToString(task));
     std::error_code error;
@@ -348,8 +364,11 @@ class RocksFactory final : public EngineFactory {
     const std::lock_guard lock(shared_->mutex);
     std::vector<OnDisk> found;
     for (const auto& [id, entry] : shared_->on_disk) {
-      found.push_back(
-          {id.first, id.second, entry.open != nullptr ? entry.open->SizeBytes() : entry.bytes});
+      found.push_back({.store = id.first,
+                       .task = id.second,
+                       .bytes = entry.open != nullptr ? entry.open->SizeBytes() : entry.bytes,
+                       .position = entry.marker ? entry.marker->position : 0,
+                       .marker_time_ms = entry.marker ? entry.marker->commit_time_ms : 0});
     }
     return found;
   }
@@ -367,8 +386,8 @@ void Scan(Shared* shared) {
       if (name.starts_with(kWipedPrefix)) {
         fs::remove_all(entry.path(), error);
       } else if (const auto task = ParseTaskDirectory(name)) {
-        shared->on_disk[{store.path().filename().string(), *task}] = {.bytes =
-                                                                          BytesBelow(entry.path())};
+        shared->on_disk[{store.path().filename().string(), *task}] = {
+            .bytes = BytesBelow(entry.path()), .marker = ReadMarkerFile(entry.path())};
       }
     }
   }

@@ -109,8 +109,10 @@ void World::Apply(size_t number) {
     case FaultKind::kWipeDisk:
       if (pod == nullptr) break;
       scheduler_.Kill(pod->process);
-      if (const auto disk = cloud_.disks.find(pod->disk); disk != cloud_.disks.end())
+      if (const auto disk = cloud_.disks.find(pod->disk); disk != cloud_.disks.end()) {
         disk->second->stores.clear();
+        ++disk->second->wiped;
+      }
       break;
     case FaultKind::kFullDisk:
       if (pod == nullptr) break;

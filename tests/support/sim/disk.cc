@@ -120,7 +120,9 @@ class MemoryEngines final : public EngineFactory {
     for (const auto& [name, files] : disk_->stores)
       list.push_back({.store = name.first,
                       .task = name.second,
-                      .bytes = static_cast<int64_t>(files.values.size()) * 20});
+                      .bytes = static_cast<int64_t>(files.values.size()) * 20,
+                      .position = files.marker ? files.marker->position : 0,
+                      .marker_time_ms = files.marker ? files.marker->commit_time_ms : 0});
     return list;
   }
 
@@ -139,7 +141,8 @@ Result<std::unique_ptr<StateDirectory>> StateDirectory::Open(const std::string& 
   if (disk->locked_by != nullptr && !disk->locked_by->dead)
     return Status{Code::kConflict, path + " is locked by another process"};
   disk->locked_by = sim::Scheduler::CurrentProcess();
-  return std::unique_ptr<StateDirectory>(new StateDirectory(path, -1));
+  return std::unique_ptr<StateDirectory>(
+      new StateDirectory(path, path + "#" + std::to_string(disk->wiped), -1));
 }
 
 StateDirectory::~StateDirectory() { DiskAt(path_)->locked_by = nullptr; }

@@ -22,6 +22,7 @@ struct StoreFiles {
 };
 
 struct Disk {
+  int64_t wiped = 0;  // how often: each time it is another disk
   std::map<std::pair<std::string, TaskId>, StoreFiles> stores;  // what is flushed
   const Process* locked_by = nullptr;
   bool full = false;

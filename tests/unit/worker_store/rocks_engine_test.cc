@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "tests/support/dies.h"
 #include "tests/support/temp_directory.h"
 #include "worker/store/engine.h"
 
@@ -204,6 +205,49 @@ TEST_CASE("EngineFactory: lists what lies on disk, open or not") {
   CHECK(open->SizeBytes() > 100'000);
   REQUIRE(factory->List().size() == 2);
   CHECK(factory->List()[0].bytes > 100'000);
+}
+
+TEST_CASE("EngineFactory: says how far a closed store is without opening it") {
+  const TempDirectory directory;
+  const fs::path database = MakeStore(directory.path());
+  // As an earlier process left it.
+  auto factory = MakeFactory(directory.path());
+  REQUIRE(factory->List().size() == 1);
+  CHECK(factory->List()[0].position == 42);
+  CHECK(factory->List()[0].marker_time_ms == 1000);
+  {
+    const auto engine = Open(*factory);
+    CHECK(factory->List()[0].position == 0);  // it moves
+    StoreMarker later = kMarker;
+    later.position = 50;
+    const EngineWrite write{.key = "k", .value = "v"};
+    REQUIRE(engine->Write({&write, 1}, later).ok());
+  }
+  CHECK(factory->List()[0].position == 50);
+
+  SUBCASE("a process that was killed while it was open leaves nothing that is old") {
+    const auto engine = Open(*factory);
+    CHECK_FALSE(fs::exists(database / "MARKER"));
+  }
+  SUBCASE("what cannot be read is not known") {
+    std::ofstream(database / "MARKER", std::ios::trunc) << "no marker";
+    factory = MakeFactory(directory.path());
+    CHECK(factory->List()[0].position == 0);
+    CHECK(Open(*factory)->ReadMarker().value()->position == 50);
+  }
+  SUBCASE("a wiped one is gone with it") {
+    REQUIRE(factory->Wipe("s", TaskId(2)).ok());
+    CHECK(factory->List().empty());
+    CHECK_FALSE(fs::exists(database / "MARKER"));
+  }
+}
+
+TEST_CASE("EngineFactory: an open store is not wiped from under who has it") {
+  const TempDirectory directory;
+  const auto factory = MakeFactory(directory.path());
+  const auto open = Open(*factory);
+  const std::string words = test::LastWordsOf([&] { (void)factory->Wipe("s", TaskId(2)); });
+  CHECK(words.find("store s, task 2 is wiped while it is open") != std::string::npos);
 }
 
 TEST_CASE("EngineFactory: wiping what does not exist is no error") {

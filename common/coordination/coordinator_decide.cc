@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "common/base/check.h"
 #include "common/base/mutant.h"
 #include "common/coordination/checker.h"
 #include "common/coordination/coordinator.h"
@@ -458,11 +459,20 @@ void Coordinator::Commit(Write write, CoordinatorActions* actions) {
     for (const TaskId task : record.active) owners[task] = id;
   }
   for (const auto& [task, owner] : owners_) {
-    if (!owners.contains(task)) ledger_.Revoked(task, owner, write.after.generation);
+    const auto next = owners.find(task);
+    if (next == owners.end()) {
+      ledger_.Revoked(task, owner, write.after.generation);
+    } else {
+      COHO_CHECK(next->second == owner,
+                 ("generation " + ToString(write.after.generation) + " gives task " +
+                  ToString(task) + " of worker " + ToString(owner) + " to worker " +
+                  ToString(next->second) + " before it was released")
+                     .c_str());
+    }
   }
   for (const auto& [task, owner] : owners) {
     if (owners_.contains(task)) continue;
-    ledger_.Granted(task);
+    ledger_.Granted(task, owner);
     moving_.erase(task);
   }
   owners_ = std::move(owners);

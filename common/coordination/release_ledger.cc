@@ -19,10 +19,18 @@ ReleaseLedger::ReleaseLedger(const Assignment& stored, int32_t tasks, bool trans
 
 void ReleaseLedger::Revoked(TaskId task, WorkerId from, Generation in) {
   COHO_CHECK(in > Generation(), "a task is revoked in a generation");
+  const auto hold = held_.find(task);
+  COHO_CHECK(hold == held_.end() || hold->second.worker == from,
+             ("task " + ToString(task) + " is revoked from worker " + ToString(from) +
+              ", and worker " + ToString(hold->second.worker) + " has not released it yet")
+                 .c_str());
   held_[task] = {from, in};
 }
 
-void ReleaseLedger::Granted(TaskId task) {
+void ReleaseLedger::Granted(TaskId task, WorkerId to) {
+  COHO_CHECK(MayGrant(task, to), ("task " + ToString(task) + " was granted to worker " +
+                                  ToString(to) + " while another may write for it")
+                                     .c_str());
   held_.erase(task);
   doubtful_tasks_.erase(task);
   if (doubtful_tasks_.empty()) doubtful_workers_.clear();
@@ -37,6 +45,13 @@ void ReleaseLedger::Prove(WorkerId worker, const std::vector<std::string>& ids,
 }
 
 void ReleaseLedger::Settle(const Assignment& assignment) {
+  for (const auto& [task, hold] : held_) {
+    COHO_CHECK(
+        hold.revoked_in <= assignment.generation,
+        ("task " + ToString(task) + " was revoked in generation " + ToString(hold.revoked_in) +
+         ", the assignment is of " + ToString(assignment.generation))
+            .c_str());
+  }
   const auto released = [&](WorkerId worker, Generation through) {
     const auto record = assignment.workers.find(worker);
     return record == assignment.workers.end() || Unproven(worker, record->second, through).empty();

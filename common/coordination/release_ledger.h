@@ -28,9 +28,11 @@ class ReleaseLedger {
   // owner: any recorded worker may, until it has released its record.
   ReleaseLedger(const Assignment& stored, int32_t tasks, bool transactions);
 
-  // The generation `in`, which takes `task` from `from`, is committed.
+  // The generation `in`, which takes `task` from `from`, is committed. REQUIRES: nobody else holds
+  // the task still.
   void Revoked(TaskId task, WorkerId from, Generation in);
-  void Granted(TaskId task);
+  // A generation that gives it to `to` is committed. REQUIRES: MayGrant.
+  void Granted(TaskId task, WorkerId to);
   void Prove(WorkerId worker, const std::vector<std::string>& ids, Generation through);
   // Drops what is proven by now. REQUIRES: `assignment` is the last committed one.
   void Settle(const Assignment& assignment);

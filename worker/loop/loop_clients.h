@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 
+#include "common/base/check.h"
 #include "common/base/clock.h"
 #include "common/base/status.h"
 #include "worker/commit/committer.h"
@@ -32,7 +33,10 @@ class LoopClients {
   [[nodiscard]] Status Connect();
   [[nodiscard]] bool has_producer() const { return outputs_ != nullptr; }
   // REQUIRES: Connect succeeded once.
-  [[nodiscard]] InputPort& inputs() { return *inputs_; }
+  [[nodiscard]] InputPort& inputs() {
+    COHO_CHECK(inputs_ != nullptr, "a run loop reads before it is connected");
+    return *inputs_;
+  }
 
   // The records of the last poll are not looked at any more.
   void ReleaseRecords();

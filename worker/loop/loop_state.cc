@@ -52,7 +52,10 @@ bool IsLegal(LoopTaskState from, LoopTaskState to) {
 }
 
 void LoopState::Move(Task* task, LoopTaskState to) {
-  COHO_CHECK(IsLegal(task->state, to), "a task of a run loop took a way that does not exist");
+  COHO_CHECK(IsLegal(task->state, to), ("no way of a run loop's task leads from " +
+                                        std::string(LoopTaskStateName(task->state)) + " to " +
+                                        std::string(LoopTaskStateName(to)))
+                                           .c_str());
   task->state = to;
   task->not_before.reset();
 }
@@ -98,7 +101,8 @@ void LoopState::Handle(const TaskGranted& in, MonotonicTime /*now*/, Actions* ou
     COHO_SOMETIMES("a grant came to a loop that was fenced or drained meanwhile");
     return;
   }
-  COHO_CHECK(!tasks_.contains(in.task), "a task is granted to a run loop that has it");
+  COHO_CHECK(!tasks_.contains(in.task),
+             ("task " + ToString(in.task) + " is granted to a run loop that has it").c_str());
   Task& task = tasks_[in.task];
   task.grant = in.grant;
   Move(&task, S::kRestoring);

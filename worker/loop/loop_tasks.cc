@@ -43,8 +43,16 @@ Status LoopTasks::UseOutputs(OutputPort* outputs) {
 
 void LoopTasks::Add(const TaskGrant& grant) { tasks_[grant.task].grant = grant; }
 
+LoopTasks::Task& LoopTasks::TaskOf(TaskId id) {
+  const auto found = tasks_.find(id);
+  COHO_CHECK(found != tasks_.end(),
+             ("run loop " + std::to_string(options_.loop) + " does not have task " + ToString(id))
+                 .c_str());
+  return found->second;
+}
+
 void LoopTasks::AskRestore(TaskId id) {
-  Task& task = tasks_.at(id);
+  Task& task = TaskOf(id);
   task.asked_at = clock_.Now();
   task.progress = std::make_shared<RestoreProgress>();
   task.attempt = ++attempts_;
@@ -92,7 +100,7 @@ std::vector<LoopInput> LoopTasks::AdvancePlacing() {
     to_place_.clear();
     std::vector<TopicPartition> partitions;
     for (const TaskId id : asked_) {
-      const auto own = TaskInputs(job_, *tasks_.at(id).grant.model, id).partitions();
+      const auto own = TaskInputs(job_, *TaskOf(id).grant.model, id).partitions();
       partitions.insert(partitions.end(), own.begin(), own.end());
     }
     ranges_asked_at_ = clock_.Now();
@@ -201,7 +209,9 @@ std::optional<LoopInput> LoopTasks::WatchInputs(MonotonicTime now) {
 }
 
 std::optional<LoopInput> LoopTasks::Start(TaskId id) {
-  Task& task = tasks_.at(id);
+  Task& task = TaskOf(id);
+  COHO_CHECK(task.runtime != nullptr && !task.runtime->running(),
+             ("task " + ToString(id) + " starts without its stores, or a second time").c_str());
   TaskRuntime& runtime = *task.runtime;
   const MonotonicTime begin = clock_.Now();
   runtime.NoteTime(begin);
@@ -285,6 +295,10 @@ void LoopTasks::StopAll() {
 }
 
 void LoopTasks::DropAll() {
+  // Records under way point to slots in the stores.
+  COHO_CHECK(outputs_ == nullptr, ("run loop " + std::to_string(options_.loop) + " drops " +
+                                   std::to_string(tasks_.size()) + " tasks before its producer")
+                                      .c_str());
   while (!tasks_.empty()) Forget(tasks_.begin()->first);
   asked_.clear();
 }

@@ -112,6 +112,7 @@ class LoopTasks {
     std::optional<RestoredTask> restored;  // until its start is chosen
     std::unique_ptr<TaskRuntime> runtime;
   };
+  [[nodiscard]] Task& TaskOf(TaskId id);
   [[nodiscard]] LoopInput Place(TaskId id, Task* task, const RangeMap& ranges);
   void Detach(Task* task);
 

@@ -163,6 +163,13 @@ struct TaskStore::Impl {
   void Fail(const Status& error) {
     if (status.ok()) status = error;
   }
+  // For who breaks a rule of the store.
+  [[nodiscard]] std::string Broken(const std::string& how) const {
+    return "store " + options.spec.name + ", partition " + std::to_string(marker.partition) +
+           ", at " + std::to_string(marker.position) + ", is " + how + ": " +
+           std::to_string(overlay->changed().size()) + " changed keys, " +
+           std::to_string(open_iterators) + " iterators";
+  }
   [[nodiscard]] Status WriteDirty();
   void NoteFlush() {
     unflushed_since = overlay->has_dirty() ? std::optional(dirty_since) : std::nullopt;
@@ -261,7 +268,7 @@ void TaskStore::Committed(std::optional<int64_t> position, WallTime at,
 }
 
 void TaskStore::Undo() {
-  COHO_CHECK(impl_->open_iterators == 0, "undo while an iterator is open");
+  COHO_CHECK(impl_->open_iterators == 0, impl_->Broken("undone with open iterators").c_str());
   if (impl_->overlay->has_frozen()) COHO_SOMETIMES("undo of changes that were sent");
   impl_->overlay->Undo();
   impl_->refused = Status::Ok();
@@ -312,9 +319,12 @@ Status TaskStore::Impl::WriteDirty() {
 
 Status TaskStore::WriteBack() {
   COHO_CHECK(changed_keys() == 0 && !impl_->overlay->has_frozen(),
-             "write-back of values that are not committed");
+             impl_->Broken("written back before its values are committed").c_str());
   COHO_CHECK(impl_->open_iterators == 0,
-             "write-back while an iterator is open; iterators end with Process, Window and Init");
+             impl_
+                 ->Broken("written back with open iterators, which end with Process, Window and "
+                          "Init")
+                 .c_str());
   const bool marker_due =
       impl_->marker.position != impl_->engine_marker.position ||
       impl_->marker.positions != impl_->engine_marker.positions ||
@@ -350,6 +360,7 @@ const StoreMarker& TaskStore::marker() const { return impl_->marker; }
 int64_t TaskStore::SizeBytes() const { return impl_->engine->SizeBytes(); }
 
 std::unique_ptr<Engine> TaskStore::ReleaseEngine() {
+  COHO_CHECK(impl_->open_iterators == 0, impl_->Broken("closed with open iterators").c_str());
   impl_->overlay = std::make_unique<Overlay>();
   impl_->Tell();
   return std::move(impl_->engine);

@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include "tests/support/dies.h"
+
 namespace coho {
 namespace {
 
@@ -64,6 +66,23 @@ TEST_CASE("release: without transactions a task does not even go back before it 
   ledger.Prove(kA, {"a-0", "a-1"}, Generation(5));
   ledger.Settle(Recorded());
   CHECK(ledger.MayGrant(kTask, kA));
+}
+
+TEST_CASE("release: what would give a task two owners ends the process, and says which") {
+  const auto says = [](const std::function<void()>& act, const std::string& what) {
+    const std::string words = test::LastWordsOf(act);
+    CAPTURE(words);
+    CHECK(words.find(what) != std::string::npos);
+  };
+  ReleaseLedger ledger;
+  ledger.Revoked(kTask, kA, Generation(5));
+  says([&] { ledger.Granted(kTask, kB); },
+       "task 0 was granted to worker 1 while another may write for it");
+  says([&] { ledger.Revoked(kTask, kB, Generation(6)); },
+       "task 0 is revoked from worker 1, and worker 0 has not released it yet");
+  says([&] { ledger.Settle(Assignment()); },
+       "task 0 was revoked in generation 5, the assignment is of 0");
+  CHECK(test::LastWordsOf([&] { ledger.Granted(kTask, kA); }).empty());
 }
 
 }  // namespace

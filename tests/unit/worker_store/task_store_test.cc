@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "tests/support/dies.h"
 #include "tests/support/memory_engine.h"
 #include "worker/store/changelog_key.h"
 #include "worker/store/value_format.h"
@@ -461,6 +462,20 @@ TEST_CASE("TaskStore: after ReleaseEngine nothing uncommitted is left") {
   const auto engine = f.store->ReleaseEngine();
   CHECK(static_cast<MemoryEngine*>(engine.get())->content().values.empty());
   CHECK(f.store->changed_keys() == 0);
+}
+
+TEST_CASE("TaskStore: a write-back out of turn ends the process, and says of which store") {
+  Fixture f;
+  f.store->Put("a", "12345678");
+  const std::string words = test::LastWordsOf([&] { (void)f.store->WriteBack(); });
+  CHECK(words.find("store s, partition 3, at 100, is written back before its values are committed: "
+                   "1 changed keys, 0 iterators") != std::string::npos);
+  f.Commit(101);
+  const auto it = f.store->Range({}, {});
+  CHECK(test::LastWordsOf([&] { (void)f.store->WriteBack(); }).find("open iterators") !=
+        std::string::npos);
+  CHECK(test::LastWordsOf([&] { (void)f.store->ReleaseEngine(); }).find("open iterators") !=
+        std::string::npos);
 }
 
 }  // namespace

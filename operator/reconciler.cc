@@ -14,7 +14,7 @@
 namespace coho {
 namespace {
 
-// Small objects are not watched: what others did to them is found and repaired this often.
+// What others wrote into our objects is found and repaired this often.
 constexpr Duration kRepairEvery = std::chrono::minutes(5);
 constexpr Duration kReadSecretEvery = std::chrono::seconds(60);
 constexpr Duration kTryConnectionAgainAfter = std::chrono::seconds(10);
@@ -278,6 +278,10 @@ Result<Observed> Reconciler::Gather(StreamJob job, Memory* memory) {
                                           .prefix = observed.job.job->kafka.topic_prefix,
                                           .created = observed.job.created});
   }
+  std::erase_if(*memory->objects, [&](const auto& entry) {
+    const auto& [object, facts] = entry;
+    return parts_.cache.IsGone(object.kind, {id.ns, object.name}, facts.uid);
+  });
   observed.objects = *memory->objects;
   observed.status_written = memory->status_written;
   observed.settings = parts_.settings;

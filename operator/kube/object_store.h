@@ -2,6 +2,7 @@
 // handed out never changes. Safe to use from any thread.
 #pragma once
 
+#include <deque>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -31,16 +32,22 @@ class ObjectStore {
   // What was there before; nullptr: nothing.
   ObjectPtr Put(const ObjectKey& key, Json object);
   ObjectPtr Remove(const ObjectKey& key);
+  // An object of this name and uid was here and is not any more. Of each name the last one is
+  // remembered, of 10,000 names; false: it is here, or was never seen, or long ago.
+  [[nodiscard]] bool IsGone(const ObjectKey& key, const std::string& uid) const;
 
  private:
   using IndexKey = std::pair<std::string, std::string>;  // namespace, label value
   [[nodiscard]] std::string LabelOf(const Json& object) const;
   void Unindex(const ObjectKey& key, const Json& object);
+  void NoteGone(const ObjectKey& key, const Json& object);
 
   const std::string index_label_;
   mutable std::mutex mutex_;
   std::map<ObjectKey, ObjectPtr> objects_;         // guarded by mutex_
   std::map<IndexKey, std::set<ObjectKey>> index_;  // guarded by mutex_
+  std::map<ObjectKey, std::string> gone_;          // last uid of a name; guarded by mutex_
+  std::deque<ObjectKey> gone_order_;               // oldest first; guarded by mutex_
 };
 
 }  // namespace coho::kube

@@ -1,5 +1,6 @@
 #include "operator/observe/cluster_cache.h"
 
+#include <algorithm>
 #include <set>
 #include <utility>
 
@@ -64,33 +65,53 @@ ClusterCache::ClusterCache(kube::Api& api, const Clock& clock, const std::string
                      .slim = SlimNode,
                      .on_change = [this](const kube::ObjectKey&, const ObjectPtr& before,
                                          const ObjectPtr& after) { OnNode(before, after); }});
+  for (const kube::ResourceType* type :
+       {&ServiceAccountType(), &ConfigMapType(), &ServiceType(), &PodDisruptionBudgetType()}) {
+    small_.push_back(std::make_unique<Watch>(
+        api, clock,
+        Watch::Options{
+            .type = *type,
+            .ns = ns,
+            .label_selector = std::string(kManagedByLabel) + "=" + std::string(kManagedBy),
+            .optional = true,
+            .slim = SlimToIdentity,
+            .on_change = [this](const kube::ObjectKey&, const ObjectPtr& before,
+                                const ObjectPtr& after) { OnSmall(before, after); }}));
+  }
 }
 
 ClusterCache::~ClusterCache() { Stop(); }
 
+std::vector<Watch*> ClusterCache::All() const {
+  std::vector<Watch*> all = {jobs_.get(),   sets_.get(),    pods_.get(),
+                             claims_.get(), volumes_.get(), nodes_.get()};
+  for (const auto& watch : small_) all.push_back(watch.get());
+  return all;
+}
+
 void ClusterCache::Start() {
-  for (Watch* watch :
-       {jobs_.get(), sets_.get(), pods_.get(), claims_.get(), volumes_.get(), nodes_.get()}) {
-    watch->Start();
-  }
+  for (Watch* watch : All()) watch->Start();
 }
 
 void ClusterCache::Stop() {
-  for (Watch* watch :
-       {jobs_.get(), sets_.get(), pods_.get(), claims_.get(), volumes_.get(), nodes_.get()}) {
-    watch->Stop();
-  }
+  for (Watch* watch : All()) watch->Stop();
 }
 
 bool ClusterCache::synced() const { return unsynced().empty(); }
 
 std::vector<std::string> ClusterCache::unsynced() const {
   std::vector<std::string> missing;
-  for (const Watch* watch :
-       {jobs_.get(), sets_.get(), pods_.get(), claims_.get(), volumes_.get(), nodes_.get()}) {
+  for (const Watch* watch : All()) {
     if (!watch->synced()) missing.push_back(watch->options().type.plural);
   }
   return missing;
+}
+
+bool ClusterCache::IsGone(std::string_view kind, const kube::ObjectKey& key,
+                          const std::string& uid) const {
+  return std::any_of(small_.begin(), small_.end(), [&](const auto& watch) {
+    return watch->options().type.kind == kind && watch->store().IsGone(key, uid);
+  });
 }
 
 void ClusterCache::OnChild(const ObjectPtr& before, const ObjectPtr& after) const {
@@ -101,6 +122,14 @@ void ClusterCache::OnChild(const ObjectPtr& before, const ObjectPtr& after) cons
     if (!job.empty()) concerned.insert({TextAt(*object, {"metadata", "namespace"}), job});
   }
   for (const kube::ObjectKey& job : concerned) on_job_concerned_(job);
+}
+
+// Its content is ours, and what it is now came with the answer to our write.
+void ClusterCache::OnSmall(const ObjectPtr& before, const ObjectPtr& after) const {
+  if (before == nullptr) return;
+  if (after == nullptr ||
+      TextAt(*before, {"metadata", "uid"}) != TextAt(*after, {"metadata", "uid"}))
+    OnChild(before, nullptr);
 }
 
 void ClusterCache::OnVolume(const ObjectPtr& before, const ObjectPtr& after) const {

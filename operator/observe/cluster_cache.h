@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "common/base/clock.h"
@@ -46,9 +47,15 @@ class ClusterCache {
   [[nodiscard]] const kube::ObjectStore& nodes() const { return nodes_->store(); }
   [[nodiscard]] bool nodes_known() const { return nodes_->permitted(); }
   [[nodiscard]] bool volumes_known() const { return volumes_->permitted(); }
+  // A ServiceAccount, ConfigMap, Service or PodDisruptionBudget of ours that was seen is not there
+  // any more.
+  [[nodiscard]] bool IsGone(std::string_view kind, const kube::ObjectKey& key,
+                            const std::string& uid) const;
 
  private:
+  [[nodiscard]] std::vector<kube::Watch*> All() const;
   void OnChild(const kube::ObjectPtr& before, const kube::ObjectPtr& after) const;
+  void OnSmall(const kube::ObjectPtr& before, const kube::ObjectPtr& after) const;
   void OnVolume(const kube::ObjectPtr& before, const kube::ObjectPtr& after) const;
   void OnNode(const kube::ObjectPtr& before, const kube::ObjectPtr& after) const;
 
@@ -59,6 +66,7 @@ class ClusterCache {
   std::unique_ptr<kube::Watch> claims_;
   std::unique_ptr<kube::Watch> volumes_;
   std::unique_ptr<kube::Watch> nodes_;
+  std::vector<std::unique_ptr<kube::Watch>> small_;  // a kind each, for the sake of IsGone
 };
 
 }  // namespace coho

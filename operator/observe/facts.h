@@ -38,5 +38,6 @@ void SlimPod(nlohmann::json* pod);
 void SlimClaim(nlohmann::json* claim);
 void SlimVolume(nlohmann::json* volume);
 void SlimNode(nlohmann::json* node);
+void SlimToIdentity(nlohmann::json* object);
 
 }  // namespace coho

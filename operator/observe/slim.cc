@@ -82,6 +82,8 @@ void SlimVolume(Json* volume) {
   *volume = std::move(slim);
 }
 
+void SlimToIdentity(Json* object) { *object = Identity(*object); }
+
 void SlimNode(Json* node) {
   Json slim = Identity(*node);
   Copy(*node, {"spec", "unschedulable"}, &slim);

@@ -19,15 +19,15 @@
 # Assignment, headless Service and the workers' account without rights. Owner references remove them.
 - apiGroups: [""]
   resources: [configmaps, services, serviceaccounts]
-  verbs: [get, create, patch]
+  verbs: [get, list, watch, create, patch]
 # Job files: one for each content, deleted when no pod was started with it any more.
 - apiGroups: [""]
   resources: [configmaps]
-  verbs: [list, delete]
+  verbs: [delete]
 # Drains take one worker at a time.
 - apiGroups: [policy]
   resources: [poddisruptionbudgets]
-  verbs: [get, create, patch]
+  verbs: [get, list, watch, create, patch]
 # Worker pods are made by their StatefulSets; deleted to bring in a new template, or when their node is lost.
 - apiGroups: [""]
   resources: [pods]

@@ -1,5 +1,5 @@
-// What a state directory is known by, wherever it is mounted and whichever worker has it: a wiped or
-// new one has another id, so nobody believes in state that it no longer holds.
+// What a state directory is known by, wherever it is mounted and whichever worker has it: a wiped
+// or new one has another id, so nobody believes in state that it no longer holds.
 #pragma once
 
 #include <string>

@@ -1,5 +1,3 @@
-#include "common/coordinating/service.h"
-
 #include <arpa/inet.h>
 #include <doctest/doctest.h>
 #include <netinet/in.h>
@@ -8,6 +6,8 @@
 
 #include <functional>
 #include <string>
+
+#include "common/coordinating/service.h"
 
 namespace coho {
 namespace {

@@ -79,7 +79,6 @@ std::string OutOfReach(const std::string& name) {
                                        "lease-not-waited-for",
                                        "life-not-compared",
                                        "model-without-generation",
-                                       "old-fold-kept-at-rejoin",
                                        "older-incarnation-speaks",
                                        "proof-of-one-id-counts-for-all",
                                        "resume-without-reading",

@@ -18,6 +18,7 @@ namespace {
 using Event = Owned<rd_kafka_event_t, rd_kafka_event_destroy>;
 using Options = Owned<rd_kafka_AdminOptions_t, rd_kafka_AdminOptions_destroy>;
 using NewTopicPtr = Owned<rd_kafka_NewTopic_t, rd_kafka_NewTopic_destroy>;
+using ConfigResource = Owned<rd_kafka_ConfigResource_t, rd_kafka_ConfigResource_destroy>;
 using DeleteTopicPtr = Owned<rd_kafka_DeleteTopic_t, rd_kafka_DeleteTopic_destroy>;
 
 template <class P>
@@ -53,10 +54,33 @@ Result<NewTopicPtr> Prepare(const NewTopic& topic) {
   return prepared;
 }
 
+std::span<const rd_kafka_ConfigResource_t* const> Described(rd_kafka_event_t* event) {
+  size_t count = 0;
+  const auto* found = rd_kafka_DescribeConfigs_result_resources(
+      rd_kafka_event_DescribeConfigs_result(event), &count);
+  return {found, count};
+}
+
+Result<Admin::Config> ConfigOf(const rd_kafka_ConfigResource_t* topic) {
+  COHO_RETURN_IF_ERROR(ToStatus(
+      rd_kafka_ConfigResource_error(topic),
+      std::string("reading the configuration of topic ") + rd_kafka_ConfigResource_name(topic)));
+  Admin::Config config;
+  size_t count = 0;
+  const auto* entries = rd_kafka_ConfigResource_configs(topic, &count);
+  for (const rd_kafka_ConfigEntry_t* entry : std::span(entries, count)) {
+    const char* value = rd_kafka_ConfigEntry_value(entry);
+    if (value != nullptr) config[rd_kafka_ConfigEntry_name(entry)] = value;
+  }
+  return config;
+}
+
 }  // namespace
 
 struct Admin::Impl {
   std::unique_ptr<Client> client;
+  std::vector<std::string> asked_topics;
+  Owned<rd_kafka_queue_t, rd_kafka_queue_destroy> answers;  // gone before the client
 
   // Sends a request with request(options, queue) and reads its answer with read(event); repeats
   // both until the time is over, so a request must do no harm when it is repeated.
@@ -191,11 +215,10 @@ Status Admin::Delete(const std::vector<std::string>& topics, Duration timeout) {
       });
 }
 
-Result<std::map<std::string, std::string>> Admin::TopicConfig(const std::string& topic,
-                                                              Duration timeout) {
-  std::map<std::string, std::string> config;
+Result<Admin::Config> Admin::TopicConfig(const std::string& topic, Duration timeout) {
+  Config config;
   const std::string context = "reading the configuration of topic " + topic;
-  const Owned<rd_kafka_ConfigResource_t, rd_kafka_ConfigResource_destroy> resource(
+  const ConfigResource resource(
       rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic.c_str()));
   rd_kafka_ConfigResource_t* raw = resource.get();
   Status status = impl_->Ask(
@@ -204,23 +227,51 @@ Result<std::map<std::string, std::string>> Admin::TopicConfig(const std::string&
         rd_kafka_DescribeConfigs(impl_->client->get(), &raw, 1, options, queue);
       },
       [&](rd_kafka_event_t* event) {
-        config.clear();
-        size_t count = 0;
-        const auto* found = rd_kafka_DescribeConfigs_result_resources(
-            rd_kafka_event_DescribeConfigs_result(event), &count);
-        for (const rd_kafka_ConfigResource_t* one : std::span(found, count)) {
-          COHO_RETURN_IF_ERROR(ToStatus(rd_kafka_ConfigResource_error(one), context));
-          size_t entries = 0;
-          const auto* list = rd_kafka_ConfigResource_configs(one, &entries);
-          for (const rd_kafka_ConfigEntry_t* entry : std::span(list, entries)) {
-            const char* value = rd_kafka_ConfigEntry_value(entry);
-            if (value != nullptr) config[rd_kafka_ConfigEntry_name(entry)] = value;
-          }
+        for (const rd_kafka_ConfigResource_t* one : Described(event)) {
+          COHO_ASSIGN_OR_RETURN(config, ConfigOf(one));
         }
         return Status::Ok();
       });
   if (!status.ok()) return status;
   return config;
+}
+
+Status Admin::AskTopicConfigs(const std::vector<std::string>& topics, Duration timeout) {
+  Impl& impl = *impl_;
+  impl.asked_topics = topics;
+  impl.answers.reset(rd_kafka_queue_new(impl.client->get()));
+  const Options options(
+      rd_kafka_AdminOptions_new(impl.client->get(), RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS));
+  char reason[256] = "";
+  COHO_RETURN_IF_ERROR(ToStatus(rd_kafka_AdminOptions_set_request_timeout(
+                                    options.get(), ToMillis(timeout), reason, sizeof(reason)),
+                                "reading configurations of topics"));
+  std::vector<ConfigResource> resources;
+  for (const std::string& topic : topics)
+    resources.emplace_back(rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic.c_str()));
+  std::vector<rd_kafka_ConfigResource_t*> raw = Pointers(resources);
+  rd_kafka_DescribeConfigs(impl.client->get(), raw.data(), raw.size(), options.get(),
+                           impl.answers.get());
+  return Status::Ok();
+}
+
+std::optional<std::map<std::string, Result<Admin::Config>>> Admin::TakeTopicConfigs() {
+  Impl& impl = *impl_;
+  impl.client->Serve(0);
+  const Event event(rd_kafka_queue_poll(impl.answers.get(), 0));
+  if (event == nullptr) return std::nullopt;
+  Status failure = ToStatus(rd_kafka_event_error(event.get()), "reading configurations of topics");
+  if (const Status refused = impl.client->TakeFailure(); !failure.ok() && !refused.ok())
+    failure = refused;
+  std::map<std::string, Result<Config>> configs;
+  for (const std::string& topic : impl.asked_topics) {
+    configs.emplace(topic,
+                    failure.ok() ? NotFound("topic " + topic + " is not in the answer") : failure);
+  }
+  if (!failure.ok()) return configs;
+  for (const rd_kafka_ConfigResource_t* one : Described(event.get()))
+    configs.insert_or_assign(rd_kafka_ConfigResource_name(one), ConfigOf(one));
+  return configs;
 }
 
 }  // namespace coho::kafka

@@ -28,8 +28,12 @@ class Admin {
       const std::vector<std::string>& names, Duration timeout);
   // Creates the topics; one that exists already is left as it is and is no error.
   [[nodiscard]] Status Create(const std::vector<NewTopic>& topics, Duration timeout);
-  [[nodiscard]] Result<std::map<std::string, std::string>> TopicConfig(const std::string& topic,
-                                                                       Duration timeout);
+  using Config = std::map<std::string, std::string>;
+  [[nodiscard]] Result<Config> TopicConfig(const std::string& topic, Duration timeout);
+  // The same for many, in one request and without waiting: Ask, then Take until it has the answer,
+  // each topic's for itself. A new question drops the one before.
+  [[nodiscard]] Status AskTopicConfigs(const std::vector<std::string>& topics, Duration timeout);
+  [[nodiscard]] std::optional<std::map<std::string, Result<Config>>> TakeTopicConfigs();
   // The id that the cluster gave itself when it was made.
   [[nodiscard]] Result<std::string> ClusterId(Duration timeout);
   [[nodiscard]] Status Delete(const std::vector<std::string>& topics, Duration timeout);

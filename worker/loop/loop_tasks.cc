@@ -224,6 +224,7 @@ std::optional<LoopInput> LoopTasks::Start(TaskId id) {
     runtime.SetUser(std::move(user));
     ++running_;
     init = Guarded([&] { return runtime.user().Init(runtime); });
+    if (init.ok()) init = runtime.TakeRefused();
   }
   if (!init.ok()) {
     return TaskFailed{.exit_code = kExitTaskFailed,

@@ -1,6 +1,7 @@
 #include "worker/loop/record_processor.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "common/base/log.h"
 #include "common/contract/exit_codes.h"
@@ -59,8 +60,10 @@ Verdict RecordProcessor::Call(TaskRuntime& task, const InputSpec& input,
     if (!collector_.failure().ok()) return Verdict::kProducerFailed;
     if (!envelope.misuse().empty()) [[unlikely]]
       status = InvalidRecord(std::string(envelope.misuse()));
+    // Of this record, whatever else became of it.
+    Status refused = task.TakeRefused();
     if (status.ok()) [[likely]]
-      status = task.TakeRefused();
+      status = std::move(refused);
     if (status.ok()) [[likely]] {
       ++task.counters().processed;
       return Verdict::kDone;
@@ -123,8 +126,9 @@ void RecordProcessor::LogSkipped(const TaskRuntime& task, const kafka::Record& r
 
 Verdict RecordProcessor::Window(TaskRuntime& task) {
   collector_.CountIn(&task.counters().sent);
-  const Status status = Guarded([&] { return task.user().Window(collector_); });
+  Status status = Guarded([&] { return task.user().Window(collector_); });
   if (!collector_.failure().ok()) return Verdict::kProducerFailed;
+  if (status.ok()) status = task.TakeRefused();
   if (status.ok()) return Verdict::kDone;
   failure_ = "task " + ToString(task.task()) + " failed in Window: " + status.ToString();
   return Verdict::kTaskFailed;

@@ -58,7 +58,7 @@ Status TaskRuntime::StoreStatus() const {
 Status TaskRuntime::TakeRefused() {
   for (CommitStore& s : stores_) {
     if (s.store->refused()) [[unlikely]]
-      return s.store->TakeRefused().WithContext("store " + s.store->spec().name);
+      return s.store->TakeRefused();
   }
   return Status::Ok();
 }

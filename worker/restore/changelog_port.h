@@ -1,8 +1,8 @@
 // By what the restorer reaches Kafka. No client shows here, so that a simulation runs the restorer
 // over a Kafka in memory.
 //
-// Nothing waits but Poll (and DeleteRetention, which asks once per topic); a question is asked, and
-// its answer taken in a later turn. Thread rule: the restorer's thread.
+// Nothing waits but Poll; a question is asked, and its answer taken in a later turn. Thread rule:
+// the restorer's thread.
 #pragma once
 
 #include <cstdint>
@@ -26,6 +26,8 @@ struct ChangelogRange {
   // where one is, they would be missed.) REQUIRES of the port: the high watermark was asked for
   // before the stable end.
   bool decided = true;
+  // Largest key and value together that the topic takes from this worker's producers; 0: unknown.
+  int64_t record_bytes_max = 0;
 };
 using ChangelogRanges = std::map<TopicPartition, Result<ChangelogRange>>;
 
@@ -37,7 +39,7 @@ class ChangelogPort {
   // nullopt: no answer yet. An answer has every partition that was asked for; one that has none
   // does not keep it from the others.
   [[nodiscard]] virtual std::optional<ChangelogRanges> TakeRanges() = 0;
-  // How long the topic keeps tombstones.
+  // How long the topic keeps tombstones; an answer about one of its partitions brought it along.
   [[nodiscard]] virtual Result<Duration> DeleteRetention(const std::string& topic) = 0;
 
   // Committed records from these offsets on, and the ends of partitions.

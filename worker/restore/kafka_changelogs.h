@@ -1,4 +1,6 @@
-// The restorer's port to Kafka. Connections are made when first needed and let go by Close.
+// The restorer's port to Kafka. Connections are made when first needed and let go by Close. With
+// the ranges of partitions go the configurations of topics that are not known yet, all in one
+// request: whether local state can be trusted, and how large a record may be.
 #pragma once
 
 #include <map>
@@ -29,7 +31,19 @@ class KafkaChangelogs final : public ChangelogPort {
   void Close() override;
 
  private:
+  // What a topic's configuration says to a restore and to the stores it hands over.
+  struct Settings {
+    Duration delete_retention{};
+    int64_t record_bytes_max = 0;
+  };
   [[nodiscard]] Status Connect();
+  [[nodiscard]] Status AskSettings(const std::vector<TopicPartition>& partitions);
+  // False: no answer yet.
+  [[nodiscard]] bool TakeSettings();
+  [[nodiscard]] Result<Settings> SettingsFrom(const std::string& topic,
+                                              const kafka::Admin::Config& config) const;
+  [[nodiscard]] Result<ChangelogRange> Settled(const TopicPartition& partition,
+                                               ChangelogRange range) const;
 
   const kafka::ClientConfig config_;
   const std::string group_;
@@ -37,7 +51,9 @@ class KafkaChangelogs final : public ChangelogPort {
   std::unique_ptr<kafka::Consumer> uncommitted_;  // only asked for ends
   std::unique_ptr<kafka::Admin> admin_;
   std::unique_ptr<kafka::RecordBatch> batch_;
-  std::map<std::string, Duration> retention_;
+  bool asking_settings_ = false;
+  // By topic; an error: Kafka does not tell them to us, and is not asked again.
+  std::map<std::string, Result<Settings>> settings_;
   uint64_t lost_before_ = 0;
   // Of a question: what the uncommitted consumer said, while the committed one is asked.
   std::optional<ChangelogRanges> all_;

@@ -93,6 +93,7 @@ Status TaskRestore::PlanStore(Item* item, const ChangelogRange& range, WallTime 
     COHO_RETURN_IF_ERROR(replays->Follow(id(), "store " + store.options().spec.name, &store));
   }
   item->planned = true;
+  item->record_bytes_max = range.record_bytes_max;
   return Status::Ok();
 }
 
@@ -210,7 +211,8 @@ Result<RestoredTask> TaskRestore::Finish() {
           (restored.state_without_positions.empty() ? "" : "; ") + name + ": " + found;
     }
     COHO_ASSIGN_OR_RETURN(auto home, store.Finish(restored.positions.value_or(Positions()),
-                                                  {.budget = options_.overlays}));
+                                                  {.budget = options_.overlays,
+                                                   .record_bytes_max = item.record_bytes_max}));
     LogRestored(store);
     restored.stores.push_back(std::move(home));
     restored.source = std::max(restored.source, SourceOf(store));

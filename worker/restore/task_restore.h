@@ -68,8 +68,9 @@ class TaskRestore {
   struct Item {
     std::unique_ptr<StoreRestore> store;
     bool opened = false;
-    bool planned =
-        false;  // a store without changelog is planned at the end, when the positions are known
+    // A store without changelog is planned at the end, when the positions are known.
+    bool planned = false;
+    int64_t record_bytes_max = 0;
   };
   [[nodiscard]] Status PlanStore(Item* item, const ChangelogRange& range, WallTime asked_at,
                                  ChangelogPort* port, Replays* replays);

@@ -101,7 +101,6 @@ struct TaskStore::Impl {
         own_budget(options.overlay_bytes_max),
         budget(options.budget != nullptr ? options.budget : &own_budget),
         step(std::min<int64_t>(budget->limit() / 1024, OverlayBudget::kStep)),
-        record_bytes_max(options.record_bytes_max),
         marker(options.marker),
         engine_marker(options.marker) {
     budget->AddStore();
@@ -120,6 +119,8 @@ struct TaskStore::Impl {
     overlay->Set(key, value);
     MakeRoom(kEvictionSteps);
   }
+  // Whether the changelog takes it; else the refusal is noted.
+  [[nodiscard]] bool Fits(std::string_view key, std::string_view value);
   void Used() { last_used = now; }
   [[nodiscard]] int64_t kept() const { return overlay->dirty_bytes() + overlay->undo_bytes(); }
   void Tell() {
@@ -147,7 +148,6 @@ struct TaskStore::Impl {
   const int64_t step;  // smaller changes are told later
   int64_t told_bytes = 0;
   int64_t told_kept = 0;
-  int64_t record_bytes_max;
   StoreMarker marker;         // of the last commit
   StoreMarker engine_marker;  // of the last write-back
   MonotonicTime now;
@@ -175,6 +175,22 @@ struct TaskStore::Impl {
     unflushed_since = overlay->has_dirty() ? std::optional(dirty_since) : std::nullopt;
   }
 };
+
+bool TaskStore::Impl::Fits(std::string_view key, std::string_view value) {
+  constexpr size_t kOurs = 1 + kPlainValueHeader.size();  // a key may get a lead byte
+  const auto size = static_cast<int64_t>(key.size() + value.size() + kOurs);
+  if (options.record_bytes_max <= 0 || size <= options.record_bytes_max) [[likely]]
+    return true;
+  if (!refused.ok()) return false;
+  refused =
+      InvalidRecord("store " + options.spec.name + ": a value of " + std::to_string(value.size()) +
+                    " bytes under a key of " + std::to_string(key.size()) +
+                    " bytes is larger than its changelog takes, which is " +
+                    std::to_string(options.record_bytes_max - static_cast<int64_t>(kOurs)) +
+                    " bytes together (max.message.bytes of topic " +
+                    options.marker.changelog_topic + ", message.max.bytes of the producer)");
+  return false;
+}
 
 TaskStore::TaskStore(Options options, std::unique_ptr<Engine> engine)
     : impl_(std::make_unique<Impl>(std::move(options), std::move(engine))) {}
@@ -206,27 +222,16 @@ std::optional<std::string_view> TaskStore::Get(std::string_view key) {
 }
 
 void TaskStore::Put(std::string_view key, std::string_view value) {
-  const auto size = static_cast<int64_t>(key.size() + value.size() + kPlainValueHeader.size());
-  if (impl_->record_bytes_max > 0 && size > impl_->record_bytes_max) [[unlikely]] {
-    if (impl_->refused.ok()) {
-      impl_->refused = InvalidRecord(
-          "store " + impl_->options.spec.name + ": a value of " + std::to_string(value.size()) +
-          " bytes under a key of " + std::to_string(key.size()) +
-          " bytes is larger than its changelog takes, which is " +
-          std::to_string(impl_->record_bytes_max) + " bytes together (max.message.bytes of topic " +
-          impl_->options.marker.changelog_topic + ", message.max.bytes of the producer)");
-    }
+  if (!impl_->Fits(key, value)) [[unlikely]]
     return;
-  }
   impl_->Set(key, value);
 }
 bool TaskStore::refused() const { return !impl_->refused.ok(); }
 Status TaskStore::TakeRefused() { return std::exchange(impl_->refused, Status::Ok()); }
-void TaskStore::LimitRecords(int64_t record_bytes_max) {
-  impl_->record_bytes_max = record_bytes_max;
-}
 void TaskStore::Fail(Status error) { impl_->Fail(error); }
 void TaskStore::Remove(std::string_view key) {
+  if (!impl_->Fits(key, {})) [[unlikely]]
+    return;
   const Overlay::Entry* entry = impl_->overlay->Find(key);
   if (entry == nullptr || entry->present()) impl_->Set(key, std::nullopt);
 }
@@ -358,12 +363,5 @@ Status TaskStore::StartFlush() {
 
 const StoreMarker& TaskStore::marker() const { return impl_->marker; }
 int64_t TaskStore::SizeBytes() const { return impl_->engine->SizeBytes(); }
-
-std::unique_ptr<Engine> TaskStore::ReleaseEngine() {
-  COHO_CHECK(impl_->open_iterators == 0, impl_->Broken("closed with open iterators").c_str());
-  impl_->overlay = std::make_unique<Overlay>();
-  impl_->Tell();
-  return std::move(impl_->engine);
-}
 
 }  // namespace coho

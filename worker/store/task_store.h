@@ -45,7 +45,7 @@ class TaskStore final : public StoreBackend {
 
   [[nodiscard]] const StoreSpec& spec() const override;
   [[nodiscard]] std::optional<std::string_view> Get(std::string_view key) override;
-  // A value that is too large for the changelog is not stored; see TakeRefused.
+  // What is too large for the changelog is not stored or removed; see TakeRefused.
   void Put(std::string_view key, std::string_view value) override;
   void Remove(std::string_view key) override;
   [[nodiscard]] std::unique_ptr<StoreIterator> Range(std::string_view from,
@@ -56,8 +56,6 @@ class TaskStore final : public StoreBackend {
   // First error of the engine or of a value in it; OK if there was none. It stays: the loop asks
   // before each commit, and drops the store when there is one.
   [[nodiscard]] Status status() const;
-  // Largest key and value from now on, in place of what the options said.
-  void LimitRecords(int64_t record_bytes_max);
   // kInvalidRecord: the first write since the last call that was refused, with its sizes and the
   // limit. It follows onError of the record whose processing wrote it.
   [[nodiscard]] bool refused() const;
@@ -98,8 +96,6 @@ class TaskStore final : public StoreBackend {
 
   [[nodiscard]] const StoreMarker& marker() const;  // of the last commit (not of the engine)
   [[nodiscard]] int64_t SizeBytes() const;
-  // Gives the engine back; the overlay is dropped.
-  [[nodiscard]] std::unique_ptr<Engine> ReleaseEngine();
 
  private:
   struct Impl;

@@ -76,6 +76,23 @@ TEST_CASE("Restorer: a compacted changelog with tombstones and aborted transacti
   CHECK(world.wipes_total == 0);
 }
 
+TEST_CASE("Restorer: a store takes what its changelog takes, and no more") {
+  RestoreWorld world({{"cleanup.policy", "compact"}, {"max.message.bytes", "5000"}});
+  RestoredTask restored = world.Restore();
+  TaskStore& store = *restored.stores[0];
+  size_t most = 0;
+  while (store.TakeRefused().ok()) store.Put("key", std::string(++most, 'v'));
+  --most;
+  CHECK(most > 4850);
+  CHECK(most < 5000);
+  const auto producer = NewProducer({.compression = "none"});
+  world.Send(*producer, 0, "key", std::string(most, 'v'));
+  CHECK(producer->Flush(seconds(30)).ok());
+  // The topic's limit is of a batch, which has a frame.
+  world.Send(*producer, 0, "key", std::string(5000, 'v'));
+  CHECK_FALSE(producer->Flush(seconds(30)).ok());
+}
+
 TEST_CASE("Restorer: waits for a transaction that its former owner left open") {
   RestoreWorld world;
   const std::string id = UniqueName("restore");

@@ -21,14 +21,16 @@ using test::MemoryEngine;
 using Changes = std::vector<std::pair<std::string, std::optional<std::string>>>;
 
 struct Fixture {
-  explicit Fixture(int64_t overlay_bytes_max = 1 << 20, bool changelog = true) {
+  explicit Fixture(int64_t overlay_bytes_max = 1 << 20, bool changelog = true,
+                   int64_t record_bytes_max = 0) {
     auto owned = std::make_unique<MemoryEngine>(&disk);
     engine = owned.get();
     store = std::make_unique<TaskStore>(
         TaskStore::Options{
             .spec = {.name = "s", .value = SerdeType::kInt64, .changelog = changelog},
             .marker = {"ns.job", "topic", 3, 100, 1000},
-            .overlay_bytes_max = overlay_bytes_max},
+            .overlay_bytes_max = overlay_bytes_max,
+            .record_bytes_max = record_bytes_max},
         std::move(owned));
   }
   Changes Take() {
@@ -405,20 +407,28 @@ TEST_CASE("TaskStore: a thousand stores keep to the budget of one") {
 }
 
 TEST_CASE("TaskStore: a value that its changelog would refuse is refused at once, and told") {
-  Fixture f;
-  f.store->LimitRecords(100);
+  Fixture f(1 << 20, true, 103);  // 3 bytes are ours
   f.store->Put("a", "before");
-  f.store->Put("a", std::string(98, 'v'));
+  f.store->Put("a", std::string(100, 'v'));
   CHECK(f.store->refused());
   CHECK(f.store->Get("a") == "before");
   const Status status = f.store->TakeRefused();
   CHECK(status.code() == Code::kInvalidRecord);
-  for (const char* part : {"store s", "98 bytes", "key of 1 bytes", "100 bytes", "topic topic"})
+  CAPTURE(status.ToString());
+  for (const char* part :
+       {"store s", "value of 100 bytes", "key of 1 bytes", "is 100 bytes", "topic topic"})
     CHECK(status.message().find(part) != std::string::npos);
   CHECK(f.store->TakeRefused().ok());
-  f.store->Put("a", std::string(97, 'v'));  // with key and format exactly as large as it may be
+  f.store->Put("a", std::string(99, 'v'));  // with the key exactly as large as it may be
   CHECK_FALSE(f.store->refused());
   CHECK(f.store->status().ok());
+}
+
+TEST_CASE("TaskStore: a key that its changelog would refuse is refused in a removal, too") {
+  Fixture f(1 << 20, true, 103);
+  f.store->Remove(std::string(101, 'k'));
+  CHECK(f.store->refused());
+  CHECK(f.Take().empty());
 }
 
 TEST_CASE("TaskStore: knows what is in no file and in no flush") {
@@ -456,14 +466,6 @@ TEST_CASE("TaskStore: a value of another serde is an error, and never read as th
   CHECK(f.store->status().message().find("3 bytes is no int64") != std::string::npos);
 }
 
-TEST_CASE("TaskStore: after ReleaseEngine nothing uncommitted is left") {
-  Fixture f;
-  f.store->Put("a", "1");
-  const auto engine = f.store->ReleaseEngine();
-  CHECK(static_cast<MemoryEngine*>(engine.get())->content().values.empty());
-  CHECK(f.store->changed_keys() == 0);
-}
-
 TEST_CASE("TaskStore: a write-back out of turn ends the process, and says of which store") {
   Fixture f;
   f.store->Put("a", "12345678");
@@ -473,8 +475,6 @@ TEST_CASE("TaskStore: a write-back out of turn ends the process, and says of whi
   f.Commit(101);
   const auto it = f.store->Range({}, {});
   CHECK(test::LastWordsOf([&] { (void)f.store->WriteBack(); }).find("open iterators") !=
-        std::string::npos);
-  CHECK(test::LastWordsOf([&] { (void)f.store->ReleaseEngine(); }).find("open iterators") !=
         std::string::npos);
 }
 

@@ -263,11 +263,6 @@ Status Consumer::Impl::OnPartitionError(Consumer& self, const rd_kafka_message_t
     return Corruption(where + ": the record at offset " + std::to_string(event.offset) +
                       " is damaged: " + rd_kafka_message_errstr(&event));
   }
-  // Not to be skipped, which librdkafka does when a good batch follows.
-  if (event.err == RD_KAFKA_RESP_ERR__BAD_MSG || event.err == RD_KAFKA_RESP_ERR__BAD_COMPRESSION) {
-    return Corruption(where + " offset " + std::to_string(event.offset) + ": " +
-                      rd_kafka_message_errstr(&event));
-  }
   switch (problem.code()) {
     case Code::kUnauthenticated:
     case Code::kNotFound:

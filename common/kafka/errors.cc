@@ -114,6 +114,8 @@ Status TakeError(rd_kafka_error_t* error, std::string_view context) {
   Code code = CodeOf(rd_kafka_error_code(error));
   if (rd_kafka_error_is_fatal(error)) {
     code = CodeOfFatal(rd_kafka_error_code(error));
+  } else if (code == Code::kUnauthenticated) {
+    // An abort gives no rights.
   } else if (rd_kafka_error_txn_requires_abort(error)) {
     // Also of an old producer epoch: the broker raises the epoch of a transaction that took too
     // long. Whether somebody else took over is seen at the abort, which then is fatal.

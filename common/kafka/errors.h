@@ -11,7 +11,7 @@ namespace coho::kafka {
 
 // retriable -> kUnavailable / kDeadlineExceeded, abortable -> kAborted, fenced
 // (INVALID_PRODUCER_EPOCH, PRODUCER_FENCED, _FENCED) -> kFenced, wrong credentials or ACL ->
-// kUnauthenticated, unknown topic -> kNotFound, the rest -> kInternal.
+// kUnauthenticated, in a transaction, too; unknown topic -> kNotFound, the rest -> kInternal.
 [[nodiscard]] Code CodeOf(rd_kafka_resp_err_t error);
 // After a fatal error a client is of no more use, whoever is to blame: as one that was fenced, it
 // is replaced by a new one, which then looks at what the old one left. A broker that died in the

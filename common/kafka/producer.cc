@@ -47,6 +47,7 @@ struct Producer::Impl {
   rd_kafka_resp_err_t TrySend(rd_kafka_topic_t* topic, int32_t partition, const Message& message,
                               DeliverySlot* slot);
   Status SendError(rd_kafka_resp_err_t error, rd_kafka_topic_t* topic);
+  Status WhyAbort();
   Status Transact(Duration timeout, std::string_view context,
                   const std::function<rd_kafka_error_t*(int)>& call);
 };
@@ -64,11 +65,11 @@ void Producer::Impl::OnDelivery(rd_kafka_t* handle, const rd_kafka_message_t* me
   if (!self->failed_delivery.ok()) return;
   Code code = CodeOf(message->err);
   // Whatever is wrong with a record of a transaction, its way out is an abort, unless the producer
-  // cannot go on at all.
+  // cannot go on at all, or may not.
   if (const auto fatal = rd_kafka_fatal_error(handle, nullptr, 0);
       fatal != RD_KAFKA_RESP_ERR_NO_ERROR) {
     code = CodeOfFatal(fatal);
-  } else if (self->transactional) {
+  } else if (self->transactional && code != Code::kUnauthenticated) {
     code = Code::kAborted;
   }
   self->failed_delivery = {code, "a record for topic " +
@@ -170,17 +171,24 @@ rd_kafka_resp_err_t Producer::Impl::TrySend(rd_kafka_topic_t* topic, int32_t par
   return error;
 }
 
+// Records that were dropped with their transaction do not know why. A commit does, and is refused:
+// librdkafka asks nobody to commit what must be aborted, or what lacks a record.
+Status Producer::Impl::WhyAbort() {
+  constexpr int kAtOnceMs = 1000;
+  must_abort = true;
+  const Status why =
+      TakeError(rd_kafka_commit_transaction(get(), kAtOnceMs), "going on with the transaction");
+  if (why.code() == Code::kAborted || why.code() == Code::kUnauthenticated) return why;
+  return failed_delivery.ok() ? Aborted("the transaction has to be aborted") : failed_delivery;
+}
+
 Status Producer::Impl::SendError(rd_kafka_resp_err_t error, rd_kafka_topic_t* topic) {
   client->Serve(0);
   if (Status failure = client->TakeFailure(); !failure.ok()) return failure;
   const Status status =
       ToStatus(error, "sending to topic " + std::string(rd_kafka_topic_name(topic)));
   // A transaction that must be aborted takes no more records.
-  if (error == RD_KAFKA_RESP_ERR__STATE && in_transaction) {
-    must_abort = true;
-    return failed_delivery.ok() ? Status(Code::kAborted, status.message()) : failed_delivery;
-  }
-  return status;
+  return error == RD_KAFKA_RESP_ERR__STATE && in_transaction ? WhyAbort() : status;
 }
 
 Status Producer::Send(Topic topic, int32_t partition, const Message& message, DeliverySlot* slot) {
@@ -208,7 +216,11 @@ Status Producer::Flush(Duration timeout) {
   COHO_RETURN_IF_ERROR(impl_->client->Await(timeout, "delivering records", [&](int timeout_ms) {
     return ToStatus(rd_kafka_flush(impl_->get(), timeout_ms), "delivering records");
   }));
-  if (impl_->transactional) return impl_->failed_delivery;
+  if (impl_->transactional) {
+    return impl_->in_transaction && impl_->failed_delivery.code() == Code::kAborted
+               ? impl_->WhyAbort()
+               : impl_->failed_delivery;
+  }
   Status failed = std::exchange(impl_->failed_delivery, Status::Ok());
   // A record that was given up on is not one that is still under way.
   if (failed.retry_class() == RetryClass::kRetry && !failed.ok()) return Aborted(failed.message());
@@ -219,11 +231,12 @@ Status Producer::Impl::Transact(Duration timeout, std::string_view context,
                                 const std::function<rd_kafka_error_t*(int)>& call) {
   Status status = client->Await(
       timeout, context, [&](int timeout_ms) { return TakeError(call(timeout_ms), context); });
-  if (status.code() == Code::kAborted) must_abort = true;
-  if (status.code() == Code::kAborted && !failed_delivery.ok()) {
-    return {Code::kAborted, status.message() + ": " + failed_delivery.message()};
-  }
-  return status;
+  if (status.code() != Code::kAborted && status.code() != Code::kUnauthenticated) return status;
+  must_abort = true;
+  if (failed_delivery.ok()) return status;
+  const bool refused = failed_delivery.code() == Code::kUnauthenticated;
+  return {refused ? Code::kUnauthenticated : status.code(),
+          status.message() + ": " + failed_delivery.message()};
 }
 
 Status Producer::InitTransactions(Duration timeout) {

@@ -15,7 +15,7 @@ forbid() {
 }
 forbid "the worker and common code do not know the operator" '#include "operator/' -- worker common
 forbid "the operator and common code do not know the worker" '#include "worker/' -- operator common
-forbid "librdkafka is wrapped in common/kafka" '#include [<"]librdkafka' -- '*.h' '*.cc' ':!common/kafka' ':!tests/bench'
+forbid "librdkafka is wrapped in common/kafka" '#include [<"]librdkafka' -- '*.h' '*.cc' ':!common/kafka' ':!tests/bench' ':!tests/support/mock_kafka.cc'
 forbid "cpp-httplib is wrapped in common/http" '#include [<"]httplib' -- '*.h' '*.cc' ':!common/http'
 forbid "RocksDB is wrapped in worker/store" '#include [<"]rocksdb' -- '*.h' '*.cc' ':!worker/store' ':!tests'
 forbid "spdlog is wrapped in common/base" '#include [<"]spdlog' -- '*.h' '*.cc' ':!common/base'

@@ -6,7 +6,7 @@
 namespace coho {
 namespace {
 
-constexpr std::array<ExitMeaning, 10> kMeanings = {{
+constexpr std::array<ExitMeaning, 11> kMeanings = {{
     {kExitOk, "stopped by SIGTERM or SIGINT, everything committed", "ended"},
     {kExitInternal, "a defect of Coho", "stopped because of a defect in Coho"},
     {kExitUsage, "wrong flags",
@@ -20,6 +20,8 @@ constexpr std::array<ExitMeaning, 10> kMeanings = {{
     {kExitStore, "the state directory's disk fails", "cannot read or write its disk"},
     {kExitStateDirectoryLocked, "another process uses the state directory",
      "found its state directory in use by another process"},
+    {kExitStateRefused, "state and topics do not belong together; nothing was touched",
+     "found state that does not fit its topics, and left it as it is"},
     {kExitKafkaCredentials, "Kafka refuses the credentials or the rights",
      "was refused by Kafka: check the credentials in spec.kafka.secretRef"},
 }};

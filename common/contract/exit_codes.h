@@ -20,6 +20,7 @@ enum ExitCode : int {
   kExitStateDirectory = 73,
   kExitStore = 74,
   kExitStateDirectoryLocked = 75,
+  kExitStateRefused = 76,
   kExitKafkaCredentials = 77,
 };
 

@@ -59,10 +59,9 @@ const WorkerTrouble* FirstFailing(const Facts& facts) {
                                                                    : &facts.troubles.front();
 }
 
-const WorkerTrouble* RefusedJob(const Facts& facts) {
-  const auto found =
-      std::find_if(facts.troubles.begin(), facts.troubles.end(),
-                   [](const WorkerTrouble& t) { return t.exit_code == kExitJobFile; });
+const WorkerTrouble* EndedWith(const Facts& facts, ExitCode code) {
+  const auto found = std::find_if(facts.troubles.begin(), facts.troubles.end(),
+                                  [code](const WorkerTrouble& t) { return t.exit_code == code; });
   return found == facts.troubles.end() ? nullptr : &*found;
 }
 
@@ -71,7 +70,7 @@ Condition ConfigValid(const Facts& facts) {
   if (problem && problem->blocks_start && !MeaningOf(problem->reason).may_pass) {
     return {"ConfigValid", Truth::kFalse, NameText(problem->reason), problem->message};
   }
-  if (const WorkerTrouble* refused = RefusedJob(facts)) {
+  if (const WorkerTrouble* refused = EndedWith(facts, kExitJobFile)) {
     return {"ConfigValid", Truth::kFalse, "RefusedByWorker", refused->message};
   }
   if (IsPrepared(facts.observed))
@@ -109,6 +108,8 @@ Condition StateRestored(const Facts& facts) {
     return {"StateRestored", Truth::kUnknown, "NotPrepared",
             "the number of tasks is not known yet"};
   }
+  if (const WorkerTrouble* refused = EndedWith(facts, kExitStateRefused))
+    return {"StateRestored", Truth::kFalse, "RefusedByWorker", refused->message};
   if (tasks.restoring > 0) {
     int64_t done = 0;
     int64_t all = 0;

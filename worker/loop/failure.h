@@ -29,6 +29,7 @@ namespace coho {
     case Code::kDeadlineExceeded:
     case Code::kNotFound:
     case Code::kCorruption:
+    case Code::kInvalidRecord:  // in a topic of ours
       return kExitKafkaUnavailable;
     case Code::kInvalidArgument:
       return kExitJobFile;
@@ -37,16 +38,24 @@ namespace coho {
   }
 }
 
-// Of a restore: what is not Kafka's is the disk's.
+// Of a restore: what is not Kafka's is the disk's, and what does not belong together is a person's
+// to decide on.
 [[nodiscard]] inline int ExitCodeOfRestore(const Status& status) {
   switch (status.code()) {
     case Code::kCorruption:
     case Code::kResourceExhausted:
     case Code::kInternal:
       return kExitStore;
+    case Code::kInvalidArgument:
+      return kExitStateRefused;
     default:
       return ExitCodeOfKafka(status);
   }
+}
+
+// Of choosing where in its inputs a task begins.
+[[nodiscard]] inline int ExitCodeOfStart(const Status& status) {
+  return status.code() == Code::kInvalidArgument ? kExitStateRefused : ExitCodeOfKafka(status);
 }
 
 }  // namespace coho

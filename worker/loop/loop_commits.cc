@@ -40,7 +40,7 @@ void LoopCommits::TellEndOfUndo(CommitOutcome outcome, Inputs* out) {
   // AtLeastOnce goes on with a new producer.
   if (outcome.status.ok() && !parts_.clients->has_producer())
     outcome.status = parts_.clients->Connect();
-  out->push_back(UndoEnded{.status = outcome.status});
+  out->push_back(UndoEnded{.status = outcome.status, .own_timeout = outcome.own_timeout});
 }
 
 void LoopCommits::TellEndOfCommit(const CommitOutcome& outcome, Inputs* out) {

@@ -47,6 +47,7 @@ struct CommitEnded {
 };
 struct UndoEnded {  // the transaction is aborted, stores and positions are as committed
   Status status;
+  bool own_timeout = false;  // as above
 };
 struct ClientFailed {
   Status status;

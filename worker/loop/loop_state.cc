@@ -144,7 +144,7 @@ void LoopState::Handle(const StartFailed& in, MonotonicTime now, Actions* out) {
   Task* task = Find(in.task, S::kPositioning);
   if (task == nullptr) return;
   if (!MayPass(in.status)) {
-    Fail(ExitCodeOfKafka(in.status),
+    Fail(ExitCodeOfStart(in.status),
          "starting task " + ToString(in.task) + ": " + in.status.ToString(), out);
     return;
   }
@@ -259,7 +259,7 @@ void LoopState::Handle(const UndoEnded& in, MonotonicTime now, Actions* out) {
   doing_ = Doing::kNothing;
   if (!in.status.ok()) {
     if (in.status.retry_class() == RetryClass::kFenced) {
-      Fence(in.status.ToString(), false, out);
+      Fence(in.status.ToString(), in.own_timeout, out);
     } else {
       Fail(ExitCodeOfKafka(in.status), "aborting a transaction: " + in.status.ToString(), out);
     }
@@ -306,6 +306,12 @@ void LoopState::Fence(std::string why, bool own_timeout, Actions* out) {
   if (phase_ == Phase::kFenced) return;
   COHO_SOMETIMES("a run loop was fenced");
   if (COHO_MUTANT("fenced-loop-writes-on")) return;
+  if (own_timeout) {
+    why =
+        "it took longer than Kafka lets a transaction be open until what was begun could be "
+        "committed (a record's processing that takes seconds?): " +
+        why;
+  }
   Forget({.why = why}, out);
   phase_ = Phase::kFenced;
   out->push_back(Tell{LoopFenced{.reason = std::move(why), .own_timeout = own_timeout}});

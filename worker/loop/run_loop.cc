@@ -15,6 +15,9 @@ constexpr Duration kLookAgain = std::chrono::milliseconds(2);
 constexpr Duration kLogInterval = std::chrono::seconds(5);
 // Records between two looks at clock, lease and messages.
 constexpr size_t kLookEvery = 16;
+// A transaction that a slow record outlasted is begun again with the same records: for this long
+// each of them is looked at, so that those before the slow one are committed without it.
+constexpr Duration kCareful = std::chrono::minutes(10);
 
 }  // namespace
 
@@ -158,7 +161,11 @@ void RunLoop::Perform(const LoopAction& action) {
                    collector_.ClearFailure();
                    schedule_.ForgetWork();
                  },
-                 [this](const Tell& a) { options_.on_event(options_.index, a.event); },
+                 [this](const Tell& a) {
+                   const auto* fenced = std::get_if<LoopFenced>(&a.event);
+                   if (fenced != nullptr && fenced->own_timeout) careful_until_ = now_ + kCareful;
+                   options_.on_event(options_.index, a.event);
+                 },
                  [this](const EndLoop&) {
                    StopReading();
                    Publish(true);
@@ -228,8 +235,9 @@ void RunLoop::ProcessBatch() {
         return OnVerdict(verdict);
     }
     ++next_in_batch_;
-    if (at % kLookEvery != kLookEvery - 1) continue;
+    if (at % kLookEvery != kLookEvery - 1 && !careful_until_) continue;
     NoteTime();
+    if (careful_until_ && now_ >= *careful_until_) careful_until_.reset();
     HandleMessages();
     if (commits_.busy() || ended()) return;
     if (next_in_batch_ < batch_.size()) MaybeCommit();

@@ -137,6 +137,7 @@ class RunLoop {
   LoopStatus status_;
   MonotonicTime now_;
   MonotonicTime waiting_logged_;
+  std::optional<MonotonicTime> careful_until_;
 };
 
 }  // namespace coho

@@ -159,5 +159,17 @@ TEST_CASE("worker: onError DeadLetter sends the original with its origin in head
   CHECK(records[0].headers.at("coho-error").find("value") != std::string::npos);
 }
 
+TEST_CASE("worker: a record of the coordinator topic that it cannot read stops it, and is named") {
+  TestJob job;
+  auto worker = job.Start();
+  worker->AwaitReady();
+  TopicWriter rival(job.coordinator_topic());
+  rival.Send("worker/0", "not of this version", 0);
+  rival.Flush();
+  CHECK(worker->AwaitExit() == kExitKafkaUnavailable);
+  CHECK(Says(*worker, "reading topic " + job.coordinator_topic() + ": "));
+  CHECK(Says(*worker, "offset "));
+}
+
 }  // namespace
 }  // namespace coho::test

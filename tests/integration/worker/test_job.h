@@ -21,7 +21,8 @@ struct JobOptions {
   std::string flush_interval = "2s";
   std::string session_timeout = "6s";
   std::string homecoming_timeout = "5m";
-  std::string topic;  // of the input; empty: made
+  std::string topic;       // of the input; empty: made
+  std::string properties;  // of the Kafka clients, as "name: value, name: value"
 };
 
 class TestJob {
@@ -39,10 +40,12 @@ class TestJob {
     std::string text =
         "apiVersion: coho.dev/v1alpha1\nkind: StreamJob\nmetadata: {name: " + name_ +
         ", namespace: test}\nspec:\n  image: none\n  task: {name: " + options_.task +
-        "}\n  kafka: {bootstrapServers: \"" + Bootstrap() + "\"}\n  inputs: [{topic: " + input_ +
+        "}\n  kafka: {bootstrapServers: \"" + Bootstrap() + "\", properties: {" +
+        options_.properties + "}}\n  inputs: [{topic: " + input_ +
         ", key: string, value: " + options_.input_value + "}]\n  outputs: [{topic: " + output_ +
         ", value: string, partitions: " + std::to_string(options_.partitions) + "}]\n";
     if (options_.task == "count") text += "  stores: [{name: counts, key: string, value: int64}]\n";
+    if (options_.task == "keep") text += "  stores: [{name: kept, key: string, value: bytes}]\n";
     text +=
         "  workers: {count: " + std::to_string(workers) +
         ", runLoops: " + std::to_string(options_.run_loops) +
@@ -81,6 +84,9 @@ class TestJob {
   [[nodiscard]] const std::string& output() const { return output_; }
   [[nodiscard]] std::string dead_letter_topic() const {
     return "coho-test." + name_ + "-dead-letter";
+  }
+  [[nodiscard]] std::string coordinator_topic() const {
+    return "coho-test." + name_ + "-coordinator";
   }
   [[nodiscard]] std::string group() const { return "test." + name_; }
   [[nodiscard]] int partitions() const { return options_.partitions; }

@@ -174,9 +174,9 @@ TEST_CASE("ranges") {
 }
 
 TEST_CASE("exit codes: every documented one has a sentence of its own") {
-  for (const int code :
-       {kExitInternal, kExitUsage, kExitJobFile, kExitKafkaUnavailable, kExitTaskFailed,
-        kExitStateDirectory, kExitStore, kExitStateDirectoryLocked, kExitKafkaCredentials}) {
+  for (const int code : {kExitInternal, kExitUsage, kExitJobFile, kExitKafkaUnavailable,
+                         kExitTaskFailed, kExitStateDirectory, kExitStore,
+                         kExitStateDirectoryLocked, kExitStateRefused, kExitKafkaCredentials}) {
     CAPTURE(code);
     CHECK(ExitText(code, "Error").find("unexpectedly") == std::string::npos);
     CHECK(ExitText(code, "Error").find("exit code " + std::to_string(code)) != std::string::npos);
@@ -185,6 +185,23 @@ TEST_CASE("exit codes: every documented one has a sentence of its own") {
         std::string::npos);
   CHECK(ExitText(137, "Error") == "was killed (exit code 137)");
   CHECK(ExitText(139, "Error") == "was ended by signal 11 (exit code 139)");
+}
+
+TEST_CASE("conditions: state that a worker refused is no fault of the spec") {
+  ToyCluster cluster(2, 4);
+  cluster.Settle();
+  PodFacts& pod = cluster.observed.pods[WorkerId(1)];
+  pod.ready = false;
+  pod.waiting_reason = "CrashLoopBackOff";
+  pod.exit_code = 76;
+  pod.exit_message = "restoring task 1: nothing was wiped\n";
+  const ReconcilePlan plan = cluster.Plan();
+  const json status = (*plan.status)["status"];
+  CHECK(ConditionOf(status, "ConfigValid")["status"] == "True");
+  CHECK(ConditionOf(status, "StateRestored")["status"] == "False");
+  CHECK(ConditionOf(status, "StateRestored")["reason"] == "RefusedByWorker");
+  const std::string message = ConditionOf(status, "StateRestored")["message"];
+  CHECK(message.find("left it as it is (exit code 76): restoring task 1") != std::string::npos);
 }
 
 TEST_CASE("conditions: a worker that cannot work shows as what it said last") {

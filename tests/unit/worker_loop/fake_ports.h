@@ -33,6 +33,7 @@ struct FakeKafka {
   std::function<void()> on_flush;
   std::optional<Result<TopicIdMap>> topic_ids_told = TopicIdMap{{"in", ""}};  // nullopt: not yet
   int asked_for_ids = 0;
+  bool outlasted = false;  // the open transaction is older than Kafka lets one be
 
   void Add(const TopicPartition& at, std::string key, std::string value) {
     log[at].push_back({std::move(key), std::move(value)});
@@ -123,6 +124,7 @@ class FakeOutputs final : public OutputPort {
   Status Begin() override {
     ++kafka_.begun;
     kafka_.transaction_open = true;
+    kafka_.outlasted = false;
     return Status::Ok();
   }
   Status Send(OutputTopic topic, int32_t partition, const kafka::Message& message,
@@ -149,6 +151,7 @@ class FakeOutputs final : public OutputPort {
   }
   Status Commit(Duration) override {
     Status status = FakeKafka::Take(&kafka_.next_commits);
+    if (kafka_.outlasted) status = Fenced("the broker raised the epoch");
     if (!status.ok()) return status;
     Append();
     ++kafka_.committed;

@@ -161,6 +161,24 @@ TEST_CASE("LoopState: what a failure means") {
   }
 }
 
+TEST_CASE("LoopState: state that was refused is told apart from a job that cannot run") {
+  const auto code = [](const LoopInput& input) {
+    LoopState state({});
+    (void)state.On(ProducerReady{}, At(seconds(1)));
+    (void)state.On(TaskGranted{.task = kTask, .grant = 1}, At(seconds(1)));
+    if (std::holds_alternative<StartFailed>(input))
+      (void)state.On(TaskRestored{.task = kTask}, At(seconds(1)));
+    const LoopActions actions = state.On(input, At(seconds(2)));
+    return std::get<LoopFailed>(std::get<Tell>(actions.at(0)).event).exit_code;
+  };
+  CHECK(code(TaskRestoreFailed{kTask, InvalidArgument("ahead of its changelog")}) ==
+        kExitStateRefused);
+  CHECK(code(StartFailed{.task = kTask, .status = InvalidArgument("another topic")}) ==
+        kExitStateRefused);
+  CHECK(code(TaskRestoreFailed{kTask, Corruption("x")}) == kExitStore);
+  CHECK(code(StartFailed{.task = kTask, .status = Unauthenticated("x")}) == kExitKafkaCredentials);
+}
+
 TEST_CASE(
     "LoopState: fenced, it drops everything, hears nothing but Rejoin, and is not fenced twice") {
   LoopState state = Running();

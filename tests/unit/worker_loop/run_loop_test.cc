@@ -208,6 +208,27 @@ TEST_CASE("RunLoop: a transaction that user code kept open too long is no sign o
   CHECK(std::get<LoopFenced>(world.events.back()).own_timeout);
 }
 
+TEST_CASE("RunLoop: records that are slow are committed one by one after they outlasted a commit") {
+  World world;
+  world.Turns(1);
+  world.Grant();
+  world.Turns(5);
+  world.Write(5);
+  world.probe.on_process = [&](int) {
+    if (world.kafka.transaction_open) world.kafka.outlasted = true;
+    world.clock.Advance(seconds(25));
+  };
+  world.Turns(3);
+  REQUIRE(world.Told<LoopFenced>() == 1);
+  CHECK(std::get<LoopFenced>(world.events.back()).own_timeout);
+  world.loop->Rejoin();
+  world.Turns(2);
+  world.Grant();
+  world.Turns(40);
+  CHECK(world.Told<LoopFenced>() == 1);
+  CHECK(world.CountsAreExact(5));
+}
+
 TEST_CASE("RunLoop: AtLeastOnce stops in the middle of a batch when its lease is over") {
   World world(Guarantee::kAtLeastOnce);
   world.keep_lease = true;

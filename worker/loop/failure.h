@@ -53,7 +53,7 @@ namespace coho {
   }
 }
 
-// Of choosing where in its inputs a task begins.
+// Of where in its inputs a task begins, and whether they are still the same.
 [[nodiscard]] inline int ExitCodeOfStart(const Status& status) {
   return status.code() == Code::kInvalidArgument ? kExitStateRefused : ExitCodeOfKafka(status);
 }

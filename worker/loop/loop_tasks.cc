@@ -200,7 +200,7 @@ std::optional<LoopInput> LoopTasks::WatchInputs(MonotonicTime now) {
       const Status same =
           CheckTopicId(p.partition, p.topic_id, ids_.IdOf(p.partition.topic).value_or(""));
       if (!same.ok()) {
-        return TaskFailed{.exit_code = ExitCodeOfKafka(same),
+        return TaskFailed{.exit_code = ExitCodeOfStart(same),
                           .message = "task " + ToString(id) + ": " + same.ToString()};
       }
     }

@@ -41,6 +41,51 @@ class EmptyRestorer final : public RestorePort {
   MemoryEngineFactory engines_;
 };
 
+// The mock cluster does not tell topic ids; all else is asked of it.
+class InputsWithIds final : public InputPort {
+ public:
+  explicit InputsWithIds(std::unique_ptr<InputPort> inputs) : inputs_(std::move(inputs)) {}
+  Status Poll(Duration timeout, std::span<const kafka::Record>* records) override {
+    return inputs_->Poll(timeout, records);
+  }
+  void Release() override { inputs_->Release(); }
+  Status Assign(const PositionMap& positions) override { return inputs_->Assign(positions); }
+  Status Unassign(const std::vector<TopicPartition>& partitions) override {
+    return inputs_->Unassign(partitions);
+  }
+  Status AskRanges(const std::vector<TopicPartition>& partitions, Duration timeout) override {
+    return inputs_->AskRanges(partitions, timeout);
+  }
+  std::optional<Result<RangeMap>> TakeRanges() override { return inputs_->TakeRanges(); }
+  Status AskTopicIds(const std::vector<std::string>&, Duration) override { return Status::Ok(); }
+  std::optional<Result<TopicIdMap>> TakeTopicIds() override { return TopicIdMap{{"in", ""}}; }
+  std::optional<kafka::OffsetRange> CachedRange(const TopicPartition& partition) const override {
+    return inputs_->CachedRange(partition);
+  }
+  void Mirror(const PositionMap& positions, Duration wait) override {
+    inputs_->Mirror(positions, wait);
+  }
+  uint64_t records_lost() const override { return inputs_->records_lost(); }
+
+ private:
+  std::unique_ptr<InputPort> inputs_;
+};
+
+class MockPorts final : public LoopPorts {
+ public:
+  explicit MockPorts(KafkaLoopPorts::Options options) : ports_(std::move(options)) {}
+  Result<std::unique_ptr<InputPort>> MakeInputs() override {
+    COHO_ASSIGN_OR_RETURN(auto inputs, ports_.MakeInputs());
+    return std::unique_ptr<InputPort>(std::make_unique<InputsWithIds>(std::move(inputs)));
+  }
+  Result<std::unique_ptr<OutputPort>> MakeOutputs(std::function<bool()> keep_waiting) override {
+    return ports_.MakeOutputs(std::move(keep_waiting));
+  }
+
+ private:
+  KafkaLoopPorts ports_;
+};
+
 // Counts its records in the store, and tells the count.
 class Count final : public StreamTask {
  public:
@@ -66,7 +111,7 @@ struct World {
     job.kafka.topic_prefix = "job";
     model = MakeJobModel(job, {{"in", 1}});
     model.stores.at("a").changelog = model.positions_topic = "a-changelog";
-    ports = std::make_unique<KafkaLoopPorts>(
+    ports = std::make_unique<MockPorts>(
         KafkaLoopPorts::Options{.job = &job, .kafka = kafka.config(), .transactional_id = kId});
     if (guarantee == Guarantee::kAtLeastOnce) lease.Renew(Clock::Real().Now(), Clock::Real());
     loop = std::make_unique<RunLoop>(RunLoop::Options{
@@ -143,7 +188,7 @@ struct World {
   MockKafka kafka;
   Job job;
   JobModel model;
-  std::unique_ptr<KafkaLoopPorts> ports;
+  std::unique_ptr<MockPorts> ports;
   EmptyRestorer restorer{job};
   Lease lease{seconds(60)};
   std::vector<LoopEvent> events;

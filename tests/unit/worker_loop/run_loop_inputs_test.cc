@@ -24,7 +24,7 @@ TEST_CASE(
   const auto refused = [&] {
     REQUIRE(world.Told<LoopFailed>() == 1);
     const auto& failed = std::get<LoopFailed>(world.events.back());
-    CHECK(failed.exit_code == kExitJobFile);
+    CHECK(failed.exit_code == kExitStateRefused);
     CHECK(failed.message.find("input in partition 0") != std::string::npos);
     CHECK(failed.message.find("has id two, so the topic was re-created") != std::string::npos);
     CHECK(world.CountsAreExact(10));

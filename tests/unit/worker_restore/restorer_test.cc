@@ -5,8 +5,11 @@
 #include <doctest/doctest.h>
 
 #include <atomic>
+#include <chrono>
+#include <condition_variable>
 #include <future>
 #include <memory>
+#include <mutex>
 #include <random>
 #include <string>
 #include <thread>
@@ -87,6 +90,28 @@ TEST_CASE("Restorer: may be asked for more, or told to cancel, from within done"
   second.get_future().get();
 }
 
+class Calls {
+ public:
+  void Add() {
+    const std::lock_guard lock(mutex_);
+    ++number_;
+    added_.notify_all();
+  }
+  bool Await(Duration most) {
+    std::unique_lock lock(mutex_);
+    return added_.wait_for(lock, most, [this] { return number_ > 0; });
+  }
+  [[nodiscard]] int number() const {
+    const std::lock_guard lock(mutex_);
+    return number_;
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::condition_variable added_;
+  int number_ = 0;  // guarded by mutex_
+};
+
 TEST_CASE("Restorer: done is called once, or never after Cancel has returned") {
   const auto seed = static_cast<unsigned>(test::Seed());
   CAPTURE(seed);
@@ -98,21 +123,20 @@ TEST_CASE("Restorer: done is called once, or never after Cancel has returned") {
       std::mt19937 random(seed + static_cast<unsigned>(caller));
       const TaskId task(caller);
       for (int round = 0; round < 30; ++round) {
-        const auto called = std::make_shared<std::atomic<int>>(0);
+        const auto calls = std::make_shared<Calls>();
         world.restorer->Restore(
-            {.task = task, .progress = nullptr, .done = [&, called](auto restored) {
+            {.task = task, .progress = nullptr, .done = [&, calls](auto restored) {
                if (!restored.ok()) ++broken;
-               ++*called;
-               called->notify_all();
+               calls->Add();
              }});
-        if (random() % 2 == 0) {
-          called->wait(0);
-        } else {  // at any moment
-          std::this_thread::sleep_for(std::chrono::microseconds(random() % 5000));
-        }
+        // When it is done, or at any moment before.
+        const bool when_done = random() % 2 == 0;
+        const Duration most = when_done ? Duration(std::chrono::minutes(1))
+                                        : Duration(std::chrono::microseconds(random() % 5000));
+        if (!calls->Await(most) && when_done) ++broken;
         world.restorer->Cancel(task);
-        const int calls = *called;
-        if (calls > 1 || *called != calls) ++broken;
+        const int seen = calls->number();
+        if (seen > 1 || calls->number() != seen) ++broken;
       }
     });
   }

@@ -41,8 +41,9 @@ Worker::~Worker() {
   http_.reset();
   // Loops first: they tell the member, and ask its restorer.
   GiveUp();
+  for (const auto& loop : loops_) loop->End();
+  member_.reset();  // it reads their status to the last
   loops_.clear();
-  member_.reset();
   if (drained()) lifecycle_.AfterStop();
   coordinator_.reset();
   engines_.reset();

@@ -20,7 +20,10 @@ class LoopThread {
           }
           loop_.Close();
         }) {}
-  ~LoopThread() {
+  ~LoopThread() { End(); }
+  // Waits for the thread; the loop can still be asked for its status.
+  void End() {
+    if (!thread_.joinable()) return;
     loop_.GiveUp();
     loop_.Drain();  // wakes it
     thread_.join();

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <set>
 
+#include "common/base/mutant.h"
+
 namespace coho {
 namespace {
 
@@ -35,7 +37,7 @@ bool SameOwner(const JobIdentity& a, const JobIdentity& b) {
   if (a.installation != b.installation || a.job_uid != b.job_uid) return false;
   const bool same = a.kubernetes_cluster_uid == b.kubernetes_cluster_uid;
   const bool known = !a.kubernetes_cluster_uid.empty() && !b.kubernetes_cluster_uid.empty();
-  return same || (!known && !a.job_uid.empty());
+  return same || (!known && !a.job_uid.empty() && !COHO_MUTANT("unknown-cluster-is-another"));
 }
 
 JobIdentity IdentityToClaim(JobIdentity identity, const std::optional<ClaimSeen>& before) {

@@ -146,7 +146,7 @@ bool Coordinator::OthersOver(WorkerId id, const std::string& incarnation) const 
 // What was said of another life of the topic proves nothing about this one, nor does a generation
 // that does not exist yet.
 void Coordinator::NoteProofs(const Heartbeat& beat) {
-  if (beat.life != life_ && !COHO_MUTANT("life-not-compared")) {
+  if (beat.life != life_) {
     COHO_SOMETIMES("a heartbeat of another life was heard");
     return;
   }

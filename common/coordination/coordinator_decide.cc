@@ -234,6 +234,11 @@ void Coordinator::NameProcesses(Draft* draft) const {
       if (!options_.transactions) ReplaceOthers(id, draft);
       continue;
     }
+    // Heard while the generation that replaces it was written.
+    const std::vector<std::string>& replaced = recorded->second.replaced;
+    if (std::find(replaced.begin(), replaced.end(), worker.incarnation) != replaced.end() &&
+        !COHO_MUTANT("older-incarnation-speaks"))
+      continue;
     const bool others_over = options_.transactions || recorded->second.incarnation.empty() ||
                              OthersOver(id, worker.incarnation);
     if (!others_over) {

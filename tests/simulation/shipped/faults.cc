@@ -8,34 +8,91 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 const char* NameOf(FaultKind kind) {
-  static constexpr const char* kNames[kFaultKinds] = {
-      "kill worker",    "stop worker",       "freeze worker",
-      "sleep machine",  "double worker",     "cut worker",
-      "wipe disk",      "full disk",         "kill all",
-      "kill operator",  "freeze operator",   "cut operator",
-      "rival operator", "foreign operator",  "Kafka away",
-      "leader away",    "coordinator away",  "scale",
-      "expire offsets", "compact",           "jump clock",
-      "long stop",      "remake heartbeats", "add input",
-      "late twin",      "corrupt disk",      "compact replayed",
-      "long freeze",    "mute worker",       "retire records",
-      "remake input",   "delete changelog",  "delete coordinator topic",
-      "lose ends",      "lose records",      "spoil record"};
+  static constexpr const char* kNames[kFaultKinds] = {"kill worker",
+                                                      "stop worker",
+                                                      "freeze worker",
+                                                      "sleep machine",
+                                                      "double worker",
+                                                      "cut worker",
+                                                      "wipe disk",
+                                                      "full disk",
+                                                      "kill all",
+                                                      "kill operator",
+                                                      "freeze operator",
+                                                      "cut operator",
+                                                      "rival operator",
+                                                      "foreign operator",
+                                                      "Kafka away",
+                                                      "leader away",
+                                                      "coordinator away",
+                                                      "scale",
+                                                      "expire offsets",
+                                                      "compact",
+                                                      "jump clock",
+                                                      "long stop",
+                                                      "remake heartbeats",
+                                                      "add input",
+                                                      "late twin",
+                                                      "corrupt disk",
+                                                      "compact replayed",
+                                                      "long freeze",
+                                                      "mute worker",
+                                                      "retire records",
+                                                      "remake input",
+                                                      "delete changelog",
+                                                      "delete coordinator topic",
+                                                      "lose ends",
+                                                      "lose records",
+                                                      "spoil record",
+                                                      "power cut",
+                                                      "bad edit",
+                                                      "throttle operator",
+                                                      "rival installation",
+                                                      "unheard twin",
+                                                      "strange heartbeat",
+                                                      "strange record",
+                                                      "remake coordinator topic",
+                                                      "new life"};
   return kNames[static_cast<size_t>(kind)];
 }
 
 void World::DrawFaults() {
   std::vector<FaultKind> kinds;
-  const std::set<FaultKind> outages = {FaultKind::kKafkaAway, FaultKind::kKillOperator};
-  only_outages_ = options_.only.empty() ? draw_.Percent(5) : options_.only == outages;
+  has_company_ = options_.only.empty()
+                     ? sim::Dice(options_.seed * 7 + 3).Percent(40)
+                     : *options_.only.rbegin() >= FaultKind::kPowerCut ||
+                           options_.only == std::set<FaultKind>{FaultKind::kKillOperator};
+  const std::set<FaultKind> outages = {FaultKind::kKafkaAway,       FaultKind::kKillOperator,
+                                       FaultKind::kFreezeOperator,  FaultKind::kCutOperator,
+                                       FaultKind::kPowerCut,        FaultKind::kBadEdit,
+                                       FaultKind::kThrottleOperator};
+  only_outages_ = options_.only.empty() ? draw_.Percent(5)
+                                        : std::includes(outages.begin(), outages.end(),
+                                                        options_.only.begin(), options_.only.end());
   for (size_t i = 0; i < kFaultKinds; ++i) {
     const auto kind = static_cast<FaultKind>(i);
     // Dice of their own: a kind that is added leaves what there was as it was.
     sim::Dice own(options_.seed * 131 + i);
-    const bool drawn = own.Percent(kind >= FaultKind::kRetire ? 3 : 30);
+    const bool of_company = kind >= FaultKind::kPowerCut;
+    const bool rare =
+        (kind >= FaultKind::kRetire && !of_company) || kind >= FaultKind::kRemakeCoordinatorTopic;
+    const bool drawn = own.Percent(rare ? 3 : 30) && (has_company_ || !of_company);
     if (options_.only.empty() ? drawn : options_.only.contains(kind)) kinds.push_back(kind);
   }
-  if (only_outages_) kinds = {outages.begin(), outages.end()};
+  if (only_outages_) {
+    if (options_.only.empty()) kinds = {outages.begin(), outages.end()};
+    const bool waits = draw_.Percent(50);
+    if (options_.only.empty() && !waits) std::erase(kinds, FaultKind::kPowerCut);
+    if (std::find(kinds.begin(), kinds.end(), FaultKind::kPowerCut) != kinds.end()) {
+      // Longer than all need to come back together.
+      job_.failover.homecoming_timeout = seconds(draw_.Between(8, 20));
+    } else {
+      // Whoever is called silent loses its tasks at once.
+      job_.failover.homecoming_timeout = seconds(0);
+      job_.failover.session_timeout = seconds(6);
+      cloud_.network.late_percent = 0;
+    }
+  }
   faults_last_ = draw_.Millis(15'000, 60'000);
   Duration at = draw_.Millis(0, 15'000);
   if (only_outages_) at = seconds(20);
@@ -124,6 +181,7 @@ void World::Apply(size_t number) {
     case FaultKind::kKillAll:
       for (const Pod& one : pods_) scheduler_.Kill(one.process);
       for (const Operator& one : operators_) scheduler_.Kill(one.process);
+      if (neighbour_ != nullptr) neighbour_->KillAll();
       break;
     case FaultKind::kKillOperator:
       if (op != nullptr) scheduler_.Kill(op->process);
@@ -171,6 +229,7 @@ void World::Apply(size_t number) {
     case FaultKind::kLongStop:
       for (const Pod& one : pods_) scheduler_.Kill(one.process);
       for (const Operator& one : operators_) scheduler_.Kill(one.process);
+      if (neighbour_ != nullptr) neighbour_->KillAll();
       scheduler_.SkipWallTime(std::chrono::hours(24 * 9));
       cloud_.kafka.ExpireOffsets(job_.ConsumerGroup());
       [[fallthrough]];
@@ -217,6 +276,27 @@ void World::Apply(size_t number) {
     case FaultKind::kMuteWorker:
       if (pod != nullptr) cloud_.network.muted_until[pod->process] = until;
       break;
+    case FaultKind::kPowerCut:
+      PowerCut(fault.lasts);
+      break;
+    case FaultKind::kBadEdit:
+      BadEdit(fault.which, fault.lasts);
+      break;
+    case FaultKind::kThrottleOperator:
+      if (op != nullptr) cloud_.network.throttled_until[op->process] = until;
+      break;
+    case FaultKind::kRivalInstallation:
+      if (operators_.size() < 3 && folded_.claim) StartOperator(kRivalInstallation, true);
+      break;
+    case FaultKind::kUnheardTwin:
+      if (pod != nullptr && pods_.size() < 6) UnheardTwin(pod->worker, fault.lasts);
+      break;
+    case FaultKind::kStrangeHeartbeat:
+      if (pod != nullptr) StrangeHeartbeat(pod->worker, fault.which);
+      break;
+    case FaultKind::kStrangeRecord:
+      StrangeRecord(fault.which);
+      break;
     case FaultKind::kRetire:
       Retire(fault.which);
       break;
@@ -237,8 +317,16 @@ void World::Apply(size_t number) {
     case FaultKind::kDeleteCoordinatorTopic:
       may_refuse_ = true;
       (void)cloud_.kafka.DeleteTopic(job_.CoordinatorTopic());
-      folded_ = {};
-      folded_to_ = 0;
+      ForgetCoordinatorTopic();
+      break;
+    case FaultKind::kRemakeCoordinatorTopic:
+      may_refuse_ = true;
+      (void)cloud_.kafka.DeleteTopic(job_.CoordinatorTopic());
+      (void)cloud_.kafka.CreateTopic(job_.CoordinatorTopic(), 1, {{"cleanup.policy", "compact"}});
+      ForgetCoordinatorTopic();
+      break;
+    case FaultKind::kNewLife:
+      NewLife(fault.lasts);
       break;
     case FaultKind::kSpoilRecord:
       SpoilRecord(fault.which);

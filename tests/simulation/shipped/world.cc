@@ -8,6 +8,7 @@
 namespace coho::simulation {
 
 using std::chrono::milliseconds;
+using std::chrono::minutes;
 using std::chrono::seconds;
 
 namespace {
@@ -28,6 +29,7 @@ World::World(const WorldOptions& options)
   cloud_.tell = options.tell;
   DrawJob();
   DrawFaults();
+  DrawCompany();
   oracle_ = std::make_unique<Oracle>(job_.processing.guarantee, job_.inputs.front().start_from,
                                      job_.stores.front().changelog);
 }
@@ -161,9 +163,14 @@ void World::Kubelet() {
   scheduler_.After(milliseconds(300), [this] { Kubelet(); });
 }
 
-void World::WatchCoordinatorTopic() {
+void World::FoldCoordinatorTopic() {
   const TopicPartition topic{job_.CoordinatorTopic(), 0};
   const auto fetched = cloud_.kafka.Fetch(topic, folded_to_, true, static_cast<size_t>(-1));
+  if (fetched.error == sim::Error::kOffsetOutOfRange && fetched.begin > folded_to_) {
+    ForgetCoordinatorTopic();
+    folded_to_ = fetched.begin;
+    return FoldCoordinatorTopic();
+  }
   if (fetched.error != sim::Error::kNone) return;
   folded_to_ = fetched.next;
   for (const sim::KafkaRecord* record : fetched.records) {
@@ -171,6 +178,11 @@ void World::WatchCoordinatorTopic() {
         {.key = record->key, .value = record->value, .tombstone = !record->has_value}, &folded_)
         .IgnoreError("the product says so itself");
   }
+}
+
+void World::WatchCoordinatorTopic() {
+  FoldCoordinatorTopic();
+  CheckCompany();
   std::map<TaskId, WorkerId> owners;
   for (const auto& [worker, assignment] : folded_.assignment.workers) {
     for (const TaskId task : assignment.active) owners[task] = worker;
@@ -222,9 +234,10 @@ void World::CalmDown() {
     for (sim::KafkaPartition& partition : topic->partitions) partition.away_until = {};
   }
   kubelet_waits_ = false;
+  if (!bad_edit_may_stay_) MendBadEdit();
   for (const auto& [path, disk] : cloud_.disks) disk->full = false;
   for (const auto& process : scheduler_.processes()) scheduler_.Thaw(process.get(), false);
-  for (size_t i = 0; i < pods_.size(); ++i) {
+  for (size_t i = 0; !keep_doubles_ && i < pods_.size(); ++i) {
     for (size_t j = i + 1; j < pods_.size(); ++j) {
       if (pods_[i].worker != pods_[j].worker || pods_[i].process->ended || pods_[j].process->ended)
         continue;
@@ -232,9 +245,35 @@ void World::CalmDown() {
     }
   }
   for (const Operator& one : operators_) {
-    if (one.rival && (one.transactional_id != "coho-operator-sim" || standalone_))
+    if (one.rival && one.transactional_id != kRivalInstallation &&
+        (one.transactional_id != kOwnOperator || standalone_))
       scheduler_.Kill(one.process);
   }
+}
+
+// Every task has its worker, no worker has too few, nothing changes any more: with the processes
+// that went through the faults.
+void World::AwaitRest() {
+  constexpr Duration kUnchanged = seconds(12);
+  const auto next_door = [this] { return neighbour_ == nullptr || neighbour_->Missing().empty(); };
+  if (!RunUntil(next_door, kLiveness) && violation_.empty())
+    Violate("next door: not at rest: " + neighbour_->Missing());
+  if (may_refuse_) return;
+  // Without an operator an edit is heard of at the next start alone.
+  const auto placed = [this] {
+    return standalone_ ? static_cast<int32_t>(owners_.size()) == tasks_ : Balanced();
+  };
+  Generation last = folded_.assignment.generation;
+  MonotonicTime since = scheduler_.now();
+  const auto rests = [&] {
+    if (folded_.assignment.generation != std::exchange(last, folded_.assignment.generation))
+      since = scheduler_.now();
+    return placed() && scheduler_.now() - since >= kUnchanged;
+  };
+  if (!RunUntil(rests, kLiveness + job_.failover.homecoming_timeout) && violation_.empty())
+    Violate("not at rest: generation " + ToString(last) + ", \"" + folded_.assignment.reason +
+            (placed() ? "\", came after everything was done"
+                      : "\", leaves tasks where they should not be"));
 }
 
 std::string World::Run() {
@@ -242,16 +281,18 @@ std::string World::Run() {
     Kubelet();
     Feed();
     Check();
+    if (neighbour_ != nullptr) neighbour_->Start();
   });
   for (size_t i = 0; i < faults_.size(); ++i) {
     if (!options_.without.contains(i))
       scheduler_.At(begin_ + faults_[i].at, [this, i] { Apply(i); });
   }
   if (only_outages_) scheduler_.At(begin_ + seconds(19), [this] { owners_settled_ = Balanced(); });
-  (void)RunUntil([] { return false; }, faults_last_);
+  (void)RunUntil([this] { return scheduler_.now() - begin_ >= faults_last_; }, minutes(10));
   if (violation_.empty()) CalmDown();
   (void)RunUntil([] { return false; }, seconds(3));
   feeding_ = false;
+  if (neighbour_ != nullptr) neighbour_->StopFeeding();
   const auto complete = [this] {
     if (std::string wrong = oracle_->Read(&cloud_.kafka, "out"); !wrong.empty()) Violate(wrong);
     return oracle_->Complete();
@@ -260,6 +301,7 @@ std::string World::Run() {
       may_refuse_ ? Duration(seconds(30)) : kLiveness + job_.failover.homecoming_timeout;
   if (!RunUntil(complete, most) && violation_.empty() && !may_refuse_)
     Violate("not at rest: " + oracle_->Missing());
+  AwaitRest();
   if (!violation_.empty() || may_refuse_) return violation_;
 
   // Everything once more from disk or changelog.

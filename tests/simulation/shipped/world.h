@@ -17,9 +17,13 @@
 #include <string>
 #include <vector>
 
+#include "common/coordination/job_view.h"
 #include "common/model/assignment.h"
 #include "common/model/job.h"
+#include "common/model/job_identity.h"
+#include "tests/simulation/shipped/neighbour.h"
 #include "tests/simulation/shipped/oracle.h"
+#include "tests/simulation/shipped/processes.h"
 #include "tests/simulation/shipped/user_task.h"
 #include "tests/support/sim/cloud.h"
 
@@ -64,6 +68,16 @@ enum class FaultKind {
   kLoseEnds,  // of the topics with the job's state
   kLoseRecords,
   kSpoilRecord,  // of the coordinator topic
+  // In some worlds only, which have company; the last ones rare, and the job may refuse.
+  kPowerCut,  // of all nodes with workers; they are back together
+  kBadEdit,
+  kThrottleOperator,   // Kafka answers it, but for what it reads
+  kRivalInstallation,  // of the same job, in another Kubernetes cluster
+  kUnheardTwin,        // a process that nobody hears of takes over, and the first one is stopped
+  kStrangeHeartbeat,   // somebody speaks for a worker, and names ids that are not its own
+  kStrangeRecord,      // a person writes to the coordinator topic
+  kRemakeCoordinatorTopic,
+  kNewLife,  // the coordinator topic is lost, and the job taken over without it
   kMany,
 };
 inline constexpr size_t kFaultKinds = static_cast<size_t>(FaultKind::kMany);
@@ -99,17 +113,15 @@ class World {
     WorkerId worker;
     std::string disk;
     sim::Process* process = nullptr;
-    // Shared with the process.
-    struct Control {
-      bool terminate = false;
-      bool ready = false;
-    };
-    std::shared_ptr<Control> control;
+    std::shared_ptr<WorkerControl> control;
   };
   struct Operator {
     sim::Process* process = nullptr;
     std::string transactional_id;
     bool rival = false;
+    // What it sees of the job.
+    std::shared_ptr<JobView> view = std::make_shared<JobView>();
+    MonotonicTime began{};
   };
 
   // world.cc
@@ -122,16 +134,17 @@ class World {
   void Check();
   void Violate(const std::string& what);
   void WatchCoordinatorTopic();
+  void FoldCoordinatorTopic();
   [[nodiscard]] bool Balanced() const;
   void CalmDown();
+  void AwaitRest();
   [[nodiscard]] bool RunUntil(const std::function<bool()>& done, Duration most);
   [[nodiscard]] bool SomebodyRuns(WorkerId worker) const;
   // processes.cc
   void StartWorker(WorkerId worker, const std::string& disk);
   void StartOperator(const std::string& transactional_id, bool rival);
-  void RunWorker(const std::shared_ptr<Pod::Control>& control, WorkerId worker,
-                 const std::string& disk);
-  void RunOperator(const std::string& transactional_id);
+  void RunOperator(const std::string& transactional_id, const JobIdentity& identity,
+                   const std::shared_ptr<JobView>& seen);
   // faults.cc
   void Apply(size_t number);
   [[nodiscard]] Pod* PodFor(int64_t which);
@@ -148,8 +161,24 @@ class World {
   void LookForReplays(int looks);
   void Compact(bool raise_begin);
   void Terminate(const Pod& pod);
+  // coordination_scenes.cc
+  void DrawCompany();
+  void CheckCompany();
+  void OnDecided(const std::string& transactional_id, bool commit,
+                 const std::set<TopicPartition>& partitions);
+  void PowerCut(Duration lasts);
+  void BadEdit(int64_t which, Duration lasts);
+  void MendBadEdit();
+  [[nodiscard]] Job JobAsEdited() const;
+  void UnheardTwin(WorkerId worker, Duration lasts);
+  void StrangeHeartbeat(WorkerId worker, int64_t which);
+  void StrangeRecord(int64_t which);
+  void ForgetCoordinatorTopic();
+  void NewLife(Duration lasts);
 
   static constexpr Duration kGracePeriod = std::chrono::seconds(30);
+  static constexpr const char* kOwnOperator = "coho-operator-sim";
+  static constexpr const char* kRivalInstallation = "coho-operator-rival";
 
   const WorldOptions options_;
   sim::Dice draw_;  // of the job and the faults; the scheduler has dice of its own
@@ -183,6 +212,17 @@ class World {
   int64_t folded_to_ = 0;
   std::map<TaskId, WorkerId> owners_;
   bool owners_settled_ = false;
+  // The company it is in: coordination_scenes.cc.
+  std::unique_ptr<Neighbour> neighbour_;
+  bool has_company_ = false;
+  bool late_right_ = false;  // the operator may read the cluster's uid only after its first restart
+  bool later_workers_ = false;  // of a release that says more
+  bool later_coordinator_ = false;
+  bool keep_doubles_ = false;  // no person ends them
+  int operators_begun_ = 0;
+  std::optional<int64_t> bad_edit_;
+  bool bad_edit_may_stay_ = false;  // somebody coordinates by the plan before it
+  std::map<WorkerId, std::vector<std::string>> replaced_;  // on record when it was read last
   std::string violation_;
 };
 

@@ -19,6 +19,7 @@ struct Network {
   MonotonicTime kafka_away_until{};
   std::map<const Process*, MonotonicTime> cut_until;
   std::map<const Process*, MonotonicTime> muted_until;          // its heartbeats do not arrive
+  std::map<const Process*, MonotonicTime> throttled_until;      // by a quota: reads nothing
   std::map<std::string, MonotonicTime> coordinator_away_until;  // of a transactional id or group
   int64_t lost_before_per_mille = 0;                            // a request never arrives
   int64_t lost_after_per_mille = 0;                             // its answer does not

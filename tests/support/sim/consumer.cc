@@ -194,7 +194,10 @@ Status Consumer::Poll(Duration timeout, RecordBatch* batch) {
   std::vector<Taken*> messages;
   Status status;
   for (bool last = false;;) {
-    const bool slow = scheduler.dice().Percent(cloud.network.slow_fetch_percent);
+    const auto throttled = cloud.network.throttled_until.find(impl_->client.process);
+    const bool slow =
+        scheduler.dice().Percent(cloud.network.slow_fetch_percent) ||
+        (throttled != cloud.network.throttled_until.end() && throttled->second > scheduler.now());
     if (cloud.Reaches(impl_->client.process) && !slow && !impl_->positions.empty()) {
       auto position = impl_->positions.begin();
       std::advance(position, impl_->first++ % impl_->positions.size());

@@ -115,6 +115,7 @@ Error Kafka::Produce(const TopicPartition& at, const ProducerIdentity& producer,
   if (transactional) partition->open.emplace(producer.id, partition->end);
   for (KafkaRecord& record : records) {
     record.producer = producer.id;
+    if (rewrite && record.has_value) rewrite(at.topic, &record.value);
     record.state = transactional ? KafkaRecord::State::kOpen : KafkaRecord::State::kPlain;
     Append(partition, std::move(record));
   }
@@ -180,6 +181,7 @@ Error Kafka::InitProducerId(const std::string& transactional_id, Duration timeou
   }
   *out = transaction.producer;
   if (on_initialised) on_initialised();
+  if (on_taken) on_taken(transactional_id);
   return Error::kNone;
 }
 

@@ -147,6 +147,10 @@ class Kafka {
   std::function<void(const std::string&, bool, const std::set<TopicPartition>&)> on_decided;
   // Called when a producer with a transactional id was initialised, on the fiber that asked.
   std::function<void()> on_initialised;
+  // As that one, with the transactional id.
+  std::function<void(const std::string&)> on_taken;
+  // What another release would have written: called for each record of a topic before it is kept.
+  std::function<void(const std::string& topic, std::string* value)> rewrite;
 
  private:
   struct Transaction {

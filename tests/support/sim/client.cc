@@ -1,6 +1,8 @@
 #include "tests/support/sim/client.h"
 
 #include <algorithm>
+#include <map>
+#include <optional>
 
 #include "common/kafka/admin.h"
 
@@ -84,6 +86,12 @@ namespace coho::kafka {
 
 struct Admin::Impl {
   sim::Client client;
+  struct Question {
+    std::vector<std::string> topics;
+    MonotonicTime answered_at;
+    MonotonicTime until;
+  };
+  std::optional<Question> question;  // about configurations
 };
 
 Admin::Admin() : impl_(std::make_unique<Impl>()) {}
@@ -134,6 +142,36 @@ Result<std::map<std::string, std::string>> Admin::TopicConfig(const std::string&
       });
   if (!status.ok()) return status;
   return config;
+}
+
+Status Admin::AskTopicConfigs(const std::vector<std::string>& topics, Duration timeout) {
+  sim::Scheduler& scheduler = sim::Cloud::current->scheduler;
+  impl_->question = {.topics = topics,
+                     .answered_at = scheduler.now() + scheduler.dice().Millis(0, 20),
+                     .until = scheduler.now() + timeout};
+  return Status::Ok();
+}
+
+std::optional<std::map<std::string, Result<Admin::Config>>> Admin::TakeTopicConfigs() {
+  if (!impl_->question) return std::nullopt;
+  sim::Cloud& cloud = *sim::Cloud::current;
+  const MonotonicTime now = cloud.scheduler.now();
+  if (now < impl_->question->answered_at) return std::nullopt;
+  const bool reaches = cloud.Reaches(impl_->client.process);
+  if (!reaches && now < impl_->question->until) return std::nullopt;
+  std::map<std::string, Result<Config>> configs;
+  for (const std::string& topic : impl_->question->topics) {
+    const sim::KafkaTopic* found = cloud.kafka.FindTopic(topic);
+    if (!reaches) {
+      configs.emplace(topic, Status{Code::kUnavailable, "asking for configurations: no answer"});
+    } else if (found == nullptr) {
+      configs.emplace(topic, sim::ToStatus(sim::Error::kUnknownTopic, topic));
+    } else {
+      configs.emplace(topic, found->config);
+    }
+  }
+  impl_->question.reset();
+  return configs;
 }
 
 Result<std::string> Admin::ClusterId(Duration timeout) {

@@ -19,7 +19,9 @@ struct TaskGrant {
   int64_t lease_epoch = 0;  // the lease's when the assignment was read
 };
 
-struct LoopReady {  // its producer is initialised, at the start or after Rejoin
+// Its producer is initialised, at the start (`join` 0) or after the Rejoin of this number.
+struct LoopReady {
+  int64_t join = 0;
   friend bool operator==(const LoopReady&, const LoopReady&) = default;
 };
 struct TaskClosed {  // committed and closed, or dropped before it ran
@@ -38,6 +40,7 @@ struct LoopProved {
 struct LoopFenced {
   std::string reason;
   bool own_timeout = false;  // its own transaction took too long: no sign of a rival
+  int64_t join = 0;          // the last Rejoin that it had heard of
   friend bool operator==(const LoopFenced&, const LoopFenced&) = default;
 };
 struct LoopStopped {

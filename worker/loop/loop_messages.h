@@ -59,7 +59,9 @@ struct TaskFailed {  // user code, or a store
   std::string message;
 };
 struct LeaseOver {};
-struct RejoinAsked {};
+struct RejoinAsked {
+  int64_t join = 0;
+};
 struct ProducerReady {};
 struct DrainAsked {};
 struct GaveUp {};

@@ -314,7 +314,7 @@ void LoopState::Fence(std::string why, bool own_timeout, Actions* out) {
   }
   Forget({.why = why}, out);
   phase_ = Phase::kFenced;
-  out->push_back(Tell{LoopFenced{.reason = std::move(why), .own_timeout = own_timeout}});
+  out->push_back(Tell{LoopFenced{.reason = std::move(why), .own_timeout = own_timeout, .join = join_}});
 }
 
 void LoopState::Forget(DropAll drop, Actions* out) {
@@ -327,8 +327,9 @@ void LoopState::Forget(DropAll drop, Actions* out) {
   out->push_back(std::move(drop));
 }
 
-void LoopState::Handle(const RejoinAsked& /*in*/, MonotonicTime /*now*/, Actions* out) {
-  if (phase_ == Phase::kConnecting) return;
+// Also while one joins: what was begun before the question may have been fenced since.
+void LoopState::Handle(const RejoinAsked& in, MonotonicTime /*now*/, Actions* out) {
+  join_ = in.join;
   if (phase_ == Phase::kWorking) {
     COHO_SOMETIMES("a loop rejoins because another one was fenced");
     Forget({.why = "another run loop was fenced", .fenced = false}, out);
@@ -341,7 +342,7 @@ void LoopState::Handle(const ProducerReady& /*in*/, MonotonicTime /*now*/, Actio
   if (phase_ != Phase::kConnecting) return;
   phase_ = Phase::kWorking;
   aborts_.Reset();
-  out->push_back(Tell{LoopReady{}});
+  out->push_back(Tell{LoopReady{.join = join_}});
 }
 
 void LoopState::Handle(const DrainAsked& /*in*/, MonotonicTime /*now*/, Actions* out) {

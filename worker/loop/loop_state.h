@@ -120,6 +120,7 @@ class LoopState {
   const Options options_;
   Phase phase_ = Phase::kConnecting;
   Doing doing_ = Doing::kNothing;
+  int64_t join_ = 0;
   std::map<TaskId, Task> tasks_;
   bool draining_ = false;
   std::optional<int64_t> prove_;    // asked for

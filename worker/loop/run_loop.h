@@ -69,8 +69,8 @@ class RunLoop {
   }
   // Answered by LoopProved, when a transaction that was begun after this message was committed.
   void Prove(int64_t generation) { mailbox_.Post(ProveAsked{.generation = generation}); }
-  // Initialises a new producer after LoopFenced, then LoopReady.
-  void Rejoin() { mailbox_.Post(RejoinAsked{}); }
+  // Drops what it has and initialises a new producer, then LoopReady with this number.
+  void Rejoin(int64_t join) { mailbox_.Post(RejoinAsked{.join = join}); }
   // Commits and closes everything, then LoopStopped.
   void Drain() { mailbox_.Post(DrainAsked{}); }
   // Stops waiting for Kafka: whatever is under way ends as if the process had been killed.

@@ -166,7 +166,9 @@ bool Member::Impl::HandleMessages() {
 void Member::Impl::HandleLoopEvent(LoopMessage message) {
   const MonotonicTime now = clock.Now();
   const int32_t loop = message.loop;
-  std::visit(Overloaded{[&](const LoopReady&) { Perform(state.OnLoopReady(loop, now)); },
+  std::visit(Overloaded{[&](const LoopReady& ready) {
+                          Perform(state.OnLoopReady(loop, ready.join, now));
+                        },
                         [&](const TaskClosed& closed) {
                           Perform(state.OnTaskClosed(closed.task, closed.grant, now));
                         },
@@ -174,7 +176,7 @@ void Member::Impl::HandleLoopEvent(LoopMessage message) {
                           Perform(state.OnLoopProved(loop, Generation(proved.generation), now));
                         },
                         [&](const LoopFenced& fenced) {
-                          Perform(state.OnLoopFenced(loop, !fenced.own_timeout, now));
+                          Perform(state.OnLoopFenced(loop, !fenced.own_timeout, fenced.join, now));
                         },
                         [&](const LoopStopped&) { OnLoopGone(); },
                         [&](const LoopFailed& failed) {
@@ -216,7 +218,7 @@ void Member::Impl::Perform(const MemberAction& action) {
           },
           [&](const SendHeartbeat& beat) { Beat(beat); },
           [&](const FenceForeignIds& fence) { Fence(fence); },
-          [&](const RejoinLoop& rejoin) { loop_of(rejoin.loop)->Rejoin(); },
+          [&](const RejoinLoop& rejoin) { loop_of(rejoin.loop)->Rejoin(rejoin.join); },
           [&](const Surrender& surrender) {
             done = true;
             options.on_failed(kExitInternal, "another process runs as worker " +

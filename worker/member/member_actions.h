@@ -85,9 +85,11 @@ struct SendHeartbeat {
 struct DrainLoops {  // answered by OnTaskClosed for each task, and OnLoopsStopped
   friend bool operator==(const DrainLoops&, const DrainLoops&) = default;
 };
-// The loop drops what it may still have and initialises its producer anew; answered by OnLoopReady.
+// The loop drops what it may still have and initialises its producer anew; answered by OnLoopReady
+// with this number.
 struct RejoinLoop {
   int32_t loop = 0;
+  int64_t join = 0;
   friend bool operator==(const RejoinLoop&, const RejoinLoop&) = default;
 };
 // Another process runs under this worker's id: this one ends.

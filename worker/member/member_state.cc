@@ -171,8 +171,9 @@ MonotonicTime MemberState::next_tick() const {
   return next;
 }
 
-MemberActions MemberState::OnLoopReady(int32_t loop, MonotonicTime /*now*/) {
-  if (not_ready_.erase(loop) == 0 || !not_ready_.empty()) return {};
+// One that became ready just before it hears that it shall join again is about to begin anew.
+MemberActions MemberState::OnLoopReady(int32_t loop, int64_t join, MonotonicTime /*now*/) {
+  if (join != join_ || not_ready_.erase(loop) == 0 || !not_ready_.empty()) return {};
   return {ReadToEnd{.number = ++read_number_}};
 }
 
@@ -263,14 +264,16 @@ MemberActions MemberState::OnTaskClosed(TaskId task, int64_t grant, MonotonicTim
   return actions;
 }
 
-MemberActions MemberState::OnLoopFenced(int32_t loop, bool rival, MonotonicTime now) {
+MemberActions MemberState::OnLoopFenced(int32_t loop, bool rival, int64_t join,
+                                        MonotonicTime now) {
   MemberActions actions;
   states_changed_ = true;
   asked_to_prove_.erase(loop);
   std::erase_if(holdings_, [loop](const auto& h) { return h.second.loop == loop; });
-  // It has been told to join again already, or will be, or ends.
+  // It has been told to join again already, or will be, or ends. One that was fenced while it joined
+  // has heard nothing yet, and waits.
   const bool ending = phase_ == WorkerPhase::kDraining || phase_ == WorkerPhase::kGone;
-  if (ending || not_ready_.contains(loop) || looking_) return actions;
+  if (ending || join != join_ || looking_) return actions;
   std::vector<MonotonicTime>& fences = fences_[loop];
   std::erase_if(fences, [&](MonotonicTime t) { return now - t > options_.fences_within; });
   if (rival && options_.transactions) fences.push_back(now);
@@ -299,9 +302,10 @@ void MemberState::Rejoin(MemberActions* actions) {
   holdings_.clear();
   asked_to_prove_.clear();
   foreign_ = Foreign::kNone;
+  ++join_;
   for (int32_t loop = 0; loop < options_.loops; ++loop) {
     not_ready_.insert(loop);
-    actions->push_back(RejoinLoop{.loop = loop});
+    actions->push_back(RejoinLoop{.loop = loop, .join = join_});
   }
 }
 

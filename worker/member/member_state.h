@@ -37,16 +37,19 @@ class MemberState {
   // REQUIRES: a transactional id per loop.
   MemberState(MemberOptions options, MonotonicTime now);
 
-  // The loop's producer is initialised, at its start or after RejoinLoop.
-  [[nodiscard]] MemberActions OnLoopReady(int32_t loop, MonotonicTime now);
+  // The loop's producer is initialised, at its start (`join` 0) or after the RejoinLoop of this
+  // number.
+  [[nodiscard]] MemberActions OnLoopReady(int32_t loop, int64_t join, MonotonicTime now);
   // A closed generation, in the order of the topic.
   [[nodiscard]] MemberActions OnAssignment(const MemberAssignment& assignment, MonotonicTime now);
   [[nodiscard]] MemberActions OnCaughtUp(int64_t number, MonotonicTime now);
   [[nodiscard]] MemberActions OnTaskClosed(TaskId task, int64_t grant, MonotonicTime now);
   [[nodiscard]] MemberActions OnLoopProved(int32_t loop, Generation generation, MonotonicTime now);
   // The loop dropped its tasks and its producer. `rival`: another process may be the cause; a lease
-  // or a transaction that ran out tells nothing of the kind.
-  [[nodiscard]] MemberActions OnLoopFenced(int32_t loop, bool rival, MonotonicTime now);
+  // or a transaction that ran out tells nothing of the kind. `join`: the last RejoinLoop that the loop
+  // had heard of.
+  [[nodiscard]] MemberActions OnLoopFenced(int32_t loop, bool rival, int64_t join,
+                                           MonotonicTime now);
   [[nodiscard]] MemberActions OnForeignIdsFenced(bool ok, MonotonicTime now);
   [[nodiscard]] MemberActions OnReportChanged(ReportChange change, MonotonicTime now);
   [[nodiscard]] MemberActions OnTick(MonotonicTime now);
@@ -100,6 +103,7 @@ class MemberState {
   bool looking_ = false;         // for a successor, after a fence and before joining again
   bool caught_up_ = false;
   int64_t read_number_ = 0;
+  int64_t join_ = 0;  // so often all loops were told to join again
 
   std::string life_;
   Generation generation_;

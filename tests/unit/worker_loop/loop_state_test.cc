@@ -190,10 +190,21 @@ TEST_CASE(
   CHECK(state.On(TaskGranted{kTask, 8}, At(seconds(2))).empty());
   CHECK(state.On(ProveAsked{9}, At(seconds(2))).empty());
   CHECK(state.On(CommitDue{}, At(seconds(2))).empty());
-  CHECK(state.On(RejoinAsked{}, At(seconds(2))) == LoopActions{RenewProducer{}});
+  CHECK(state.On(RejoinAsked{.join = 3}, At(seconds(2))) == LoopActions{RenewProducer{}});
   CHECK(state.On(TaskGranted{kTask, 8}, At(seconds(2))).empty());
-  CHECK(state.On(ProducerReady{}, At(seconds(2))) == LoopActions{Tell{LoopReady{}}});
+  CHECK(state.On(ProducerReady{}, At(seconds(2))) == LoopActions{Tell{LoopReady{.join = 3}}});
   CHECK(state.On(TaskGranted{kTask, 9}, At(seconds(2))) == LoopActions{AskRestore{kTask}});
+}
+
+TEST_CASE("LoopState: told to join again while it joins, it begins anew; fenced meanwhile, it says so") {
+  LoopState state({});
+  CHECK(state.On(RejoinAsked{.join = 1}, At(seconds(1))) == LoopActions{RenewProducer{}});
+  const LoopActions fenced =
+      state.On(ClientFailed{.status = Fenced("by another"), .what = {}}, At(seconds(1)));
+  REQUIRE(fenced.size() == 2);
+  CHECK(std::get<LoopFenced>(std::get<Tell>(fenced[1]).event).join == 1);
+  CHECK(state.On(RejoinAsked{.join = 2}, At(seconds(2))) == LoopActions{RenewProducer{}});
+  CHECK(state.On(ProducerReady{}, At(seconds(2))) == LoopActions{Tell{LoopReady{.join = 2}}});
 }
 
 TEST_CASE("LoopState: a drain ends it when everything is closed, a fence on the way too") {

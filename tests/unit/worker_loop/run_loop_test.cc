@@ -185,7 +185,7 @@ TEST_CASE("RunLoop: after a fence nothing is written until the member says so") 
   world.Turns(10);
   CHECK(world.restorer.restores == 1);
   CHECK(world.kafka.log[kOut].empty());
-  world.loop->Rejoin();
+  world.loop->Rejoin(1);
   world.Turns(2);
   CHECK(world.Told<LoopReady>() == 2);
   world.Grant();
@@ -247,7 +247,7 @@ TEST_CASE("RunLoop: AtLeastOnce stops in the middle of a batch when its lease is
   // And nothing is lost by it.
   world.keep_lease = true;
   world.Turns(1);
-  world.loop->Rejoin();
+  world.loop->Rejoin(1);
   world.Turns(2);
   world.Grant();
   world.Turns(30);

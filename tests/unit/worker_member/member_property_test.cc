@@ -30,7 +30,7 @@ class World {
                now_) {}
 
   void Run(int steps) {
-    for (int32_t loop = 0; loop < 3; ++loop) Perform(state_.OnLoopReady(loop, now_));
+    for (int32_t loop = 0; loop < 3; ++loop) Perform(state_.OnLoopReady(loop, 0, now_));
     for (int i = 0; i < steps; ++i) {
       now_ += std::chrono::milliseconds(random_() % 700);
       Step();
@@ -43,9 +43,10 @@ class World {
   void Settle() {
     Assign();
     while (!closings_.empty()) Close(closings_.begin()->first);
-    for (int i = 0; i < 3; ++i) {
+    for (int i = 0; i < 6; ++i) {
       FinishReading();
       Rejoin();
+      Late();
     }
     while (!closings_.empty()) Close(closings_.begin()->first);
     while (!proving_.empty()) Prove(proving_.begin()->first);
@@ -88,7 +89,15 @@ class World {
         std::erase_if(closings_, [loop](const auto& c) { return c.second.loop == loop; });
         // A successor initialises its producer: from now on no commit on this one succeeds.
         ++epochs_[loop];
-        Perform(state_.OnLoopFenced(loop, true, now_));
+        // Told to join again, it may have heard of that, or not yet.
+        const bool joining = rejoining_.contains(loop) && random_() % 2 == 0;
+        if (joining) {
+          heard_[loop] = told_;
+          rejoining_.erase(loop);
+        }
+        looking_ = true;
+        Perform(state_.OnLoopFenced(loop, true, heard_[loop], now_));
+        looking_ = false;
         break;
       }
       case 9:
@@ -99,6 +108,9 @@ class World {
         break;
       case 6:
         FinishReading();
+        break;
+      case 10:
+        Late();
         break;
       default:
         Perform(state_.OnTick(now_));
@@ -143,9 +155,21 @@ class World {
     for (const int32_t loop : rejoining_) {
       own_epochs_[loop] = ++epochs_[loop];
       proving_.erase(loop);
+      heard_[loop] = told_;
     }
-    for (const int32_t loop : std::exchange(rejoining_, {}))
-      Perform(state_.OnLoopReady(loop, now_));
+    for (const int32_t loop : std::exchange(rejoining_, {})) {
+      // Before it says so, all may have been told to join once more.
+      if (random_() % 4 == 0) {
+        late_.emplace_back(loop, told_);
+      } else {
+        Perform(state_.OnLoopReady(loop, told_, now_));
+      }
+    }
+  }
+
+  void Late() {
+    for (const auto& [loop, join] : std::exchange(late_, {}))
+      Perform(state_.OnLoopReady(loop, join, now_));
   }
 
   void FinishReading() {
@@ -169,11 +193,13 @@ class World {
         closings_[revoke->task] = *revoke;
       } else if (const auto* rejoin = std::get_if<RejoinLoop>(&action)) {
         rejoining_.insert(rejoin->loop);
+        told_ = rejoin->join;
         const auto of_loop = [&](const auto& entry) { return entry.second.loop == rejoin->loop; };
         std::erase_if(running_, of_loop);
         std::erase_if(closings_, of_loop);
       } else if (const auto* read = std::get_if<ReadToEnd>(&action)) {
-        CHECK_MESSAGE(rejoining_.empty(), "reads before all producers are initialised");
+        CHECK_MESSAGE((rejoining_.empty() || looking_),
+                      "reads before all producers are initialised");
         reading_ = read->number;
       } else if (const auto* prove = std::get_if<ProveLoop>(&action)) {
         CHECK_MESSAGE(closings_.empty(), "proves before all is closed");
@@ -208,6 +234,10 @@ class World {
   std::map<TaskId, GrantTask> running_;
   std::map<TaskId, RevokeTask> closings_;
   std::set<int32_t> rejoining_;
+  int64_t told_ = 0;                                // the number that they were told to join with
+  std::map<int32_t, int64_t> heard_;                // the last one that a loop heard of
+  std::vector<std::pair<int32_t, int64_t>> late_;  // said to be ready, not heard of yet
+  bool looking_ = false;
   std::map<int32_t, Generation> proving_;
   std::map<int32_t, int64_t> epochs_;      // of the ids, in Kafka
   std::map<int32_t, int64_t> own_epochs_;  // of this process's producers

@@ -50,8 +50,8 @@ std::vector<int32_t> Granted(const MemberActions& actions) {
 // A member that runs these tasks by generation 1.
 struct Running {
   explicit Running(std::vector<int32_t> tasks) : state(kOptions, At(seconds(0))) {
-    CHECK(state.OnLoopReady(1, now).empty());
-    const auto read = Only<ReadToEnd>(state.OnLoopReady(0, now));
+    CHECK(state.OnLoopReady(1, 0, now).empty());
+    const auto read = Only<ReadToEnd>(state.OnLoopReady(0, 0, now));
     REQUIRE(read.size() == 1);
     (void)state.OnAssignment(Gen(1, Mine(1, std::move(tasks))), now);
     for (const GrantTask& g : Only<GrantTask>(state.OnCaughtUp(read[0].number, now)))
@@ -68,15 +68,17 @@ struct Running {
   // A fenced loop: it looks whether it was replaced, then all join again. Returns the number of the
   // reading that counts.
   int64_t Rejoin(int32_t loop) {
-    const auto look = Only<ReadToEnd>(state.OnLoopFenced(loop, true, now));
+    const auto look = Only<ReadToEnd>(state.OnLoopFenced(loop, true, join, now));
     REQUIRE(look.size() == 1);
     CHECK(Only<RejoinLoop>(state.OnCaughtUp(look[0].number, now)).size() == 2);
-    CHECK(state.OnLoopReady(0, now).empty());
-    return Only<ReadToEnd>(state.OnLoopReady(1, now)).at(0).number;
+    ++join;
+    CHECK(state.OnLoopReady(0, join, now).empty());
+    return Only<ReadToEnd>(state.OnLoopReady(1, join, now)).at(0).number;
   }
 
   MonotonicTime now = At(seconds(1));
   MemberState state;
+  int64_t join = 0;
   std::map<TaskId, GrantTask> grants;
 };
 
@@ -87,8 +89,8 @@ TEST_CASE(
   // What was read before counts for nothing: an older self may have been writing.
   CHECK(Granted(state.OnAssignment(Gen(4, Mine(4, {0, 1, 2})), At(seconds(1)))).empty());
   CHECK(Granted(state.OnCaughtUp(0, At(seconds(1)))).empty());
-  CHECK(state.OnLoopReady(0, At(seconds(2))).empty());  // the other producer is still to come
-  const auto read = Only<ReadToEnd>(state.OnLoopReady(1, At(seconds(2))));
+  CHECK(state.OnLoopReady(0, 0, At(seconds(2))).empty());  // the other producer is still to come
+  const auto read = Only<ReadToEnd>(state.OnLoopReady(1, 0, At(seconds(2))));
   REQUIRE(read.size() == 1);
   CHECK(state.phase() == WorkerPhase::kStarting);
 
@@ -107,8 +109,8 @@ TEST_CASE("MemberState: spreads tasks over its loops") {
 
 TEST_CASE("MemberState: does not process before its transactional ids are recorded") {
   MemberState state(kOptions, At(seconds(0)));
-  (void)state.OnLoopReady(0, At(seconds(1)));
-  const auto read = Only<ReadToEnd>(state.OnLoopReady(1, At(seconds(1))));
+  (void)state.OnLoopReady(0, 0, At(seconds(1)));
+  const auto read = Only<ReadToEnd>(state.OnLoopReady(1, 0, At(seconds(1))));
   (void)state.OnCaughtUp(read[0].number, At(seconds(1)));
   CHECK(Granted(state.OnAssignment(Gen(1, Mine(1, {0}, {"p-0"})), At(seconds(1)))).empty());
   CHECK_FALSE(state.named());
@@ -181,24 +183,63 @@ TEST_CASE(
     "only what is still its own") {
   Running member({0, 1, 2, 3});
   const int32_t fenced = member.grants.at(TaskId(0)).loop;
-  const MemberActions actions = member.state.OnLoopFenced(fenced, true, member.now);
+  const MemberActions actions = member.state.OnLoopFenced(fenced, true, 0, member.now);
   const auto look = Only<ReadToEnd>(actions);
   REQUIRE(look.size() == 1);
   CHECK(Only<RejoinLoop>(actions).empty());  // that would fence a successor
-  CHECK(member.state.OnLoopFenced(1 - fenced, true, member.now).empty());
+  CHECK(member.state.OnLoopFenced(1 - fenced, true, 0, member.now).empty());
 
   // All loops: another process of this worker may have put the task on another one.
   const MemberActions looked = member.state.OnCaughtUp(look[0].number, member.now);
-  CHECK(Only<RejoinLoop>(looked) == std::vector<RejoinLoop>{{0}, {1}});
+  CHECK(Only<RejoinLoop>(looked) == std::vector<RejoinLoop>{{0, 1}, {1, 1}});
   CHECK(Granted(looked).empty());
-  CHECK(member.state.OnLoopReady(fenced, member.now).empty());
-  const auto read = Only<ReadToEnd>(member.state.OnLoopReady(1 - fenced, member.now));
+  CHECK(member.state.OnLoopReady(fenced, 1, member.now).empty());
+  const auto read = Only<ReadToEnd>(member.state.OnLoopReady(1 - fenced, 1, member.now));
   REQUIRE(read.size() == 1);
   // An answer to an earlier reading is not good enough.
   CHECK(member.state.OnCaughtUp(look[0].number, member.now).empty());
   (void)member.state.OnAssignment(Gen(7, Mine(7, {1, 2, 3})), member.now);
   CHECK(Granted(member.state.OnCaughtUp(read[0].number, member.now)) ==
         std::vector<int32_t>{1, 2, 3});
+}
+
+TEST_CASE("MemberState: a loop that is fenced while it joins is not forgotten") {
+  const auto joins_again = [](MemberState& state, int64_t join) {
+    const auto look = Only<ReadToEnd>(state.OnLoopFenced(0, true, join, At(seconds(2))));
+    REQUIRE(look.size() == 1);
+    CHECK(Only<RejoinLoop>(state.OnCaughtUp(look[0].number, At(seconds(2)))) ==
+          std::vector<RejoinLoop>{{0, join + 1}, {1, join + 1}});
+    CHECK(state.OnLoopReady(0, join + 1, At(seconds(3))).empty());
+    CHECK(Only<ReadToEnd>(state.OnLoopReady(1, join + 1, At(seconds(3)))).size() == 1);
+  };
+  SUBCASE("at the start") {
+    MemberState state(kOptions, At(seconds(0)));
+    (void)state.OnLoopReady(1, 0, At(seconds(1)));
+    joins_again(state, 0);
+  }
+  SUBCASE("after another fence") {
+    Running member({0, 1});
+    const auto look = Only<ReadToEnd>(member.state.OnLoopFenced(1, true, 0, member.now));
+    (void)member.state.OnCaughtUp(look.at(0).number, member.now);
+    // Of before: it has been told meanwhile.
+    CHECK(member.state.OnLoopFenced(0, true, 0, member.now).empty());
+    joins_again(member.state, 1);
+  }
+}
+
+TEST_CASE("MemberState: a loop that was ready before it was told to join again is not ready") {
+  Running member({0, 1});
+  const auto joins = [&](int32_t fenced, int64_t join) {
+    const auto look = Only<ReadToEnd>(member.state.OnLoopFenced(fenced, true, join, member.now));
+    (void)member.state.OnCaughtUp(look.at(0).number, member.now);
+  };
+  joins(0, 0);
+  CHECK(member.state.OnLoopReady(0, 1, member.now).empty());
+  joins(0, 1);  // once more, before the other loop was ready
+  CHECK(member.state.OnLoopReady(1, 1, member.now).empty());  // which it was at that very moment
+  CHECK(member.state.OnLoopReady(0, 2, member.now).empty());
+  CHECK_FALSE(member.state.loops_ready());
+  CHECK(Only<ReadToEnd>(member.state.OnLoopReady(1, 2, member.now)).size() == 1);
 }
 
 TEST_CASE("MemberState: a process that was replaced ends, and fences nobody") {
@@ -211,7 +252,7 @@ TEST_CASE("MemberState: a process that was replaced ends, and fences nobody") {
     CHECK(Only<Surrender>(actions).size() == 1);
   }
   SUBCASE("when it was fenced, before it joins again") {
-    const auto look = Only<ReadToEnd>(member.state.OnLoopFenced(0, true, member.now));
+    const auto look = Only<ReadToEnd>(member.state.OnLoopFenced(0, true, 0, member.now));
     REQUIRE(look.size() == 1);
     const MemberActions actions = member.state.OnAssignment(Gen(2, record), member.now);
     CHECK(Only<Surrender>(actions).size() == 1);
@@ -223,12 +264,12 @@ TEST_CASE("MemberState: what it reads again counts, whatever it had known of tha
   Running member({0, 1});
   // The tombstone of its record was gone before it was read: generation 7 seemed to leave it all.
   (void)member.state.OnAssignment(Gen(7, Mine(1, {0, 1})), member.now);
-  const auto look = Only<ReadToEnd>(member.state.OnLoopFenced(0, true, member.now));
+  const auto look = Only<ReadToEnd>(member.state.OnLoopFenced(0, true, 0, member.now));
   REQUIRE(look.size() == 1);
   (void)member.state.OnAssignment(Gen(7, std::nullopt), member.now);
   CHECK(Only<RejoinLoop>(member.state.OnCaughtUp(look[0].number, member.now)).size() == 2);
-  (void)member.state.OnLoopReady(0, member.now);
-  const auto read = Only<ReadToEnd>(member.state.OnLoopReady(1, member.now));
+  (void)member.state.OnLoopReady(0, 1, member.now);
+  const auto read = Only<ReadToEnd>(member.state.OnLoopReady(1, 1, member.now));
   REQUIRE(read.size() == 1);
   CHECK(Granted(member.state.OnAssignment(Gen(7, std::nullopt), member.now)).empty());
   CHECK(Granted(member.state.OnCaughtUp(read[0].number, member.now)).empty());
@@ -237,10 +278,11 @@ TEST_CASE("MemberState: what it reads again counts, whatever it had known of tha
 
 TEST_CASE("MemberState: surrenders when it is fenced again and again, not now and then") {
   const auto fence = [](Running& member, bool rival) {
-    const MemberActions actions = member.state.OnLoopFenced(0, rival, member.now);
+    const MemberActions actions = member.state.OnLoopFenced(0, rival, member.join, member.now);
     if (!Only<Surrender>(actions).empty()) return true;
     (void)member.state.OnCaughtUp(Only<ReadToEnd>(actions).at(0).number, member.now);
-    for (const int32_t ready : {0, 1}) (void)member.state.OnLoopReady(ready, member.now);
+    ++member.join;
+    for (const int32_t ready : {0, 1}) (void)member.state.OnLoopReady(ready, member.join, member.now);
     return false;
   };
   Running often({0});
@@ -316,8 +358,8 @@ TEST_CASE("MemberState: another life of the topic begins with nothing proved") {
 
 TEST_CASE("MemberState: nothing starts while the model lacks a part of the job") {
   MemberState state(kOptions, At(seconds(0)));
-  (void)state.OnLoopReady(0, At(seconds(1)));
-  const auto read = Only<ReadToEnd>(state.OnLoopReady(1, At(seconds(1))));
+  (void)state.OnLoopReady(0, 0, At(seconds(1)));
+  const auto read = Only<ReadToEnd>(state.OnLoopReady(1, 0, At(seconds(1))));
   MemberAssignment old = Gen(1, Mine(1, {0}));
   old.missing_in_model = "input topic clicks";
   (void)state.OnAssignment(old, At(seconds(1)));
@@ -330,8 +372,8 @@ TEST_CASE("MemberState: without transactions only the process that the record na
   MemberOptions options = kOptions;
   options.transactions = false;
   MemberState state(options, At(seconds(0)));
-  (void)state.OnLoopReady(0, At(seconds(1)));
-  const auto read = Only<ReadToEnd>(state.OnLoopReady(1, At(seconds(1))));
+  (void)state.OnLoopReady(0, 0, At(seconds(1)));
+  const auto read = Only<ReadToEnd>(state.OnLoopReady(1, 0, At(seconds(1))));
   WorkerAssignment record = Mine(1, {0});
   record.incarnation = "earlier";
   (void)state.OnAssignment(Gen(1, record), At(seconds(1)));
@@ -346,8 +388,8 @@ TEST_CASE("MemberState: without transactions only the process that the record na
 TEST_CASE(
     "MemberState: fences ids of a predecessor with more run loops before it grants anything") {
   MemberState state(kOptions, At(seconds(0)));
-  (void)state.OnLoopReady(0, At(seconds(1)));
-  const auto read = Only<ReadToEnd>(state.OnLoopReady(1, At(seconds(1))));
+  (void)state.OnLoopReady(0, 0, At(seconds(1)));
+  const auto read = Only<ReadToEnd>(state.OnLoopReady(1, 0, At(seconds(1))));
   (void)state.OnAssignment(Gen(1, Mine(1, {0}, {"p-0", "p-1", "p-2", "p-3"})), At(seconds(1)));
   const MemberActions actions = state.OnCaughtUp(read.at(0).number, At(seconds(1)));
   CHECK(Only<FenceForeignIds>(actions) == std::vector<FenceForeignIds>{{{"p-2", "p-3"}}});

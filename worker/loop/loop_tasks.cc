@@ -288,6 +288,8 @@ void LoopTasks::Forget(TaskId id) {
   Detach(&found->second);
   if (found->second.asked) found->second.grant.restorer->Cancel(id);
   to_place_.erase(id);
+  // Should the task come back, an answer from before says nothing about it.
+  std::erase(asked_, id);
   tasks_.erase(found);
 }
 

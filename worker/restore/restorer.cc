@@ -4,6 +4,7 @@
 #include <condition_variable>
 #include <map>
 #include <mutex>
+#include <set>
 #include <thread>
 #include <utility>
 
@@ -63,6 +64,7 @@ struct Restorer::Impl {
   Replays replays;
   std::map<TaskId, std::unique_ptr<TaskRestore>> tasks;
   bool asking = false;
+  std::set<uint64_t> asked_for;  // requests; of a later one of the same task an answer says nothing
   WallTime asked_at;
   MonotonicTime next_report;
 
@@ -231,7 +233,12 @@ void Restorer::Impl::Ask() {
   std::vector<TopicPartition> partitions;
   const auto planning = Tasks(TaskRestore::Phase::kPlanning);
   if (!asking) {
-    for (const TaskRestore* task : planning) task->AddQuestions(now, &partitions);
+    asked_for.clear();
+    for (const TaskRestore* task : planning) {
+      const size_t before = partitions.size();
+      task->AddQuestions(now, &partitions);
+      if (partitions.size() > before) asked_for.insert(task->number());
+    }
     if (!partitions.empty()) {
       asked_at = options.clock->WallNow();
       const Status asked = port->AskRanges(partitions);
@@ -245,6 +252,7 @@ void Restorer::Impl::Ask() {
 
 void Restorer::Impl::PlanAnswered() {
   ChangelogRanges ranges;
+  const ChangelogRanges nothing;
   if (asking) {
     if (auto answer = port->TakeRanges()) {
       asking = false;
@@ -254,7 +262,8 @@ void Restorer::Impl::PlanAnswered() {
   for (TaskRestore* task : Tasks(TaskRestore::Phase::kPlanning)) {
     // Who was cancelled meanwhile is not worth a replay.
     if (!Wanted(task->id(), task->number())) continue;
-    if (Status status = task->Plan(ranges, asked_at, port.get(), &replays); !status.ok())
+    const ChangelogRanges& known = asked_for.contains(task->number()) ? ranges : nothing;
+    if (Status status = task->Plan(known, asked_at, port.get(), &replays); !status.ok())
       End(task, std::move(status));
   }
 }

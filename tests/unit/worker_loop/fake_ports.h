@@ -30,6 +30,7 @@ struct FakeKafka {
   std::deque<Status> next_commits;  // how the next attempts end; empty: well
   std::deque<Status> next_flushes;
   Status next_send;  // once
+  bool tells_ranges = true;
   std::function<void()> on_flush;
   std::optional<Result<TopicIdMap>> topic_ids_told = TopicIdMap{{"in", ""}};  // nullopt: not yet
   int asked_for_ids = 0;
@@ -86,7 +87,10 @@ class FakeInputs final : public InputPort {
       ranges_[at] = {.begin = 0, .end = static_cast<int64_t>(kafka_.log[at].size())};
     return Status::Ok();
   }
-  std::optional<Result<RangeMap>> TakeRanges() override { return Result<RangeMap>(ranges_); }
+  std::optional<Result<RangeMap>> TakeRanges() override {
+    if (!kafka_.tells_ranges) return std::nullopt;
+    return Result<RangeMap>(ranges_);
+  }
   Status AskTopicIds(const std::vector<std::string>&, Duration) override {
     ++kafka_.asked_for_ids;
     return Status::Ok();

@@ -319,6 +319,30 @@ TEST_CASE("RunLoop: giving up is seen within a few records") {
   CHECK(world.kafka.log[kOut].size() < 100);  // without a commit
 }
 
+TEST_CASE("RunLoop: a task that comes back is not placed by an answer from before it was away") {
+  World world;
+  world.Turns(1);
+  world.kafka.tells_ranges = false;
+  world.Grant();
+  world.Turns(3);  // Kafka was asked
+  world.loop->RevokeTask(TaskId(0), world.grants);
+  world.Turns(3);
+  REQUIRE(world.Told<TaskClosed>() == 1);
+  // Another worker has the task meanwhile, and goes on with it.
+  world.Write(10);
+  world.kafka.log[{world.restorer.topic, 0}].push_back(
+      {std::string(kPositionsKey), EncodePositionsRecord({{"in", "", 0, 10}})});
+  world.Grant();
+  world.Turns(3);
+  world.kafka.tells_ranges = true;
+  world.Turns(10);
+  CHECK(world.Told<LoopFailed>() == 0);
+  CHECK(world.Recorded() == 10);
+  world.Write(1);
+  world.Turns(10);
+  CHECK(world.Recorded() == 11);
+}
+
 TEST_CASE("RunLoop: state without positions is refused") {
   World world;
   world.Turns(1);

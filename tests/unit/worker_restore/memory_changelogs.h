@@ -42,13 +42,8 @@ class MemoryChangelogs final : public ChangelogPort {
 
   Status AskRanges(const std::vector<TopicPartition>& partitions) override {
     ++kafka_->questions;
-    asked_ = partitions;
-    return Status::Ok();
-  }
-  std::optional<ChangelogRanges> TakeRanges() override {
-    if (!kafka_->answers) return std::nullopt;
     ChangelogRanges ranges;
-    for (const TopicPartition& partition : asked_) {
+    for (const TopicPartition& partition : partitions) {
       const auto log = kafka_->logs.find(partition);
       if (log == kafka_->logs.end()) {
         ranges.emplace(partition, NotFound("no such topic"));
@@ -61,7 +56,12 @@ class MemoryChangelogs final : public ChangelogPort {
                                       .decided = log->second.decided});
       }
     }
-    return ranges;
+    answer_ = std::move(ranges);
+    return Status::Ok();
+  }
+  // However late it comes, the answer is of the time of the question.
+  std::optional<ChangelogRanges> TakeRanges() override {
+    return kafka_->answers ? std::exchange(answer_, std::nullopt) : std::nullopt;
   }
   Result<Duration> DeleteRetention(const std::string&) override {
     return Duration(std::chrono::hours(24));
@@ -108,12 +108,12 @@ class MemoryChangelogs final : public ChangelogPort {
   void Release() override {}
   void Close() override {
     assigned_.clear();
-    asked_.clear();
+    answer_.reset();
   }
 
  private:
   Kafka* const kafka_;
-  std::vector<TopicPartition> asked_;
+  std::optional<ChangelogRanges> answer_;
   std::map<TopicPartition, int64_t> assigned_;
   std::vector<kafka::RecordParts> parts_;
   std::vector<kafka::Record> records_;

@@ -132,6 +132,28 @@ TEST_CASE("Restorer: while Kafka has no answer, stores are opened, and a cancel 
   for (int32_t task = 0; task < 20; ++task) CHECK(world.Take(task).ok());
 }
 
+TEST_CASE("Restorer: a task that comes back is not planned by an answer from before it was away") {
+  World world;
+  world.log("s", 0).Append("k", "1");
+  AppendPositions(world.log("s", 0), 1);
+  world.log("s", 0).AppendControl();
+  world.kafka.answers = false;
+  world.Begin(0);
+  world.Turns(3);  // Kafka was asked
+  world.restorer->Cancel(TaskId(0));
+  world.Turns(1);
+  // Another worker has the task meanwhile, and goes on with it.
+  world.log("s", 0).Append("k", "2");
+  AppendPositions(world.log("s", 0), 2);
+  world.log("s", 0).AppendControl();
+  world.Begin(0);
+  world.kafka.answers = true;
+  world.Turns();
+  RestoredTask restored = world.Take(0).value();
+  CHECK(World::ContentOf(*restored.stores[0]) == Content{{"k", "2"}});
+  CHECK(FindPosition(*restored.positions, "in", 0)->next == 2);
+}
+
 TEST_CASE("Restorer: cancelled in the middle of a replay, nothing is told and nothing stays open") {
   World world;
   for (int i = 0; i < 100; ++i) world.log("s", 0).Append("k" + std::to_string(i), "1");

@@ -26,8 +26,10 @@ constexpr size_t kEvictionSteps = 32;
 // A store that was not used for this long gives room to others.
 constexpr Duration kIdle = std::chrono::seconds(1);
 // A store that nobody writes to still writes its marker this often: how old the marker is decides
-// whether it can be trusted.
-constexpr int64_t kMarkerRefreshMillis = 60 * 60 * 1000;
+// whether it can be trusted, and how far its position is behind how much is replayed.
+constexpr Duration kMarkerRefresh = std::chrono::hours(1);
+constexpr int64_t kMarkerRefreshMillis =
+    std::chrono::duration_cast<std::chrono::milliseconds>(kMarkerRefresh).count();
 
 // What lies in the engine was checked when it was written.
 Status NotReadable(const Status& decoded) {
@@ -154,6 +156,7 @@ struct TaskStore::Impl {
   MonotonicTime last_used;
   MonotonicTime dirty_since;
   std::optional<MonotonicTime> unflushed_since;
+  std::optional<MonotonicTime> marker_behind_since;  // the engine's, behind that of the last commit
   Status status;
   Status refused;
   int open_iterators = 0;
@@ -171,6 +174,9 @@ struct TaskStore::Impl {
            std::to_string(open_iterators) + " iterators";
   }
   [[nodiscard]] Status WriteDirty();
+  [[nodiscard]] bool marker_moved() const {
+    return marker.position != engine_marker.position || marker.positions != engine_marker.positions;
+  }
   void NoteFlush() {
     unflushed_since = overlay->has_dirty() ? std::optional(dirty_since) : std::nullopt;
   }
@@ -270,6 +276,7 @@ void TaskStore::Committed(std::optional<int64_t> position, WallTime at,
   if (position) impl_->marker.position = *position;
   impl_->marker.commit_time_ms = ToUnixMillis(at);
   if (!COHO_MUTANT("positions-not-in-marker")) impl_->marker.positions = positions;
+  if (!impl_->marker_behind_since && impl_->marker_moved()) impl_->marker_behind_since = impl_->now;
 }
 
 void TaskStore::Undo() {
@@ -288,7 +295,12 @@ std::optional<MonotonicTime> TaskStore::dirty_since() const {
   if (!impl_->overlay->has_dirty()) return std::nullopt;
   return impl_->dirty_since;
 }
-std::optional<MonotonicTime> TaskStore::unflushed_since() const { return impl_->unflushed_since; }
+std::optional<MonotonicTime> TaskStore::unflushed_since() const {
+  if (impl_->unflushed_since) return impl_->unflushed_since;
+  const bool old =
+      impl_->marker_behind_since && impl_->now - *impl_->marker_behind_since >= kMarkerRefresh;
+  return old ? impl_->marker_behind_since : std::nullopt;
+}
 // A store that is not used would keep its clean values for ever, and leave those that are used to
 // evict their own.
 void TaskStore::NoteTime(MonotonicTime now) {
@@ -319,6 +331,8 @@ Status TaskStore::Impl::WriteDirty() {
   }
   COHO_RETURN_IF_ERROR(engine->Write(writes, marker));
   engine_marker = marker;
+  if (!unflushed_since) unflushed_since = marker_behind_since;
+  marker_behind_since.reset();
   return Status::Ok();
 }
 
@@ -331,8 +345,7 @@ Status TaskStore::WriteBack() {
                           "Init")
                  .c_str());
   const bool marker_due =
-      impl_->marker.position != impl_->engine_marker.position ||
-      impl_->marker.positions != impl_->engine_marker.positions ||
+      impl_->marker_moved() ||
       impl_->marker.commit_time_ms - impl_->engine_marker.commit_time_ms >= kMarkerRefreshMillis;
   if (!impl_->overlay->has_dirty() && !marker_due) return Status::Ok();
   CrashPoint("write-back/before");

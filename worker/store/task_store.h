@@ -80,7 +80,9 @@ class TaskStore final : public StoreBackend {
   // The overlays are at their budget, and this one has its part in it: commit and write back now.
   [[nodiscard]] bool over_budget() const;
   [[nodiscard]] std::optional<MonotonicTime> dirty_since() const;
-  // The oldest change that is neither in the engine's files nor in a flush under way.
+  // The oldest change that is neither in the engine's files nor in a flush under way. Where there
+  // is none, since when the marker is behind, once that is long: commits that changed nothing here
+  // move it, too.
   [[nodiscard]] std::optional<MonotonicTime> unflushed_since() const;
   // The loop's time of now, for both; to be told often, also to a store that is not used: it gives
   // room to others then.

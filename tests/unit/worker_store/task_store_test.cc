@@ -248,6 +248,27 @@ TEST_CASE("TaskStore: an idle store writes its marker now and then") {
         StoreMarker{"ns.job", "topic", 3, 100, 1000 + 60 * 60 * 1000});
 }
 
+TEST_CASE("TaskStore: a store that is never written to asks for its marker to be written") {
+  Fixture f;
+  const auto at = [](Duration d) { return MonotonicTime(d); };
+  f.positions = {{"in", "id", 0, 7}};
+  f.store->NoteTime(at(std::chrono::minutes(1)));
+  f.Commit(105);  // positions alone
+  f.store->NoteTime(at(std::chrono::minutes(60)));
+  CHECK_FALSE(f.store->unflushed_since().has_value());
+  f.store->NoteTime(at(std::chrono::minutes(61)));
+  CHECK(f.store->unflushed_since() == at(std::chrono::minutes(1)));
+  REQUIRE(f.store->WriteBack().ok());
+  CHECK(f.engine->content().marker->position == 105);
+  CHECK(f.store->unflushed_since().has_value());  // it is in no file yet
+  REQUIRE(f.store->StartFlush().ok());
+  CHECK_FALSE(f.store->unflushed_since().has_value());
+  // Commits that say nothing new ask for nothing.
+  f.store->Committed(std::nullopt, FromUnixMillis(2000), f.positions);
+  f.store->NoteTime(at(std::chrono::hours(9)));
+  CHECK_FALSE(f.store->unflushed_since().has_value());
+}
+
 TEST_CASE(
     "TaskStore: without changelog nothing is sent, and values are written back all the same") {
   Fixture f(1 << 20, /*changelog=*/false);

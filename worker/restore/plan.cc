@@ -73,8 +73,11 @@ bool OnlyControlRecordFollows(const RestoreInput& input) {
 }
 
 bool TombstonesMayBeGone(const RestoreInput& input) {
-  const Duration trusted = input.delete_retention - input.delete_retention / kRetentionMargin;
-  return FromUnixMillis(input.marker->commit_time_ms) + trusted < input.now;
+  const Duration margin = input.delete_retention / kRetentionMargin;
+  const WallTime written = FromUnixMillis(input.marker->commit_time_ms);
+  // A marker of the future: the clock was or is wrong, and its age is not known.
+  if (written > input.now + margin) return true;
+  return written + (input.delete_retention - margin) < input.now;
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "worker/restore/store_restore.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <utility>
 
 #include "common/base/crash_point.h"
@@ -197,7 +198,7 @@ Result<std::unique_ptr<TaskStore>> StoreRestore::Finish(const Positions& positio
   COHO_RETURN_IF_ERROR(engine_->Write({}, options.marker));
   const bool is_new = !marker_ || plan_.mode == RestoreMode::kWipeAndReplay;
   if (is_new || moved || records_ > 0 ||
-      options.marker.commit_time_ms - marker_->commit_time_ms >= kMarkerRefreshMillis) {
+      std::abs(options.marker.commit_time_ms - marker_->commit_time_ms) >= kMarkerRefreshMillis) {
     COHO_RETURN_IF_ERROR(engine_->Flush());
   }
   CrashPoint("restore/finished");

@@ -107,9 +107,12 @@ TEST_CASE("PlanRestore: every branch") {
       {"old, but at the end",
        [](RestoreInput* in) { in->marker->commit_time_ms = 0, in->marker->position = 200; }, kUse,
        200, 200, "end"},
-      {"written by a clock ahead of ours",
-       [](RestoreInput* in) { in->marker->commit_time_ms = kNowMillis + day; }, kReplay, 150, 200,
-       "behind"},
+      {"written by a clock a little ahead of ours",
+       [](RestoreInput* in) { in->marker->commit_time_ms = kNowMillis + day / 10; }, kReplay, 150,
+       200, "behind"},
+      {"written by a clock so far ahead that its age is not known",
+       [](RestoreInput* in) { in->marker->commit_time_ms = kNowMillis + day / 10 + 1; }, kWipe, 100,
+       200, "tombstones"},
       {"tombstones kept for ever",
        [](RestoreInput* in) {
          in->marker->commit_time_ms = 0, in->delete_retention = Duration::max() / 4;

@@ -101,7 +101,11 @@ Code CodeOf(rd_kafka_resp_err_t error) {
 }
 
 Code CodeOfFatal(rd_kafka_resp_err_t error) {
-  return CodeOf(error) == Code::kUnauthenticated ? Code::kUnauthenticated : Code::kFenced;
+  const Code code = CodeOf(error);
+  // A new client would be told the same: that it has no rights, or that its transactions are
+  // longer than brokers allow.
+  const bool same_again = code == Code::kUnauthenticated || code == Code::kInvalidArgument;
+  return same_again ? code : Code::kFenced;
 }
 
 Status ToStatus(rd_kafka_resp_err_t error, std::string_view context) {

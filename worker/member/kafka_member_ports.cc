@@ -101,7 +101,14 @@ Status KafkaHeartbeatLog::Send(int64_t number, const TopicRecord& record) {
   Status status =
       producer_->Send(topic_, kafka::Producer::kByKey, {.key = record.key, .value = record.value},
                       &under_way_.back().slot);
-  if (!status.ok()) under_way_.pop_back();
+  if (status.ok()) return status;
+  under_way_.pop_back();
+  // A broker that lost what it had acknowledged, or that takes rights away for a while, may have
+  // made an end of this producer. The next one can be heard.
+  if (status.code() == Code::kFenced || status.code() == Code::kUnauthenticated) {
+    producer_.reset();
+    under_way_.clear();
+  }
   return status;
 }
 

@@ -43,7 +43,8 @@ class InputPort {
   [[nodiscard]] virtual Status Unassign(const std::vector<TopicPartition>& partitions) = 0;
 
   // First offsets and stable ends: Ask, then Take in later turns until it has the answer. A new
-  // question drops the one before.
+  // question drops the one before. A partition whose leader is away is not in the answer, and does
+  // not keep it from the others.
   [[nodiscard]] virtual Status AskRanges(const std::vector<TopicPartition>& partitions,
                                          Duration timeout) = 0;
   [[nodiscard]] virtual std::optional<Result<RangeMap>> TakeRanges() = 0;

@@ -7,6 +7,7 @@
 #include "common/base/log.h"
 #include "common/kafka/consumer.h"
 #include "common/kafka/producer.h"
+#include "worker/loop/failure.h"
 
 namespace coho {
 namespace {
@@ -31,7 +32,23 @@ class KafkaInputs final : public InputPort {
   Status AskRanges(const std::vector<TopicPartition>& partitions, Duration timeout) override {
     return consumer_->AskRanges(partitions, timeout);
   }
-  std::optional<Result<RangeMap>> TakeRanges() override { return consumer_->TakeRanges(); }
+  std::optional<Result<RangeMap>> TakeRanges() override {
+    const auto each = consumer_->TakeEachRange();
+    if (!each) return std::nullopt;
+    RangeMap ranges;
+    Status failed;
+    for (const auto& [partition, range] : *each) {
+      if (range.ok()) {
+        ranges.emplace(partition, *range);
+      } else if (failed.ok() || !MayPass(range.status())) {
+        failed = range.status();
+      }
+    }
+    if (failed.ok()) return Result<RangeMap>(std::move(ranges));
+    if (ranges.empty() || !MayPass(failed)) return Result<RangeMap>(std::move(failed));
+    LogWarn("some inputs have no answer for where they end", {{"reason", failed}});
+    return Result<RangeMap>(std::move(ranges));
+  }
   Status AskTopicIds(const std::vector<std::string>& topics, Duration timeout) override {
     return consumer_->AskTopicIds(topics, timeout);
   }

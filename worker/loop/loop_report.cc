@@ -71,7 +71,7 @@ void LoopTasks::FillStatus(const LoopState& state, bool sizes, LoopStatus* statu
   }
   status->counters = counters_;
   status->restores_planned = restores_planned_;
-  if (inputs_ != nullptr) status->records_lost = inputs_->records_lost();
+  if (inputs_ != nullptr) status->records_lost = records_lost_ + inputs_->records_lost();
 }
 
 }  // namespace coho

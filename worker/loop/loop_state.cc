@@ -279,10 +279,8 @@ void LoopState::Handle(const UndoEnded& in, MonotonicTime now, Actions* out) {
   }
   for (auto& [id, task] : tasks_) {
     task.covered = false;
-    if (task.state == S::kRunning) {
-      Move(&task, S::kRewound);
-      task.not_before = now + pause;
-    }
+    if (task.state == S::kRunning) Move(&task, S::kRewound);
+    if (task.state == S::kRewound) task.not_before = now + pause;
   }
   commit_not_before_ = now + pause;
 }
@@ -314,7 +312,8 @@ void LoopState::Fence(std::string why, bool own_timeout, Actions* out) {
   }
   Forget({.why = why}, out);
   phase_ = Phase::kFenced;
-  out->push_back(Tell{LoopFenced{.reason = std::move(why), .own_timeout = own_timeout, .join = join_}});
+  out->push_back(
+      Tell{LoopFenced{.reason = std::move(why), .own_timeout = own_timeout, .join = join_}});
 }
 
 void LoopState::Forget(DropAll drop, Actions* out) {
@@ -358,6 +357,8 @@ void LoopState::Handle(const GaveUp& /*in*/, MonotonicTime /*now*/, Actions* out
 void LoopState::Handle(const Ticked& /*in*/, MonotonicTime now, Actions* out) {
   for (auto& [id, task] : tasks_) {
     if (!task.not_before || *task.not_before > now) continue;
+    // What its Init stores would be in no commit set, and an undo would take it back behind it.
+    if (task.state == S::kRewound && doing_ != Doing::kNothing) continue;
     task.not_before.reset();
     if (task.state == S::kWaiting) {
       Move(&task, S::kRestoring);

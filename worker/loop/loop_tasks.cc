@@ -13,6 +13,8 @@ namespace coho {
 namespace {
 
 constexpr Duration kRangesTimeout = std::chrono::seconds(10);
+// What was closed longer ago was shown then, and is another worker's, which may be further by now.
+constexpr Duration kClosedLately = std::chrono::seconds(30);
 
 double Seconds(Duration d) { return std::chrono::duration<double>(d).count(); }
 
@@ -162,6 +164,7 @@ LoopInput LoopTasks::Place(TaskId id, Task* task, const RangeMap& ranges) {
                                 range->second);
     if (!start.ok()) return StartFailed{.task = id, .status = start.status()};
     if (start->lost > 0) {
+      records_lost_ += static_cast<uint64_t>(start->lost);
       LogError("records were deleted from an input before they were processed",
                {{"task", id},
                 {"topic", p.partition.topic},
@@ -271,11 +274,15 @@ void LoopTasks::Close(TaskId id) {
       const Status closed = Guarded([&] { return runtime.user().Close(); });
       if (!closed.ok()) LogWarn("task failed in Close", {{"task", id}, {"reason", closed}});
     }
+    const MonotonicTime now = clock_.Now();
+    PositionMap last;
     for (const InputPosition& p : runtime.inputs().positions()) {
       mirror_.Forget(p.partition);
-      if (p.committed >= 0) closed_[p.partition] = p.committed;
+      if (p.committed < 0) continue;
+      last[p.partition] = p.committed;
+      closed_[p.partition] = {.next = p.committed, .at = now};
     }
-    if (inputs_ != nullptr) inputs_->Mirror(closed_, Duration::zero());
+    if (inputs_ != nullptr) inputs_->Mirror(last, Duration::zero());
     Detach(&task);
     LogInfo("task closed", {{"task", id}, {"loop", options_.loop}});
   }
@@ -365,7 +372,11 @@ void LoopTasks::Mirror(MonotonicTime now) {
 }
 
 void LoopTasks::MirrorLast(Duration wait) {
-  if (inputs_ != nullptr && !closed_.empty()) inputs_->Mirror(closed_, wait);
+  PositionMap last;
+  for (const auto& [partition, closed] : closed_) {
+    if (clock_.Now() - closed.at < kClosedLately) last[partition] = closed.next;
+  }
+  if (inputs_ != nullptr && !last.empty()) inputs_->Mirror(last, wait);
 }
 
 }  // namespace coho

@@ -94,7 +94,7 @@ class LoopTasks {
   [[nodiscard]] Status FirstStoreError() const;
 
   void Mirror(MonotonicTime now);
-  // What was closed since; at the very end.
+  // What was closed lately, and perhaps not shown; at the very end.
   void MirrorLast(Duration wait);
 
   // The tasks' part of the loop's status. `sizes`: ask the engines for theirs, too.
@@ -125,10 +125,15 @@ class LoopTasks {
   std::map<TaskId, Task> tasks_;
   std::map<TaskId, TaskCounters> counters_;  // of every task it ever had
   uint64_t restores_planned_ = 0;
+  uint64_t records_lost_ = 0;  // before a task began
   InputIds ids_;
   RecordRouter router_;
   PositionMirror mirror_;
-  PositionMap closed_;  // what tasks were closed with
+  struct Closed {
+    int64_t next = 0;
+    MonotonicTime at;
+  };
+  std::map<TopicPartition, Closed> closed_;  // what tasks were closed with
   std::set<TaskId> to_place_;
   std::vector<TaskId> asked_;  // about whose inputs Kafka was asked
   MonotonicTime ranges_asked_at_;

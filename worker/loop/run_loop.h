@@ -70,7 +70,7 @@ class RunLoop {
   // Answered by LoopProved, when a transaction that was begun after this message was committed.
   void Prove(int64_t generation) { mailbox_.Post(ProveAsked{.generation = generation}); }
   // Drops what it has and initialises a new producer, then LoopReady with this number.
-  void Rejoin(int64_t join) { mailbox_.Post(RejoinAsked{.join = join}); }
+  void Rejoin(int64_t join = 0) { mailbox_.Post(RejoinAsked{.join = join}); }
   // Commits and closes everything, then LoopStopped.
   void Drain() { mailbox_.Post(DrainAsked{}); }
   // Stops waiting for Kafka: whatever is under way ends as if the process had been killed.

@@ -166,25 +166,24 @@ bool Member::Impl::HandleMessages() {
 void Member::Impl::HandleLoopEvent(LoopMessage message) {
   const MonotonicTime now = clock.Now();
   const int32_t loop = message.loop;
-  std::visit(Overloaded{[&](const LoopReady& ready) {
-                          Perform(state.OnLoopReady(loop, ready.join, now));
-                        },
-                        [&](const TaskClosed& closed) {
-                          Perform(state.OnTaskClosed(closed.task, closed.grant, now));
-                        },
-                        [&](const LoopProved& proved) {
-                          Perform(state.OnLoopProved(loop, Generation(proved.generation), now));
-                        },
-                        [&](const LoopFenced& fenced) {
-                          Perform(state.OnLoopFenced(loop, !fenced.own_timeout, fenced.join, now));
-                        },
-                        [&](const LoopStopped&) { OnLoopGone(); },
-                        [&](const LoopFailed& failed) {
-                          if (problem.empty()) problem = failed.message;
-                          options.on_failed(failed.exit_code, failed.message);
-                          OnLoopGone();
-                        }},
-             message.event);
+  std::visit(
+      Overloaded{[&](const LoopReady& ready) { Perform(state.OnLoopReady(loop, ready.join, now)); },
+                 [&](const TaskClosed& closed) {
+                   Perform(state.OnTaskClosed(closed.task, closed.grant, now));
+                 },
+                 [&](const LoopProved& proved) {
+                   Perform(state.OnLoopProved(loop, Generation(proved.generation), now));
+                 },
+                 [&](const LoopFenced& fenced) {
+                   Perform(state.OnLoopFenced(loop, !fenced.own_timeout, fenced.join, now));
+                 },
+                 [&](const LoopStopped&) { OnLoopGone(); },
+                 [&](const LoopFailed& failed) {
+                   if (problem.empty()) problem = failed.message;
+                   options.on_failed(failed.exit_code, failed.message);
+                   OnLoopGone();
+                 }},
+      message.event);
 }
 
 void Member::Impl::OnLoopGone() {

@@ -264,14 +264,13 @@ MemberActions MemberState::OnTaskClosed(TaskId task, int64_t grant, MonotonicTim
   return actions;
 }
 
-MemberActions MemberState::OnLoopFenced(int32_t loop, bool rival, int64_t join,
-                                        MonotonicTime now) {
+MemberActions MemberState::OnLoopFenced(int32_t loop, bool rival, int64_t join, MonotonicTime now) {
   MemberActions actions;
   states_changed_ = true;
   asked_to_prove_.erase(loop);
   std::erase_if(holdings_, [loop](const auto& h) { return h.second.loop == loop; });
-  // It has been told to join again already, or will be, or ends. One that was fenced while it joined
-  // has heard nothing yet, and waits.
+  // It has been told to join again already, or will be, or ends. One that was fenced while it
+  // joined has heard nothing yet, and waits.
   const bool ending = phase_ == WorkerPhase::kDraining || phase_ == WorkerPhase::kGone;
   if (ending || join != join_ || looking_) return actions;
   std::vector<MonotonicTime>& fences = fences_[loop];

@@ -46,8 +46,8 @@ class MemberState {
   [[nodiscard]] MemberActions OnTaskClosed(TaskId task, int64_t grant, MonotonicTime now);
   [[nodiscard]] MemberActions OnLoopProved(int32_t loop, Generation generation, MonotonicTime now);
   // The loop dropped its tasks and its producer. `rival`: another process may be the cause; a lease
-  // or a transaction that ran out tells nothing of the kind. `join`: the last RejoinLoop that the loop
-  // had heard of.
+  // or a transaction that ran out tells nothing of the kind. `join`: the last RejoinLoop that the
+  // loop had heard of.
   [[nodiscard]] MemberActions OnLoopFenced(int32_t loop, bool rival, int64_t join,
                                            MonotonicTime now);
   [[nodiscard]] MemberActions OnForeignIdsFenced(bool ok, MonotonicTime now);

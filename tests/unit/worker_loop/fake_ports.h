@@ -22,6 +22,7 @@ struct StoredRecord {
 struct FakeKafka {
   std::map<TopicPartition, std::vector<StoredRecord>> log;  // committed records only
   std::vector<std::pair<TopicPartition, StoredRecord>> open;
+  PositionMap first;  // what retention left; absent: everything
   PositionMap group_offsets;
   bool transaction_open = false;
   int begun = 0;
@@ -31,6 +32,7 @@ struct FakeKafka {
   std::deque<Status> next_flushes;
   Status next_send;  // once
   bool tells_ranges = true;
+  std::optional<TopicPartition> leaderless;
   std::function<void()> on_flush;
   std::optional<Result<TopicIdMap>> topic_ids_told = TopicIdMap{{"in", ""}};  // nullopt: not yet
   int asked_for_ids = 0;
@@ -83,13 +85,14 @@ class FakeInputs final : public InputPort {
   }
   Status AskRanges(const std::vector<TopicPartition>& partitions, Duration) override {
     ranges_.clear();
-    for (const auto& at : partitions)
-      ranges_[at] = {.begin = 0, .end = static_cast<int64_t>(kafka_.log[at].size())};
+    for (const auto& at : partitions) {
+      const auto end = static_cast<int64_t>(kafka_.log[at].size());
+      if (kafka_.leaderless != at) ranges_[at] = {.begin = kafka_.first[at], .end = end};
+    }
     return Status::Ok();
   }
   std::optional<Result<RangeMap>> TakeRanges() override {
-    if (!kafka_.tells_ranges) return std::nullopt;
-    return Result<RangeMap>(ranges_);
+    return kafka_.tells_ranges ? std::optional<Result<RangeMap>>(ranges_) : std::nullopt;
   }
   Status AskTopicIds(const std::vector<std::string>&, Duration) override {
     ++kafka_.asked_for_ids;

@@ -126,6 +126,30 @@ TEST_CASE("LoopState: a proof that was under way when a transaction aborted is a
         LoopActions{Tell{LoopProved{.generation = 5}}});
 }
 
+TEST_CASE("LoopState: a rewound task does not begin again in the middle of a commit or an undo") {
+  LoopState state = Running();
+  (void)state.On(CommitDue{}, At(seconds(2)));
+  (void)state.On(CommitEnded{.status = Aborted("no")}, At(seconds(2)));
+  (void)state.On(UndoEnded{}, At(seconds(2)));
+  // The pause is over, and a message comes in before the tick.
+  REQUIRE(state.On(ProveAsked{4}, At(seconds(3))) == LoopActions{StartCommit{.prove = true}});
+  CHECK(state.On(Ticked{}, At(seconds(3))).empty());
+  CHECK(state.next_tick().has_value());  // it is not forgotten
+  SUBCASE("committed") {
+    (void)state.On(CommitEnded{.status = Status::Ok()}, At(seconds(4)));
+    CHECK(state.On(Ticked{}, At(seconds(4))) == LoopActions{StartTask{kTask}});
+  }
+  SUBCASE("aborted") {
+    (void)state.On(CommitEnded{.status = Aborted("no")}, At(seconds(4)));
+    CHECK(state.On(Ticked{}, At(seconds(5))).empty());
+    (void)state.On(UndoEnded{}, At(seconds(5)));
+    CHECK(state.state(kTask) == S::kRewound);
+    const LoopActions again = state.On(Ticked{}, At(seconds(6)));
+    REQUIRE(again.size() == 2);
+    CHECK(again[0] == LoopAction(StartTask{kTask}));
+  }
+}
+
 TEST_CASE("LoopState: aborts that do not count never end the worker") {
   LoopState state = Running();
   MonotonicTime now = At(seconds(2));
@@ -196,7 +220,8 @@ TEST_CASE(
   CHECK(state.On(TaskGranted{kTask, 9}, At(seconds(2))) == LoopActions{AskRestore{kTask}});
 }
 
-TEST_CASE("LoopState: told to join again while it joins, it begins anew; fenced meanwhile, it says so") {
+TEST_CASE(
+    "LoopState: told to join again while it joins, it begins anew; fenced meanwhile, it says so") {
   LoopState state({});
   CHECK(state.On(RejoinAsked{.join = 1}, At(seconds(1))) == LoopActions{RenewProducer{}});
   const LoopActions fenced =

@@ -343,6 +343,68 @@ TEST_CASE("RunLoop: a task that comes back is not placed by an answer from befor
   CHECK(world.Recorded() == 11);
 }
 
+TEST_CASE(
+    "RunLoop: at its end it shows positions of what it closed then, not of what others have") {
+  World world;
+  world.Turns(1);
+  world.Grant();
+  world.Write(5);
+  world.Turns(20);
+  world.loop->RevokeTask(TaskId(0), world.grants);
+  world.Turns(5);
+  REQUIRE(world.kafka.group_offsets.at(kIn) == 5);
+  SUBCASE("closed lately: what was shown then may not have arrived") {
+    world.kafka.group_offsets.clear();
+    world.loop->Close();
+    CHECK(world.kafka.group_offsets.at(kIn) == 5);
+  }
+  SUBCASE("closed long ago: another worker is further") {
+    world.kafka.group_offsets[kIn] = 900;
+    world.clock.Advance(seconds(60));
+    world.loop->Close();
+    CHECK(world.kafka.group_offsets.at(kIn) == 900);
+  }
+}
+
+TEST_CASE("RunLoop: an input partition without leader keeps only its own task from starting") {
+  World world;
+  world.model.tasks = world.model.inputs.at("in").partitions = 2;
+  world.kafka.leaderless = TopicPartition{"in", 1};
+  world.Turns(1);
+  world.Grant();
+  world.loop->GrantTask({.task = TaskId(1),
+                         .number = ++world.grants,
+                         .model = &world.model,
+                         .restorer = &world.restorer,
+                         .lease_epoch = 0});
+  world.Write(3);
+  for (int i = 0; i < 2; ++i) world.kafka.Add({"in", 1}, "k", "v");
+  world.Turns(20);
+  CHECK(world.Recorded() == 3);
+  CHECK_FALSE(world.restorer.Recorded(TaskId(1)).has_value());
+  world.kafka.leaderless.reset();
+  world.Turns(2000);
+  CHECK(FindPosition(world.restorer.Recorded(TaskId(1)).value(), "in", 1)->next == 2);
+  CHECK(world.Told<LoopFailed>() == 0);
+}
+
+TEST_CASE("RunLoop: what retention deleted while the task did not run is told as lost") {
+  World world;
+  world.Turns(1);
+  world.Grant();
+  world.Write(5);
+  world.Turns(20);
+  REQUIRE(world.Recorded() == 5);
+  world.MakeLoop();
+  world.Write(10);
+  world.kafka.first[kIn] = 8;
+  world.Turns(1);
+  world.Grant();
+  world.Turns(20);
+  CHECK(world.Recorded() == 15);
+  CHECK(world.loop->status().records_lost == 3);
+}
+
 TEST_CASE("RunLoop: state without positions is refused") {
   World world;
   world.Turns(1);

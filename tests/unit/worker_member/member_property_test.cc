@@ -85,6 +85,7 @@ class World {
         break;
       case 5: {
         const int32_t loop = static_cast<int32_t>(random_() % 3);
+        Late();  // what loops say comes in the order in which they say it
         std::erase_if(running_, [loop](const auto& r) { return r.second.loop == loop; });
         std::erase_if(closings_, [loop](const auto& c) { return c.second.loop == loop; });
         // A successor initialises its producer: from now on no commit on this one succeeds.
@@ -234,8 +235,8 @@ class World {
   std::map<TaskId, GrantTask> running_;
   std::map<TaskId, RevokeTask> closings_;
   std::set<int32_t> rejoining_;
-  int64_t told_ = 0;                                // the number that they were told to join with
-  std::map<int32_t, int64_t> heard_;                // the last one that a loop heard of
+  int64_t told_ = 0;                               // the number that they were told to join with
+  std::map<int32_t, int64_t> heard_;               // the last one that a loop heard of
   std::vector<std::pair<int32_t, int64_t>> late_;  // said to be ready, not heard of yet
   bool looking_ = false;
   std::map<int32_t, Generation> proving_;

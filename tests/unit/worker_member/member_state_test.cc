@@ -282,7 +282,8 @@ TEST_CASE("MemberState: surrenders when it is fenced again and again, not now an
     if (!Only<Surrender>(actions).empty()) return true;
     (void)member.state.OnCaughtUp(Only<ReadToEnd>(actions).at(0).number, member.now);
     ++member.join;
-    for (const int32_t ready : {0, 1}) (void)member.state.OnLoopReady(ready, member.join, member.now);
+    for (const int32_t ready : {0, 1})
+      (void)member.state.OnLoopReady(ready, member.join, member.now);
     return false;
   };
   Running often({0});

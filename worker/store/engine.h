@@ -57,6 +57,7 @@ class EngineFactory {
   [[nodiscard]] static Result<std::unique_ptr<EngineFactory>> Create(const Options& options);
   virtual ~EngineFactory() = default;
   // Opens or creates. kCorruption: what is on disk cannot be opened; Wipe and open again.
+  // kUnavailable: it is open here, or being closed.
   [[nodiscard]] virtual Result<std::unique_ptr<Engine>> Open(std::string_view store,
                                                              TaskId task) = 0;
   // REQUIRES: not open.

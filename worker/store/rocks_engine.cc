@@ -104,9 +104,10 @@ struct Shared {
   rocksdb::Options options;
   std::mutex mutex;
   struct Entry {
-    const RocksEngine* open = nullptr;  // nullptr: closed
+    const RocksEngine* open = nullptr;  // nullptr: closed, or about to be
     int64_t bytes = 0;                  // when closed, like the next
     std::optional<StoreMarker> marker = std::nullopt;
+    bool closing = false;
   };
   std::map<EngineId, Entry> on_disk;  // guarded by mutex
 
@@ -164,7 +165,7 @@ class RocksEngine final : public Engine {
     const auto marker = ReadMarker();
     {
       const std::lock_guard lock(shared_->mutex);
-      shared_->on_disk[id_] = {.open = nullptr, .bytes = bytes};
+      shared_->on_disk[id_] = {.open = nullptr, .bytes = bytes, .closing = true};
       if (marker.ok()) shared_->on_disk[id_].marker = *marker;
     }
     const rocksdb::Status closed = db_->Close();
@@ -174,6 +175,8 @@ class RocksEngine final : public Engine {
     } else if (marker.ok() && *marker) {
       WriteMarkerFile(shared_->PathOf(id_), **marker);
     }
+    const std::lock_guard lock(shared_->mutex);
+    shared_->on_disk[id_].closing = false;
   }
 
   Result<bool> Get(std::string_view key, std::string* value) override {
@@ -319,6 +322,13 @@ class RocksFactory final : public EngineFactory {
     const EngineId id(store, task);
     const fs::path path = shared_->PathOf(id);
     const std::string name = "opening " + path.string();
+    {
+      const std::lock_guard lock(shared_->mutex);
+      const auto known = shared_->on_disk.find(id);
+      if (known != shared_->on_disk.end() &&
+          (known->second.open != nullptr || known->second.closing))
+        return Unavailable(name + ": who had it before has not let go yet");
+    }
     std::error_code error;
     if (fs::exists(path / kCorruptFile, error))
       return Corruption(name + ": corruption was found in it earlier");

@@ -185,6 +185,21 @@ TEST_CASE("RocksEngine: corruption found while reading is remembered for the nex
   CHECK(factory->Open("s", TaskId(2)).ok());
 }
 
+TEST_CASE("EngineFactory: what is open here cannot be opened twice, and may be soon") {
+  TempDirectory directory;
+  const auto factory = MakeFactory(directory.path());
+  auto engine = Open(*factory);
+  REQUIRE(engine->Write({}, kMarker).ok());
+  CHECK(factory->Open("s", TaskId(2)).status().code() == Code::kUnavailable);
+  std::thread closing([&] { engine.reset(); });
+  // Whatever it meets, it never fails for good.
+  auto again = factory->Open("s", TaskId(2));
+  for (; !again.ok(); again = factory->Open("s", TaskId(2)))
+    REQUIRE(again.status().code() == Code::kUnavailable);
+  closing.join();
+  CHECK((*again)->ReadMarker().value() == kMarker);
+}
+
 TEST_CASE("EngineFactory: lists what lies on disk, open or not") {
   const TempDirectory directory;
   MakeStore(directory.path());

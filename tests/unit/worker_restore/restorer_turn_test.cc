@@ -309,6 +309,27 @@ TEST_CASE("Restorer: a store without changelog is exact or nothing") {
   }
 }
 
+TEST_CASE(
+    "Restorer: a store without changelog is kept over a start for which positions were gone") {
+  World world({{.name = "cache", .changelog = false}});
+  MemoryChangelogs::Log& positions = world.kafka.logs[{"positions", 0}];
+  AppendPositions(positions, 7);
+  {
+    RestoredTask restored = world.Restore(0);
+    TaskStore& cache = *restored.stores[0];
+    cache.Put("k", "1");
+    REQUIRE(cache.TakeChanges([](auto, auto) { return Status::Ok(); }).ok());
+    cache.Committed(std::nullopt, WallTime(), *restored.positions);
+    REQUIRE(cache.WriteBack().ok());
+  }
+  const auto records = std::exchange(positions.records, {});
+  world.Restart();
+  CHECK(world.Restore(0).state_without_positions.find("in/0@7") != std::string::npos);
+  positions.records = records;  // somebody brought them back
+  world.Restart();
+  CHECK(World::ContentOf(*world.Restore(0).stores[0]) == Content{{"k", "1"}});
+}
+
 TEST_CASE("Restorer: two stores of a task that fail in one poll are one failure") {
   World world({{.name = "a"}, {.name = "b"}});
   for (const char* store : {"a", "b"}) {

@@ -148,6 +148,7 @@ LoopInput LoopTasks::Place(TaskId id, Task* task, const RangeMap& ranges) {
             "start from nothing")};
   }
   bool durable = true;
+  uint64_t lost = 0;
   for (InputPosition& p : inputs.positions()) {
     const StoredPosition* at = FindPosition(stored, p.partition.topic, p.partition.partition);
     const auto range = ranges.find(p.partition);
@@ -164,7 +165,7 @@ LoopInput LoopTasks::Place(TaskId id, Task* task, const RangeMap& ranges) {
                                 range->second);
     if (!start.ok()) return StartFailed{.task = id, .status = start.status()};
     if (start->lost > 0) {
-      records_lost_ += static_cast<uint64_t>(start->lost);
+      lost += static_cast<uint64_t>(start->lost);
       LogError("records were deleted from an input before they were processed",
                {{"task", id},
                 {"topic", p.partition.topic},
@@ -176,6 +177,7 @@ LoopInput LoopTasks::Place(TaskId id, Task* task, const RangeMap& ranges) {
     p.end = range->second.end;
     durable = durable && at != nullptr;
   }
+  records_lost_ += lost;  // once: from here on the task begins there
   std::vector<CommitStore> stores;
   for (auto& store : task->restored->stores) {
     CommitStore& s = stores.emplace_back();

@@ -1,5 +1,4 @@
-// A small Kafka in memory behind a run loop's ports.
-// Time stands still but for what a test moves.
+// A small Kafka in memory behind a run loop's ports. Time stands still but for what a test moves.
 #pragma once
 
 #include <deque>
@@ -99,9 +98,7 @@ class FakeInputs final : public InputPort {
     return Status::Ok();
   }
   std::optional<Result<TopicIdMap>> TakeTopicIds() override { return kafka_.topic_ids_told; }
-  std::optional<kafka::OffsetRange> CachedRange(const TopicPartition&) const override {
-    return std::nullopt;
-  }
+  std::optional<kafka::OffsetRange> CachedRange(const TopicPartition&) const override { return {}; }
   void Mirror(const PositionMap& positions, Duration) override {
     for (const auto& [at, next] : positions) kafka_.group_offsets[at] = next;
   }

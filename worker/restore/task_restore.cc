@@ -213,9 +213,8 @@ Result<RestoredTask> TaskRestore::Finish() {
     // Where the task's positions are found nowhere, its start is refused, and what a marker says
     // stays: it is needed once somebody has brought them back.
     const Positions& at = restored.positions ? *restored.positions : store.positions();
-    COHO_ASSIGN_OR_RETURN(auto home,
-                          store.Finish(at, {.budget = options_.overlays,
-                                            .record_bytes_max = item.record_bytes_max}));
+    COHO_ASSIGN_OR_RETURN(auto home, store.Finish(at, {.budget = options_.overlays,
+                                                       .record_bytes_max = item.record_bytes_max}));
     LogRestored(store);
     restored.stores.push_back(std::move(home));
     restored.source = std::max(restored.source, SourceOf(store));

@@ -24,12 +24,9 @@ struct FakeKafka {
   PositionMap first;  // what retention left; absent: everything
   PositionMap group_offsets;
   bool transaction_open = false;
-  int begun = 0;
-  int committed = 0;
-  int witnessed = 0;
-  std::deque<Status> next_commits;  // how the next attempts end; empty: well
-  std::deque<Status> next_flushes;
-  Status next_send;  // once
+  int begun = 0, committed = 0, witnessed = 0;
+  std::deque<Status> next_commits, next_flushes;  // how the next attempts end; empty: well
+  Status next_send;                               // once
   bool tells_ranges = true;
   std::optional<TopicPartition> leaderless;
   std::function<void()> on_flush;

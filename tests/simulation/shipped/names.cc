@@ -83,8 +83,7 @@ std::string OutOfReach(const std::string& name) {
                                        "proof-of-one-id-counts-for-all",
                                        "resume-without-reading",
                                        "stable-end-taken-for-the-end",
-                                       "a worker outlived its coordinator topic",
-                                       "the coordinator topic was made anew"};
+                                       "a worker outlived its coordinator topic"};
   if (kNotYet.contains(name)) return "no world leads there yet";
   const auto found = kReasons.find(name);
   return found == kReasons.end() ? "" : found->second;

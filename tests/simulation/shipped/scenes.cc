@@ -21,8 +21,7 @@ void World::LateTwin(int64_t which) {
   sim::Process* twin = pods_.back().process;
   cloud_.network.muted_until[twin] = scheduler_.now() + std::chrono::hours(1);
   cloud_.kafka.on_initialised = [=, this, left = 1 + which % job_.workers.run_loops]() mutable {
-    if (!calm_ && sim::Scheduler::CurrentProcess() == twin && --left == 0)
-      scheduler_.Freeze(twin);
+    if (!calm_ && sim::Scheduler::CurrentProcess() == twin && --left == 0) scheduler_.Freeze(twin);
   };
   scheduler_.After(draw_.Millis(40, 1500), [=, this] {
     if (calm_) return;

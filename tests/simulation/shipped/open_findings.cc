@@ -11,7 +11,8 @@ const std::vector<OpenFinding>& OpenFindings() {
       {"another installation", 4,
        "seeds 15682, 18967: a rival installation while the coordinator topic has no claim"},
       {", which generation 1 gives to worker", 4,
-       "seeds 13647, 15921: a twin of before wakes when the coordinator topic, or the job, was made "
+       "seeds 13647, 15921: a twin of before wakes when the coordinator topic, or the job, was "
+       "made "
        "anew and counts generations from one again"},
       {"not at rest: key", 3,
        "seed 18442: a second process of a worker that coordinates itself, beside a compaction"},

@@ -33,7 +33,7 @@ Coordinator::Coordinator(CoordinatorOptions options, JobModel model, Coordinator
       committed_at_(now),
       gathered_(assignment_.generation > Generation()),
       ledger_(assignment_, model_.tasks, options_.transactions) {
-  COHO_CHECK(model_.tasks > 0, ("a job has tasks, not " + std::to_string(model_.tasks)).c_str());
+  COHO_CHECK(model_.tasks > 0, "a job has tasks, not " + std::to_string(model_.tasks));
   for (const auto& [id, record] : assignment_.workers) {
     workers_[id].last_heard = now;
     Memory& memory = memory_[id];

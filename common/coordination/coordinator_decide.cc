@@ -468,11 +468,10 @@ void Coordinator::Commit(Write write, CoordinatorActions* actions) {
     if (next == owners.end()) {
       ledger_.Revoked(task, owner, write.after.generation);
     } else {
-      COHO_CHECK(next->second == owner,
-                 ("generation " + ToString(write.after.generation) + " gives task " +
-                  ToString(task) + " of worker " + ToString(owner) + " to worker " +
-                  ToString(next->second) + " before it was released")
-                     .c_str());
+      COHO_CHECK(next->second == owner, "generation " + ToString(write.after.generation) +
+                                            " gives task " + ToString(task) + " of worker " +
+                                            ToString(owner) + " to worker " +
+                                            ToString(next->second) + " before it was released");
     }
   }
   for (const auto& [task, owner] : owners) {

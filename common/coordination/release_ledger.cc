@@ -21,16 +21,14 @@ void ReleaseLedger::Revoked(TaskId task, WorkerId from, Generation in) {
   COHO_CHECK(in > Generation(), "a task is revoked in a generation");
   const auto hold = held_.find(task);
   COHO_CHECK(hold == held_.end() || hold->second.worker == from,
-             ("task " + ToString(task) + " is revoked from worker " + ToString(from) +
-              ", and worker " + ToString(hold->second.worker) + " has not released it yet")
-                 .c_str());
+             "task " + ToString(task) + " is revoked from worker " + ToString(from) +
+                 ", and worker " + ToString(hold->second.worker) + " has not released it yet");
   held_[task] = {from, in};
 }
 
 void ReleaseLedger::Granted(TaskId task, WorkerId to) {
-  COHO_CHECK(MayGrant(task, to), ("task " + ToString(task) + " was granted to worker " +
-                                  ToString(to) + " while another may write for it")
-                                     .c_str());
+  COHO_CHECK(MayGrant(task, to), "task " + ToString(task) + " was granted to worker " +
+                                     ToString(to) + " while another may write for it");
   held_.erase(task);
   doubtful_tasks_.erase(task);
   if (doubtful_tasks_.empty()) doubtful_workers_.clear();
@@ -46,11 +44,10 @@ void ReleaseLedger::Prove(WorkerId worker, const std::vector<std::string>& ids,
 
 void ReleaseLedger::Settle(const Assignment& assignment) {
   for (const auto& [task, hold] : held_) {
-    COHO_CHECK(
-        hold.revoked_in <= assignment.generation,
-        ("task " + ToString(task) + " was revoked in generation " + ToString(hold.revoked_in) +
-         ", the assignment is of " + ToString(assignment.generation))
-            .c_str());
+    COHO_CHECK(hold.revoked_in <= assignment.generation,
+               "task " + ToString(task) + " was revoked in generation " +
+                   ToString(hold.revoked_in) + ", the assignment is of " +
+                   ToString(assignment.generation));
   }
   const auto released = [&](WorkerId worker, Generation through) {
     const auto record = assignment.workers.find(worker);

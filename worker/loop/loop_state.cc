@@ -52,10 +52,9 @@ bool IsLegal(LoopTaskState from, LoopTaskState to) {
 }
 
 void LoopState::Move(Task* task, LoopTaskState to) {
-  COHO_CHECK(IsLegal(task->state, to), ("no way of a run loop's task leads from " +
-                                        std::string(LoopTaskStateName(task->state)) + " to " +
-                                        std::string(LoopTaskStateName(to)))
-                                           .c_str());
+  COHO_CHECK(IsLegal(task->state, to), "no way of a run loop's task leads from " +
+                                           std::string(LoopTaskStateName(task->state)) + " to " +
+                                           std::string(LoopTaskStateName(to)));
   task->state = to;
   task->not_before.reset();
 }
@@ -102,7 +101,7 @@ void LoopState::Handle(const TaskGranted& in, MonotonicTime /*now*/, Actions* ou
     return;
   }
   COHO_CHECK(!tasks_.contains(in.task),
-             ("task " + ToString(in.task) + " is granted to a run loop that has it").c_str());
+             "task " + ToString(in.task) + " is granted to a run loop that has it");
   Task& task = tasks_[in.task];
   task.grant = in.grant;
   Move(&task, S::kRestoring);

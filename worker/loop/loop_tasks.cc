@@ -48,8 +48,7 @@ void LoopTasks::Add(const TaskGrant& grant) { tasks_[grant.task].grant = grant; 
 LoopTasks::Task& LoopTasks::TaskOf(TaskId id) {
   const auto found = tasks_.find(id);
   COHO_CHECK(found != tasks_.end(),
-             ("run loop " + std::to_string(options_.loop) + " does not have task " + ToString(id))
-                 .c_str());
+             "run loop " + std::to_string(options_.loop) + " does not have task " + ToString(id));
   return found->second;
 }
 
@@ -216,7 +215,7 @@ std::optional<LoopInput> LoopTasks::WatchInputs(MonotonicTime now) {
 std::optional<LoopInput> LoopTasks::Start(TaskId id) {
   Task& task = TaskOf(id);
   COHO_CHECK(task.runtime != nullptr && !task.runtime->running(),
-             ("task " + ToString(id) + " starts without its stores, or a second time").c_str());
+             "task " + ToString(id) + " starts without its stores, or a second time");
   TaskRuntime& runtime = *task.runtime;
   const MonotonicTime begin = clock_.Now();
   runtime.NoteTime(begin);
@@ -308,9 +307,8 @@ void LoopTasks::StopAll() {
 
 void LoopTasks::DropAll() {
   // Records under way point to slots in the stores.
-  COHO_CHECK(outputs_ == nullptr, ("run loop " + std::to_string(options_.loop) + " drops " +
-                                   std::to_string(tasks_.size()) + " tasks before its producer")
-                                      .c_str());
+  COHO_CHECK(outputs_ == nullptr, "run loop " + std::to_string(options_.loop) + " drops " +
+                                      std::to_string(tasks_.size()) + " tasks before its producer");
   while (!tasks_.empty()) Forget(tasks_.begin()->first);
   asked_.clear();
 }

@@ -354,8 +354,7 @@ class RocksFactory final : public EngineFactory {
       const std::lock_guard lock(shared_->mutex);
       const auto entry = shared_->on_disk.find(id);
       COHO_CHECK(entry == shared_->on_disk.end() || entry->second.open == nullptr,
-                 ("store " + id.first + ", task " + ToString(task) + " is wiped while it is open")
-                     .c_str());
+                 "store " + id.first + ", task " + ToString(task) + " is wiped while it is open");
     }
     const fs::path path = shared_->PathOf(id);
     const fs::path wiped = path.parent_path() / (std::string(kWipedPrefix) + ToString(task));

@@ -280,7 +280,7 @@ void TaskStore::Committed(std::optional<int64_t> position, WallTime at,
 }
 
 void TaskStore::Undo() {
-  COHO_CHECK(impl_->open_iterators == 0, impl_->Broken("undone with open iterators").c_str());
+  COHO_CHECK(impl_->open_iterators == 0, impl_->Broken("undone with open iterators"));
   if (impl_->overlay->has_frozen()) COHO_SOMETIMES("undo of changes that were sent");
   impl_->overlay->Undo();
   impl_->refused = Status::Ok();
@@ -338,12 +338,10 @@ Status TaskStore::Impl::WriteDirty() {
 
 Status TaskStore::WriteBack() {
   COHO_CHECK(changed_keys() == 0 && !impl_->overlay->has_frozen(),
-             impl_->Broken("written back before its values are committed").c_str());
+             impl_->Broken("written back before its values are committed"));
   COHO_CHECK(impl_->open_iterators == 0,
-             impl_
-                 ->Broken("written back with open iterators, which end with Process, Window and "
-                          "Init")
-                 .c_str());
+             impl_->Broken("written back with open iterators, which end with Process, Window and "
+                           "Init"));
   const bool marker_due =
       impl_->marker_moved() ||
       impl_->marker.commit_time_ms - impl_->engine_marker.commit_time_ms >= kMarkerRefreshMillis;

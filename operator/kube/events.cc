@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <utility>
 
+#include "common/base/guarded.h"
 #include "common/base/log.h"
 #include "operator/kube/time.h"
 
@@ -94,20 +95,15 @@ void EventRecorder::Run() {
         queue_.pop_front();
       }
     }
-    Contained([&] {
+    // An answer that brings down its reader must not bring down the process: the event is given up.
+    const Status status = Guarded([&] {
       if (!next.event.reason.empty()) Write(next);
       WriteCounts();
+      return Status::Ok();
     });
-  }
-}
-
-// An answer that brings down its reader must not bring down the process: the event is given up.
-void EventRecorder::Contained(const std::function<void()>& write) {
-  try {
-    write();
-  } catch (const std::exception& e) {
+    if (status.ok()) continue;
     dropped_.Increment();
-    LogError("an event failed by an exception, it is not written", {{"error", e.what()}});
+    LogError("an event failed by an exception, it is not written", {{"error", status.message()}});
   }
 }
 

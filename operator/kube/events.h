@@ -9,7 +9,6 @@
 
 #include <condition_variable>
 #include <deque>
-#include <functional>
 #include <mutex>
 #include <string>
 #include <thread>
@@ -55,7 +54,6 @@ class EventRecorder {
     MonotonicTime at;
   };
   void Run();
-  void Contained(const std::function<void()>& write);
   void Write(const Queued& queued);
   void WriteCounts();
   [[nodiscard]] Json Encode(const Queued& queued, const std::string& name) const;

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "common/base/guarded.h"
 #include "common/base/log.h"
 #include "operator/kube/time.h"
 
@@ -75,8 +76,9 @@ bool Lease::Sleep(Duration time) {
 void Lease::Run() {
   do {
     const Duration at_most = state_.AttemptTime(options_.timing, clock_.Now());
+    // An answer that brings down its reader costs an attempt, not the process.
     const Status status = at_most > Duration::zero()
-                              ? Contained(at_most)
+                              ? Guarded([&] { return Try(at_most); })
                               : DeadlineExceeded("no time is left to renew it");
     const std::string error = status.ok() ? "" : status.ToString();
     // A Conflict means that another candidate was faster: nothing to tell.
@@ -104,15 +106,6 @@ void Lease::Run() {
   } while (Sleep(std::chrono::duration_cast<Duration>(
       options_.timing.retry_period *
       (leading_ ? 1.0 : std::uniform_real_distribution<double>(1.0, 1.2)(random_)))));
-}
-
-// An answer that brings down its reader costs an attempt, not the process.
-Status Lease::Contained(Duration at_most) {
-  try {
-    return Try(at_most);
-  } catch (const std::exception& e) {
-    return Internal(std::string("exception: ") + e.what());
-  }
 }
 
 Status Lease::Try(Duration at_most) {

@@ -53,7 +53,6 @@ class Lease {
  private:
   void Run();
   // One attempt to read and write the lease.
-  [[nodiscard]] Status Contained(Duration at_most);
   [[nodiscard]] Status Try(Duration at_most);
   void WatchTime();
   void Lose();

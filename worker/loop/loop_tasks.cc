@@ -3,11 +3,11 @@
 #include <algorithm>
 
 #include "common/base/check.h"
+#include "common/base/guarded.h"
 #include "common/base/log.h"
 #include "common/base/mutant.h"
 #include "common/contract/exit_codes.h"
 #include "worker/loop/failure.h"
-#include "worker/loop/guarded.h"
 
 namespace coho {
 namespace {

@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <utility>
 
+#include "common/base/guarded.h"
 #include "common/base/log.h"
 #include "common/contract/exit_codes.h"
 #include "worker/loop/dead_letter.h"
-#include "worker/loop/guarded.h"
 #include "worker/sdk/envelope.h"
 #include "worker/sdk/serde.h"
 

@@ -1,5 +1,5 @@
-// The edge to user code, which may throw: an exception there is a failed record or task, not the
-// end of the process.
+// The edge to code that may throw, as a user's or a reader of foreign answers: an exception there
+// costs what was being done, not the process.
 #pragma once
 
 #include <exception>

@@ -328,9 +328,10 @@ void LoopTasks::ForEachRunning(const std::function<bool(TaskRuntime&)>& each) {
 }
 
 void LoopTasks::NoteTime(MonotonicTime now) {
-  for (auto& [id, task] : tasks_) {
-    if (task.runtime && task.runtime->running()) task.runtime->NoteTime(now);
-  }
+  ForEachRunning([now](TaskRuntime& task) {
+    task.NoteTime(now);
+    return true;
+  });
 }
 
 bool LoopTasks::LeaseIsOver(const Lease& lease, MonotonicTime now) const {

@@ -15,8 +15,6 @@ namespace {
 
 constexpr int64_t kWriteBytesMax = 4 << 20;
 constexpr size_t kWriteRecordsMax = 4096;
-// A marker that was already this old is renewed on disk even if nothing else changed.
-constexpr int64_t kMarkerRefreshMillis = 60 * 60 * 1000;
 
 }  // namespace
 

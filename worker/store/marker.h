@@ -14,6 +14,12 @@
 
 namespace coho {
 
+// A marker on disk that is older than this is renewed though nothing else changed: how old it is
+// decides whether the store can be trusted, and how far its position is behind how much is
+// replayed.
+inline constexpr Duration kMarkerRefresh = std::chrono::hours(1);
+inline constexpr int64_t kMarkerRefreshMillis = kMarkerRefresh / std::chrono::milliseconds(1);
+
 struct StoreMarker {
   std::string job_id;           // "<namespace>.<name>"
   std::string changelog_topic;  // empty for a store without changelog

@@ -25,11 +25,6 @@ constexpr int64_t kBatchBytesMax = 8 << 20;
 constexpr size_t kEvictionSteps = 32;
 // A store that was not used for this long gives room to others.
 constexpr Duration kIdle = std::chrono::seconds(1);
-// A store that nobody writes to still writes its marker this often: how old the marker is decides
-// whether it can be trusted, and how far its position is behind how much is replayed.
-constexpr Duration kMarkerRefresh = std::chrono::hours(1);
-constexpr int64_t kMarkerRefreshMillis =
-    std::chrono::duration_cast<std::chrono::milliseconds>(kMarkerRefresh).count();
 
 // What lies in the engine was checked when it was written.
 Status NotReadable(const Status& decoded) {

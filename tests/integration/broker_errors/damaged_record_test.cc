@@ -1,10 +1,6 @@
 // A flipped bit on the way from broker to reader.
-#include <arpa/inet.h>
 #include <doctest/doctest.h>
-#include <netinet/in.h>
 #include <poll.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <array>
 #include <atomic>
@@ -14,6 +10,7 @@
 
 #include "common/kafka/consumer.h"
 #include "common/kafka/producer.h"
+#include "tests/support/loopback.h"
 #include "tests/support/mock_kafka.h"
 
 namespace coho::test {
@@ -22,39 +19,23 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-sockaddr_in Local(int port) {
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  address.sin_port = htons(static_cast<uint16_t>(port));
-  return address;
-}
-
 // Between clients and a broker: changes a letter of a text that the broker sends.
 class BadWire {
  public:
   BadWire(int broker_port, std::string text) : broker_(broker_port), text_(std::move(text)) {
-    listener_ = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    sockaddr_in address = Local(0);
-    socklen_t size = sizeof address;
-    REQUIRE(bind(listener_, reinterpret_cast<sockaddr*>(&address), size) == 0);
-    REQUIRE(listen(listener_, 16) == 0);
-    REQUIRE(getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &size) == 0);
-    port = ntohs(address.sin_port);
     thread_ = std::thread([this] { Run(); });
   }
   ~BadWire() {
     stop_ = true;
     thread_.join();
     while (!other_end_.empty()) Hang(other_end_.begin()->first);
-    close(listener_);
   }
-  int port = 0;
+  [[nodiscard]] int port() const { return listener_.port(); }
 
  private:
   void Run() {
     while (!stop_) {
-      std::vector<pollfd> sockets{{listener_, POLLIN, 0}};
+      std::vector<pollfd> sockets{{listener_.fd(), POLLIN, 0}};
       for (const auto& [one, other] : other_end_) sockets.push_back({one, POLLIN, 0});
       if (poll(sockets.data(), sockets.size(), 10) <= 0) continue;
       if (sockets[0].revents != 0) Accept();
@@ -64,9 +45,9 @@ class BadWire {
     }
   }
   void Accept() {
-    const int client = accept(listener_, nullptr, nullptr);
+    const int client = listener_.Accept();
     const int broker = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    const sockaddr_in address = Local(broker_);
+    const sockaddr_in address = LoopbackAddress(broker_);
     if (connect(broker, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
       close(client);
       close(broker);
@@ -94,7 +75,7 @@ class BadWire {
 
   const int broker_;
   const std::string text_;
-  int listener_ = -1;
+  const LoopbackListener listener_;
   std::map<int, int> other_end_;
   std::atomic<bool> stop_{false};
   std::thread thread_;
@@ -112,7 +93,7 @@ TEST_CASE("consumer: a damaged record is told with its place, and never read ove
     REQUIRE((*producer)->Flush(seconds(10)).ok());  // a batch each
   }
   const BadWire wire(kafka.PortOf(1), "damaged on the way");
-  kafka.Divert(1, wire.port);
+  kafka.Divert(1, wire.port());
 
   auto consumer = kafka::Consumer::Create(kafka.config(), {.read_committed = false});
   REQUIRE(consumer.ok());

@@ -1,13 +1,10 @@
-#include <arpa/inet.h>
 #include <doctest/doctest.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <functional>
 #include <string>
 
 #include "common/coordinating/service.h"
+#include "tests/support/loopback.h"
 
 namespace coho {
 namespace {
@@ -17,34 +14,20 @@ using std::chrono::seconds;
 // A broker that can be connected to and never says a word.
 class MuteBroker {
  public:
-  MuteBroker() {
-    listener_ = socket(AF_INET, SOCK_STREAM, 0);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof address;
-    auto* const bare = reinterpret_cast<sockaddr*>(&address);
-    REQUIRE(bind(listener_, bare, size) == 0);
-    REQUIRE(listen(listener_, 16) == 0);
-    REQUIRE(getsockname(listener_, bare, &size) == 0);
-    address_ = "127.0.0.1:" + std::to_string(ntohs(address.sin_port));
-  }
   ~MuteBroker() {
     if (client_ >= 0) close(client_);
-    close(listener_);
   }
-  [[nodiscard]] const std::string& address() const { return address_; }
+  [[nodiscard]] std::string address() const { return listener_.address(); }
   // Until somebody has asked something.
   void AwaitQuestion() {
-    client_ = accept(listener_, nullptr, nullptr);
+    client_ = listener_.Accept();
     char byte = 0;
     REQUIRE(recv(client_, &byte, 1, 0) == 1);
   }
 
  private:
-  int listener_ = -1;
+  const test::LoopbackListener listener_;
   int client_ = -1;
-  std::string address_;
 };
 
 Duration TimeOf(const std::function<void()>& call) {

@@ -1,10 +1,5 @@
 #include "tests/unit/http/scripted_server.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cstdlib>
 #include <utility>
@@ -43,24 +38,12 @@ void ScriptedServer::Connection::StayOpen() const {
   }
 }
 
-ScriptedServer::ScriptedServer(Handler handler) : handler_(std::move(handler)) {
-  listener_ = socket(AF_INET, SOCK_STREAM, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof address;
-  if (bind(listener_, reinterpret_cast<sockaddr*>(&address), size) != 0 ||
-      listen(listener_, 16) != 0 ||
-      getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &size) != 0) {
-    std::abort();
-  }
-  port_ = ntohs(address.sin_port);
-  acceptor_ = std::thread([this] { Accept(); });
-}
+ScriptedServer::ScriptedServer(Handler handler)
+    : handler_(std::move(handler)), acceptor_([this] { Accept(); }) {}
 
 ScriptedServer::~ScriptedServer() {
   ending_ = true;
-  shutdown(listener_, SHUT_RDWR);
+  shutdown(listener_.fd(), SHUT_RDWR);
   acceptor_.join();
   std::vector<std::thread> threads;
   {
@@ -69,12 +52,11 @@ ScriptedServer::~ScriptedServer() {
     threads = std::move(threads_);
   }
   for (std::thread& thread : threads) thread.join();
-  close(listener_);
 }
 
 void ScriptedServer::Accept() {
   while (true) {
-    const int fd = accept(listener_, nullptr, nullptr);
+    const int fd = listener_.Accept();
     if (fd < 0) return;
     ++connections_;
     const std::lock_guard lock(mutex_);

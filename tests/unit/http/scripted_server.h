@@ -11,6 +11,8 @@
 #include <thread>
 #include <vector>
 
+#include "tests/support/loopback.h"
+
 namespace coho {
 
 struct ScriptedRequest {
@@ -46,7 +48,7 @@ class ScriptedServer {
   explicit ScriptedServer(Handler handler);
   ~ScriptedServer();
 
-  [[nodiscard]] int port() const { return port_; }
+  [[nodiscard]] int port() const { return listener_.port(); }
   [[nodiscard]] int connections() const { return connections_; }
 
  private:
@@ -54,8 +56,7 @@ class ScriptedServer {
   void Serve(int fd);
 
   const Handler handler_;
-  int listener_ = -1;
-  int port_ = 0;
+  const test::LoopbackListener listener_;
   std::atomic<int> connections_ = 0;
   std::atomic<bool> ending_ = false;
   std::mutex mutex_;

@@ -1,11 +1,7 @@
 // A broker that starts or ends may answer that there are topics, but no brokers. Whoever believes
 // it has nobody left to ask.
-#include <arpa/inet.h>
 #include <doctest/doctest.h>
-#include <netinet/in.h>
 #include <poll.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <atomic>
 #include <chrono>
@@ -16,6 +12,7 @@
 #include <vector>
 
 #include "common/kafka/producer.h"
+#include "tests/support/loopback.h"
 
 namespace coho::kafka {
 namespace {
@@ -42,25 +39,13 @@ class Bytes {
 
 class LonelyBroker {
  public:
-  LonelyBroker() {
-    listener_ = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof address;
-    REQUIRE(bind(listener_, reinterpret_cast<sockaddr*>(&address), size) == 0);
-    REQUIRE(listen(listener_, 16) == 0);
-    REQUIRE(getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &size) == 0);
-    port_ = ntohs(address.sin_port);
-    thread_ = std::thread([this] { Run(); });
-  }
+  LonelyBroker() : thread_([this] { Run(); }) {}
   ~LonelyBroker() {
     stop_ = true;
     thread_.join();
     CloseAll();
-    close(listener_);
   }
-  [[nodiscard]] std::string address() const { return "127.0.0.1:" + std::to_string(port_); }
+  [[nodiscard]] std::string address() const { return listener_.address(); }
 
   std::atomic<bool> knows_itself{true};  // in its answers
   std::atomic<bool> hang_up{false};      // on all, once
@@ -74,10 +59,10 @@ class LonelyBroker {
   void Run() {
     while (!stop_) {
       if (hang_up.exchange(false)) CloseAll();
-      std::vector<pollfd> sockets{{listener_, POLLIN, 0}};
+      std::vector<pollfd> sockets{{listener_.fd(), POLLIN, 0}};
       for (const int one : connections_) sockets.push_back({one, POLLIN, 0});
       if (poll(sockets.data(), sockets.size(), 10) <= 0) continue;
-      if (sockets[0].revents != 0) connections_.insert(accept(listener_, nullptr, nullptr));
+      if (sockets[0].revents != 0) connections_.insert(listener_.Accept());
       for (size_t i = 1; i < sockets.size(); ++i) {
         if (sockets[i].revents == 0 || Serve(sockets[i].fd)) continue;
         close(sockets[i].fd);
@@ -131,7 +116,7 @@ class LonelyBroker {
     const bool itself = knows_itself;
     answer->Number(int32_t{0}).Number(int32_t{itself ? 1 : 0});
     if (itself) {
-      answer->Number(int32_t{1}).Text("127.0.0.1").Number(static_cast<int32_t>(port_));
+      answer->Number(int32_t{1}).Text("127.0.0.1").Number(static_cast<int32_t>(listener_.port()));
       answer->Number(int16_t{-1});  // no rack
     }
     answer->Text("cluster").Number(int32_t{itself ? 1 : -1}).Number(int32_t{1});
@@ -140,8 +125,7 @@ class LonelyBroker {
     answer->Number(int32_t{itself ? 1 : -1}).Number(int32_t{0}).Number(int32_t{0});
   }
 
-  int listener_ = -1;
-  int port_ = 0;
+  const test::LoopbackListener listener_;
   std::set<int> connections_;
   std::atomic<bool> stop_{false};
   std::thread thread_;

@@ -8,6 +8,7 @@
 
 #include "operator/kube/watch.h"
 #include "tests/unit/http/scripted_server.h"
+#include "tests/unit/kube/local_access.h"
 
 namespace coho::kube {
 namespace {
@@ -17,18 +18,11 @@ const ResourceType kPods{.version = "v1", .plural = "pods", .kind = "Pod"};
 // Credentials for a scripted server; each reading of them gives the next token.
 std::unique_ptr<AccessSource> AccessTo(const ScriptedServer& server) {
   auto tokens = std::make_shared<int>(0);
-  auto source = AccessSource::Create(
-      [port = server.port(), tokens]() -> Result<ClusterAccess> {
-        ClusterAccess access;
-        access.host = "127.0.0.1";
-        access.port = port;
-        access.use_tls = false;
-        access.bearer_token = "t" + std::to_string(++*tokens);
-        return access;
-      },
-      Clock::Real());
-  REQUIRE(source.ok());
-  return std::move(*source);
+  return AccessSourceOf([port = server.port(), tokens] {
+    ClusterAccess access = LocalAccess(port);
+    access.bearer_token = "t" + std::to_string(++*tokens);
+    return access;
+  });
 }
 
 struct Fixture {

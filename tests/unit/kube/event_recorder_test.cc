@@ -6,6 +6,7 @@
 
 #include "operator/kube/events.h"
 #include "tests/unit/http/scripted_server.h"
+#include "tests/unit/kube/local_access.h"
 
 namespace coho::kube {
 namespace {
@@ -35,19 +36,12 @@ TEST_CASE("EventRecorder: an answer that ends in an exception costs its event, n
     return to.Answer(201, "{}");
   });
   bool read = false;
-  const auto access = AccessSource::Create(
-      [&]() -> Result<ClusterAccess> {
-        if (std::exchange(read, true)) throw std::runtime_error("credentials of no known kind");
-        ClusterAccess found;
-        found.host = "127.0.0.1";
-        found.port = server.port();
-        found.use_tls = false;
-        return found;
-      },
-      Clock::Real());
-  REQUIRE(access.ok());
+  const auto access = AccessSourceOf([&] {
+    if (std::exchange(read, true)) throw std::runtime_error("credentials of no known kind");
+    return LocalAccess(server.port());
+  });
   prometheus::Registry registry;
-  Api api(**access, Clock::Real(), {}, registry);
+  Api api(*access, Clock::Real(), {}, registry);
   EventRecorder events(api, Clock::Real(), "operator-0", registry);
   events.Start();
   events.Record(About("First"));

@@ -11,6 +11,7 @@
 
 #include "operator/kube/lease_state.h"
 #include "tests/unit/http/scripted_server.h"
+#include "tests/unit/kube/local_access.h"
 
 namespace coho::kube {
 namespace {
@@ -138,20 +139,6 @@ TEST_CASE("Lease: whatever clock and API server do, we stop before another may b
   }
 }
 
-std::unique_ptr<AccessSource> AccessTo(const ScriptedServer& server) {
-  auto source = AccessSource::Create(
-      [port = server.port()]() -> Result<ClusterAccess> {
-        ClusterAccess access;
-        access.host = "127.0.0.1";
-        access.port = port;
-        access.use_tls = false;
-        return access;
-      },
-      Clock::Real());
-  REQUIRE(source.ok());
-  return std::move(*source);
-}
-
 TEST_CASE("Lease: leading ends in time though the API server throttles or says nothing any more") {
   using std::chrono::milliseconds;
   std::atomic<bool> hostile = false;
@@ -176,7 +163,7 @@ TEST_CASE("Lease: leading ends in time though the API server throttles or says n
     }
     return to.Answer(200, stored.dump());
   });
-  const auto access = AccessTo(server);
+  const auto access = LocalAccessSource(server.port());
   prometheus::Registry registry;
   const LeaseTiming timing{.duration = milliseconds(900),
                            .renew_deadline = milliseconds(600),
@@ -239,7 +226,7 @@ TEST_CASE("Lease: an answer that brings down its reader costs an attempt, not th
     if (request.method != "GET") stored = Json::parse(request.body);
     return to.Answer(200, stored.dump());
   });
-  const auto access = AccessTo(server);
+  const auto access = LocalAccessSource(server.port());
   prometheus::Registry registry;
   Api api(*access, Clock::Real(), {}, registry);
   std::atomic<bool> leads = false;

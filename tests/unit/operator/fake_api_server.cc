@@ -3,6 +3,8 @@
 #include <chrono>
 #include <set>
 
+#include "tests/unit/kube/local_access.h"
+
 namespace coho {
 namespace {
 
@@ -42,16 +44,8 @@ FakeApiServer::~FakeApiServer() {
   changed_.notify_all();
 }
 
-Result<std::unique_ptr<kube::AccessSource>> FakeApiServer::Access() {
-  return kube::AccessSource::Create(
-      [port = server_.port()]() -> Result<kube::ClusterAccess> {
-        kube::ClusterAccess found;
-        found.host = "127.0.0.1";
-        found.port = port;
-        found.use_tls = false;
-        return found;
-      },
-      Clock::Real());
+std::unique_ptr<kube::AccessSource> FakeApiServer::Access() const {
+  return kube::LocalAccessSource(server_.port());
 }
 
 json FakeApiServer::PutLocked(const std::string& path, json object) {

@@ -22,7 +22,7 @@ class FakeApiServer {
   FakeApiServer();
   ~FakeApiServer();
 
-  [[nodiscard]] Result<std::unique_ptr<kube::AccessSource>> Access();
+  [[nodiscard]] std::unique_ptr<kube::AccessSource> Access() const;
 
   // By path: "/api/v1/namespaces/web/services/visits".
   void Put(const std::string& path, nlohmann::json object);

@@ -5,6 +5,7 @@
 #include <atomic>
 
 #include "tests/unit/http/scripted_server.h"
+#include "tests/unit/kube/local_access.h"
 
 namespace coho {
 namespace {
@@ -33,19 +34,10 @@ TEST_CASE(
     ++reads;
     return to.Answer(status, R"({"data":{"a":"Yg=="},"message":"no"})");
   });
-  auto access = kube::AccessSource::Create(
-      [port = server.port()]() -> Result<kube::ClusterAccess> {
-        kube::ClusterAccess found;
-        found.host = "127.0.0.1";
-        found.port = port;
-        found.use_tls = false;
-        return found;
-      },
-      Clock::Real());
-  REQUIRE(access.ok());
+  const auto access = kube::LocalAccessSource(server.port());
   prometheus::Registry registry;
   ManualClock clock;
-  kube::Api api(**access, clock, {}, registry);
+  kube::Api api(*access, clock, {}, registry);
   KafkaSecrets secrets(api, clock);
   const kube::ObjectKey key{"web", "creds"};
 

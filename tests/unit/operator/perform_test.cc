@@ -6,6 +6,7 @@
 
 #include "operator/cluster_identity.h"
 #include "tests/unit/http/scripted_server.h"
+#include "tests/unit/kube/local_access.h"
 
 namespace coho {
 namespace {
@@ -13,24 +14,11 @@ namespace {
 using nlohmann::json;
 
 struct Bench {
-  explicit Bench(ScriptedServer::Handler handler) : server(std::move(handler)) {
-    auto made = kube::AccessSource::Create(
-        [this]() -> Result<kube::ClusterAccess> {
-          kube::ClusterAccess found;
-          found.host = "127.0.0.1";
-          found.port = server.port();
-          found.use_tls = false;
-          return found;
-        },
-        Clock::Real());
-    REQUIRE(made.ok());
-    access = std::move(*made);
-    api = std::make_unique<kube::Api>(*access, Clock::Real(), kube::Api::Options{}, registry);
-  }
+  explicit Bench(ScriptedServer::Handler handler) : server(std::move(handler)) {}
   ScriptedServer server;
-  std::unique_ptr<kube::AccessSource> access;
+  std::unique_ptr<kube::AccessSource> access = kube::LocalAccessSource(server.port());
   prometheus::Registry registry;
-  std::unique_ptr<kube::Api> api;
+  kube::Api api{*access, Clock::Real(), {}, registry};
 };
 
 json ConfigMap(const std::string& name) {
@@ -45,7 +33,7 @@ TEST_CASE("perform: who leads no more cuts the plan between two writes") {
     ++writes;
     return to.Answer(200, R"({"metadata":{"name":"x","namespace":"web","uid":"u"}})");
   });
-  kube::EventRecorder events(*bench.api, Clock::Real(), "host", bench.registry);
+  kube::EventRecorder events(bench.api, Clock::Real(), "host", bench.registry);
   StreamJob job;
   job.id = {"web", "visits"};
   ReconcilePlan plan;
@@ -57,14 +45,14 @@ TEST_CASE("perform: who leads no more cuts the plan between two writes") {
                      {"status", json::object()}};
   SUBCASE("in the middle") {
     const PerformOutcome outcome =
-        Perform(job, plan, *bench.api, events, [&] { return writes < 2; });
+        Perform(job, plan, bench.api, events, [&] { return writes < 2; });
     CHECK(outcome.status.code() == Code::kAborted);
     CHECK(outcome.objects_written == 2);
     CHECK(outcome.write_error.empty());
     CHECK(writes == 2);
   }
   SUBCASE("nothing is cut while it leads") {
-    const PerformOutcome outcome = Perform(job, plan, *bench.api, events, [] { return true; });
+    const PerformOutcome outcome = Perform(job, plan, bench.api, events, [] { return true; });
     CHECK(outcome.status.ok());
     CHECK(outcome.deleted.size() == 1);
     CHECK(writes == 5);
@@ -77,12 +65,12 @@ TEST_CASE("cluster identity: the uid of kube-system, nothing where it may not be
     CHECK(request.target == "/api/v1/namespaces/kube-system");
     return to.Answer(status, R"({"metadata":{"name":"kube-system","uid":"u-1"}})");
   });
-  CHECK(ReadClusterUid(*bench.api).value() == "u-1");
+  CHECK(ReadClusterUid(bench.api).value() == "u-1");
   status = 403;
-  CHECK(ReadClusterUid(*bench.api).value() == "");
+  CHECK(ReadClusterUid(bench.api).value() == "");
   // Not now is no answer: a claim must not be made under another name.
   status = 503;
-  CHECK_FALSE(ReadClusterUid(*bench.api).ok());
+  CHECK_FALSE(ReadClusterUid(bench.api).ok());
 }
 
 }  // namespace

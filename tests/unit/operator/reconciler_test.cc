@@ -44,7 +44,7 @@ class Prepared final : public JobCoordination {
 // An operator's parts, without leases and signals.
 struct Bench {
   FakeApiServer server;
-  std::unique_ptr<kube::AccessSource> access = std::move(server.Access()).value();
+  std::unique_ptr<kube::AccessSource> access = server.Access();
   prometheus::Registry registry;
   kube::Api api{*access, Clock::Real(), {.calls_per_second = 1000}, registry};
   kube::WorkQueue queue{"streamjob", Clock::Real(), registry};

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What the documents list, the sources have, and the other way round: metrics, flags, start steps, variables, the scripts' options."""
+"""What the documents list, the sources have, and the other way round: metrics, flags, start steps, conditions, variables, the scripts' options."""
 import os
 import re
 import subprocess
@@ -59,6 +59,12 @@ def start_steps():
     yield from differences("docs/worker.md", "start step", listed(section("docs/worker.md", "Start"), r"`([a-z-]+)`"), there)
 
 
+def conditions():
+    there = set(re.findall(r'"([A-Z][a-zA-Z]+)"', read("operator/report/conditions.cc"))) - {"True", "False", "Unknown"}
+    said = set(re.findall(r"`([A-Z][a-zA-Z]+)`", read("docs/operator.md")))
+    yield from differences("docs/operator.md", "condition or reason", said & there, there)
+
+
 # What scripts and tests tell those that they run; and what is no variable.
 TOLD = {"COHO_ROOT", "COHO_LOCK_HOLDER", "COHO_STEP_TIMES", "COHO_STEP_DEPTH", "COHO_CRASH_TEST_DIRECTORY",
         "COHO_CRASH_TEST_SEED", "COHO_MUTANT", "COHO_SOMETIMES"}  # fmt: skip
@@ -95,7 +101,7 @@ def scripts():
 
 def main():
     os.chdir(ROOT)
-    found = [c for check in (metrics, flags, start_steps, variables, scripts) for c in check()]
+    found = [c for check in (metrics, flags, start_steps, conditions, variables, scripts) for c in check()]
     print("\n".join(found))
     return 1 if found else 0
 

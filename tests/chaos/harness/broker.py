@@ -1,6 +1,8 @@
 """A broker of one's own, which may be killed; and reading its topics with kcat, a client independent of ours."""
 import collections
+import json
 import os
+import pathlib
 import random
 import re
 import signal
@@ -9,6 +11,7 @@ import subprocess
 import time
 
 from .common import ROOT, Failure, note
+from .second_broker import SecondBroker
 
 Record = collections.namedtuple("Record", "partition offset key value")
 
@@ -25,7 +28,7 @@ def _port_is_free(port):
 def _free_offset():
     # In any order, so that two runs that begin at once do not choose the same.
     for offset in random.sample(range(1000, 9000, 100), 80):
-        if all(_port_is_free(19091 + offset + i) for i in range(3)):
+        if all(_port_is_free(19091 + offset + i) for i in range(4)):
             return offset
     raise Failure("no free ports for a broker")
 
@@ -44,6 +47,7 @@ class Broker:
         self.directory = directory / f"kafka-{self.offset}"
         # (begin, end) of every time that it did not answer.
         self.outages = []
+        self.second = SecondBroker(self)
 
     def _script(self, *arguments, timeout=180):
         done = subprocess.run(
@@ -70,6 +74,7 @@ class Broker:
                     raise
 
     def down(self):
+        self.second.end()
         self._signal(signal.SIGCONT)
         self._script("down", "--fresh")
 
@@ -85,6 +90,13 @@ class Broker:
         answer = self.tool("org.apache.kafka.tools.consumer.group.ConsumerGroupCommand",
                            "--delete", "--group", group)  # fmt: skip
         note(f"  group {group}: {answer.strip().splitlines()[-1] if answer.strip() else 'deleted'}")
+
+    def command(self):
+        """With which it was started."""
+        return pathlib.Path(f"/proc/{self._pid()}/cmdline").read_text().split("\0")[:-1]
+
+    def metadata(self, address=None):
+        return json.loads(self._kcat(["kcat", "-L", "-J", "-b", address or self.address, "-m", "30"]))
 
     # --- faults ---------------------------------------------------------------------------------
 

@@ -232,6 +232,28 @@ def broker_frozen(world):
     _check_nothing_moved(world, before, starts)
 
 
+def coordinators_moved(world):
+    """Another broker becomes every group's coordinator and every transaction's, while they commit; then it ends or is killed,
+    and the first one takes over what it left."""
+    number = world.random.choice([signal.SIGTERM, signal.SIGKILL])
+    before = dict(world.fleet.owners)
+    starts = world.fleet.starts
+    second = world.broker.second
+    second.up()
+    try:
+        second.take_over()
+        written = second.transactions()
+        world.fleet.await_settled()
+        if world.job.exactly_once:
+            wait_until(30, "transactions go on with the second broker", lambda: second.transactions() > written)
+        second.await_leader(2)
+        note(f"  coordinated by another broker, which gets {number.name}")
+    finally:
+        second.end(number)
+    second.await_leader(1)
+    _check_nothing_moved(world, before, starts)
+
+
 def _check_nothing_moved(world, before, starts):
     world.fleet.await_settled()
     if world.fleet.starts != starts:
@@ -285,16 +307,20 @@ FAULTS = {
 }
 SLOW = [freeze, freeze_in_rebalance, twins, wipe, broker_killed, broker_restarted, broker_away,
         broker_frozen, scale, offsets_deleted]  # fmt: skip
-KINDS = list(FAULTS) + SLOW
+# Once in every episode that is long enough, since each guarantee has its own way to commit.
+ALWAYS = [coordinators_moved]
+KINDS = list(FAULTS) + SLOW + ALWAYS
 
 
 def draw(seed, random, count, exactly_once):
     """The faults of an episode, a third of them slow: every kind of those once in two episodes with one seed, one of each
-    guarantee, if these are long enough."""
+    guarantee, if these are long enough. In such a one the coordinators move, too."""
     slow = SLOW.copy()
     Random(seed).shuffle(slow)
     share = min(len(slow), max(1, count // 3))
     chosen = slow[:share] if exactly_once else slow[-share:]
+    if count > len(SLOW):
+        chosen += ALWAYS
     chosen += random.choices(list(FAULTS), list(FAULTS.values()), k=count - len(chosen))
     random.shuffle(chosen)
     return chosen

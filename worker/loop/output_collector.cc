@@ -1,5 +1,7 @@
 #include "worker/loop/output_collector.h"
 
+#include <utility>
+
 #include "worker/commit/lease.h"
 #include "worker/sdk/serde.h"
 
@@ -54,19 +56,20 @@ Status OutputCollector::UnknownTopic(std::string_view topic) const {
 
 Status OutputCollector::Deliver(const OutputTopic& topic, const kafka::Message& message) {
   constexpr uint32_t kAskEvery = 16;
-  Status status;
-  if (may_send_ && ++sends_ % kAskEvery == 0 && !may_send_()) {
-    status = LeaseIsOverError();
-  } else {
-    status = committer_.Open();
-  }
-  if (status.ok()) status = port_->Send(topic, kafka::kPartitionByKey, message, nullptr);
-  if (status.ok()) [[likely]] {
-    ++*sent_;
-    return status;
-  }
-  // A record that the client refuses (too large) is the task's failure; everything else is the
-  // producer's.
+  if (may_send_ && ++sends_ % kAskEvery == 0 && !may_send_()) [[unlikely]]
+    return NoteFailure(LeaseIsOverError());
+  if (Status status = committer_.Open(); !status.ok()) [[unlikely]]
+    return NoteFailure(std::move(status));
+  Status status = port_->Send(topic, kafka::kPartitionByKey, message, nullptr);
+  if (!status.ok()) [[unlikely]]
+    return NoteFailure(std::move(status));
+  ++*sent_;
+  return status;
+}
+
+// A record that the client refuses (too large) is the task's failure; everything else is the
+// producer's.
+Status OutputCollector::NoteFailure(Status status) {
   if (status.code() != Code::kInvalidArgument && status.code() != Code::kInvalidRecord &&
       failure_.ok()) {
     failure_ = status;

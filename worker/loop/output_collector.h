@@ -56,6 +56,7 @@ class OutputCollector final : public Collector {
   [[nodiscard]] const Output* Find(std::string_view topic);
   [[nodiscard]] Status UnknownTopic(std::string_view topic) const;
   [[nodiscard]] Status Deliver(const OutputTopic& topic, const kafka::Message& message);
+  [[nodiscard]] Status NoteFailure(Status status);
 
   const Job& job_;
   Committer& committer_;

@@ -13,6 +13,10 @@
 namespace coho {
 namespace {
 
+bool IsChecked(const InputSpec& input) {
+  return input.key != SerdeType::kBytes || input.value != SerdeType::kBytes;
+}
+
 Status CheckRecord(const InputSpec& input, const kafka::Record& record) {
   if (input.key != SerdeType::kBytes && record.has_key()) {
     if (Status status = CheckBytes(input.key, record.key()); !status.ok())
@@ -50,26 +54,29 @@ Verdict RecordProcessor::Process(const Route& route, const kafka::Record& record
   return verdict;
 }
 
+// Every record comes by here: a status that nobody needs is neither made nor moved.
 Verdict RecordProcessor::Call(TaskRuntime& task, const InputSpec& input,
                               const kafka::Record& record, MonotonicTime now) {
-  Status status = CheckRecord(input, record);
-  if (status.ok()) [[likely]] {
-    collector_.CountIn(&task.counters().sent);
-    const Envelope envelope(record, task.task());
-    status = Guarded([&] { return task.user().Process(envelope, collector_); });
-    if (!collector_.failure().ok()) return Verdict::kProducerFailed;
-    if (!envelope.misuse().empty()) [[unlikely]]
-      status = InvalidRecord(std::string(envelope.misuse()));
+  if (IsChecked(input)) {
+    if (const Status status = CheckRecord(input, record); !status.ok()) [[unlikely]]
+      return Handle(task, record, status, now);
+  }
+  collector_.CountIn(&task.counters().sent);
+  const Envelope envelope(record, task.task());
+  Status status = Guarded([&] { return task.user().Process(envelope, collector_); });
+  if (!collector_.failure().ok()) [[unlikely]]
+    return Verdict::kProducerFailed;
+  if (!envelope.misuse().empty()) [[unlikely]]
+    status = InvalidRecord(std::string(envelope.misuse()));
+  if (task.refused()) [[unlikely]] {
     // Of this record, whatever else became of it.
     Status refused = task.TakeRefused();
-    if (status.ok()) [[likely]]
-      status = std::move(refused);
-    if (status.ok()) [[likely]] {
-      ++task.counters().processed;
-      return Verdict::kDone;
-    }
+    if (status.ok()) status = std::move(refused);
   }
-  return Handle(task, record, status, now);
+  if (!status.ok()) [[unlikely]]
+    return Handle(task, record, status, now);
+  ++task.counters().processed;
+  return Verdict::kDone;
 }
 
 Verdict RecordProcessor::Handle(TaskRuntime& task, const kafka::Record& record, const Status& error,

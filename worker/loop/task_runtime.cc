@@ -55,6 +55,11 @@ Status TaskRuntime::StoreStatus() const {
   return Status::Ok();
 }
 
+bool TaskRuntime::refused() const {
+  return std::any_of(stores_.begin(), stores_.end(),
+                     [](const CommitStore& s) { return s.store->refused(); });
+}
+
 Status TaskRuntime::TakeRefused() {
   for (CommitStore& s : stores_) {
     if (s.store->refused()) [[unlikely]]

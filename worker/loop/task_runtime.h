@@ -71,7 +71,8 @@ class TaskRuntime final : public TaskContext {
 
   // First error of a store, with its name.
   [[nodiscard]] Status StoreStatus() const;
-  // A write that a store refused since the last call; OK: none.
+  // A store refused a write: then TakeRefused says which, once.
+  [[nodiscard]] bool refused() const;
   [[nodiscard]] Status TakeRefused();
   [[nodiscard]] bool StoreOverBudget() const;
   [[nodiscard]] bool StoreChanged() const;

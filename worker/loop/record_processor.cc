@@ -49,7 +49,6 @@ Verdict RecordProcessor::Process(const Route& route, const kafka::Record& record
   if (verdict == Verdict::kDone) [[likely]] {
     position.next = offset + 1;
     schedule_.NoteWork();
-    if (task.StoreOverBudget()) schedule_.NoteOverBudget();
   }
   return verdict;
 }
@@ -68,10 +67,11 @@ Verdict RecordProcessor::Call(TaskRuntime& task, const InputSpec& input,
     return Verdict::kProducerFailed;
   if (!envelope.misuse().empty()) [[unlikely]]
     status = InvalidRecord(std::string(envelope.misuse()));
-  if (task.refused()) [[unlikely]] {
+  if (task.StoreWantsCare()) [[unlikely]] {
     // Of this record, whatever else became of it.
     Status refused = task.TakeRefused();
     if (status.ok()) status = std::move(refused);
+    if (task.StoreOverBudget()) schedule_.NoteOverBudget();
   }
   if (!status.ok()) [[unlikely]]
     return Handle(task, record, status, now);

@@ -55,9 +55,11 @@ Status TaskRuntime::StoreStatus() const {
   return Status::Ok();
 }
 
-bool TaskRuntime::refused() const {
-  return std::any_of(stores_.begin(), stores_.end(),
-                     [](const CommitStore& s) { return s.store->refused(); });
+bool TaskRuntime::StoreWantsCare() const {
+  for (const CommitStore& s : stores_) {
+    if (s.store->refused() || s.store->over_budget()) return true;
+  }
+  return false;
 }
 
 Status TaskRuntime::TakeRefused() {

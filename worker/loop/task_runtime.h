@@ -71,8 +71,9 @@ class TaskRuntime final : public TaskContext {
 
   // First error of a store, with its name.
   [[nodiscard]] Status StoreStatus() const;
-  // A store refused a write: then TakeRefused says which, once.
-  [[nodiscard]] bool refused() const;
+  // Asked once a record: a store refused a write, or is over its budget.
+  [[nodiscard]] bool StoreWantsCare() const;
+  // A write that a store refused since the last call; OK: none.
   [[nodiscard]] Status TakeRefused();
   [[nodiscard]] bool StoreOverBudget() const;
   [[nodiscard]] bool StoreChanged() const;

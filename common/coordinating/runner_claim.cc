@@ -167,6 +167,10 @@ void RunnerState::OnReadClaim(TopicRead read, Times t) {
                  true},
                 t);
   }
+  // Once our claim is written, a compaction may take theirs away before we read again.
+  if (!COHO_MUTANT("compacted-claims-forgotten")) {
+    for (std::string& id : RivalsBefore(claims, Self())) rivals_.insert(std::move(id));
+  }
   // A topic's life goes on with whoever takes it over.
   const JobIdentity identity = IdentityToClaim(identity_, last);
   claim_ = {.job_uid = identity.job_uid,
@@ -209,7 +213,8 @@ void RunnerState::OnReadAll(TopicRead read, Times t) {
     COHO_SOMETIMES("a rival claimed the topic at the same time");
     return Displaced(claims.empty() ? std::nullopt : std::optional(claims.back()), t);
   }
-  std::vector<std::string> rivals = RivalsBefore(claims, Self());
+  for (std::string& id : RivalsBefore(claims, Self())) rivals_.insert(std::move(id));
+  std::vector<std::string> rivals(rivals_.begin(), rivals_.end());
   std::erase_if(rivals, [this](const std::string& id) { return fenced_.contains(id); });
   if (!rivals.empty() && !COHO_MUTANT("two-coordinator-ids")) {
     COHO_SOMETIMES("a former coordinator was fenced");
@@ -217,6 +222,7 @@ void RunnerState::OnReadAll(TopicRead read, Times t) {
     phase_ = Phase::kFencingRivals;
     return Ask(For::kPhase, FenceIds{std::move(rivals)});
   }
+  rivals_.clear();
   facts_.stored = *std::move(state);
   claimed_ = had_topic_ = true;
   if (const auto topic = facts_.topics.find(job_.CoordinatorTopic()); topic != facts_.topics.end())

@@ -168,7 +168,8 @@ class RunnerState {
   bool claimed_ = false;
   bool confirmed_ = false;
   Claim claim_;                   // ours
-  std::set<std::string> fenced_;  // rivals, since the claim was written
+  std::set<std::string> rivals_;  // to be fenced; kept over attempts until one claims the topic
+  std::set<std::string> fenced_;  // of these, since the claim was written
 
   int64_t writer_ = 0;
   std::optional<Coordinator> coordinator_;

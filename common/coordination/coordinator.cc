@@ -11,7 +11,8 @@
 namespace coho {
 namespace {
 
-constexpr size_t kIncarnationsRemembered = 8;
+// Of a worker: as many as may end within the time that a heartbeat is on its way.
+constexpr size_t kIncarnationsRemembered = 32;
 constexpr Duration kProvesItself = std::chrono::minutes(1);
 // A full report goes along with some heartbeat.
 constexpr Duration kAllSaidWithin = std::chrono::seconds(30);
@@ -69,14 +70,15 @@ void Coordinator::TakeIncarnation(const Heartbeat& beat) {
   Memory& memory = memory_[beat.worker];
   const auto supersede = [&](const std::string& incarnation) {
     if (incarnation.empty() || incarnation == beat.incarnation) return;
+    std::erase(memory.superseded, incarnation);
     if (memory.superseded.size() >= kIncarnationsRemembered)
       memory.superseded.erase(memory.superseded.begin());
-    memory.superseded.insert(incarnation);
+    memory.superseded.push_back(incarnation);
   };
   supersede(worker.incarnation);
   const auto record = assignment_.workers.find(beat.worker);
   if (record != assignment_.workers.end()) supersede(record->second.incarnation);
-  memory.superseded.erase(beat.incarnation);
+  std::erase(memory.superseded, beat.incarnation);
   memory.sequence = -1;
   memory.ran = false;
   memory.alive_since = hearing_.now();
@@ -99,8 +101,9 @@ bool Coordinator::IsReplaced(const Heartbeat& beat, bool historical) const {
   }
   const auto memory = memory_.find(beat.worker);
   const auto worker = workers_.find(beat.worker);
-  return memory != memory_.end() && memory->second.superseded.contains(beat.incarnation) &&
-         worker != workers_.end() &&
+  if (memory == memory_.end() || worker == workers_.end()) return false;
+  const std::vector<std::string>& superseded = memory->second.superseded;
+  return std::find(superseded.begin(), superseded.end(), beat.incarnation) != superseded.end() &&
          (historical || worker->second.standing == WorkerStanding::kAlive);
 }
 
@@ -154,8 +157,10 @@ void Coordinator::NoteProofs(const Heartbeat& beat) {
   if (beat.acknowledged > newest) return;
   CoordinatorWorker& worker = workers_[beat.worker];
   const auto record = assignment_.workers.find(beat.worker);
-  const bool awaited = ledger_.Awaited().contains(beat.worker) ||
-                       (record != assignment_.workers.end() && record->second.active.empty());
+  const bool awaited =
+      ledger_.Awaited().contains(beat.worker) ||
+      (record != assignment_.workers.end() &&
+       (record->second.active.empty() || record->second.incarnation != beat.incarnation));
   if (beat.acknowledged > worker.acknowledged) {
     worker.acknowledged = beat.acknowledged;
     if (awaited) replan_ = true;

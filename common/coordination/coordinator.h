@@ -100,9 +100,9 @@ class Coordinator {
   };
   // What is remembered of a worker beyond what it shows. Times are those of Hearing.
   struct Memory {
-    int64_t sequence = -1;             // of the current incarnation's last heartbeat
-    Duration session{};                // that it was started with; zero: not known
-    std::set<std::string> superseded;  // incarnations that a newer one has replaced
+    int64_t sequence = -1;                // of the current incarnation's last heartbeat
+    Duration session{};                   // that it was started with; zero: not known
+    std::vector<std::string> superseded;  // by newer ones; the latest last
     MonotonicTime heard_at;
     bool heard_lately = false;
     MonotonicTime silent_since;

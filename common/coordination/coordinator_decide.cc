@@ -239,6 +239,12 @@ void Coordinator::NameProcesses(Draft* draft) const {
     if (std::find(replaced.begin(), replaced.end(), worker.incarnation) != replaced.end() &&
         !COHO_MUTANT("older-incarnation-speaks"))
       continue;
+    // Who follows the named one has read its name: an older one would have ended by that. What a
+    // dead one said may arrive when its own name is not among the replaced any more.
+    if (!recorded->second.incarnation.empty() &&
+        worker.acknowledged < recorded->second.generation &&
+        !COHO_MUTANT("named-without-having-read") && !COHO_MUTANT("older-incarnation-speaks"))
+      continue;
     const bool others_over = options_.transactions || recorded->second.incarnation.empty() ||
                              OthersOver(id, worker.incarnation);
     if (!others_over) {

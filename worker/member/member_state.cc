@@ -41,8 +41,10 @@ bool MemberState::closing() const {
 bool MemberState::busy() const { return closing() || !asked_to_prove_.empty() || !loops_ready(); }
 
 bool MemberState::IsReplaced() const {
-  return mine_ && mine_->incarnation != options_.incarnation &&
-         Contains(mine_->replaced, options_.incarnation);
+  if (!mine_ || mine_->incarnation == options_.incarnation) return false;
+  // The record remembers only some.
+  const bool another_came_after = was_named_ && !mine_->incarnation.empty();
+  return another_came_after || Contains(mine_->replaced, options_.incarnation);
 }
 
 bool MemberState::IsMyTurn() const {
@@ -192,12 +194,14 @@ MemberActions MemberState::OnAssignment(const MemberAssignment& assignment, Mono
     acknowledged_ = to_prove_ = Generation();
     proven_.clear();
     asked_to_prove_.clear();
+    was_named_ = false;
   }
   const bool had_part = mine_.has_value();
   life_ = assignment.life;
   generation_ = assignment.generation;
   mine_ = assignment.mine;
   missing_in_model_ = assignment.missing_in_model;
+  was_named_ = was_named_ || (mine_ && mine_->incarnation == options_.incarnation);
   if (mine_) {
     to_prove_ = mine_->generation;
   } else if (had_part) {

@@ -108,6 +108,7 @@ class MemberState {
   std::string life_;
   Generation generation_;
   std::optional<WorkerAssignment> mine_;
+  bool was_named_ = false;  // in this life
   bool ids_recorded_ = false;
   std::string missing_in_model_;
 

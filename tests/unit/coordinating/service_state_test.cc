@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "tests/unit/coordinating/process.h"
 
@@ -144,6 +145,36 @@ TEST_CASE(
   CHECK_FALSE(ViewOf(world, former).prepared);
   CHECK(world.Stored().assignment.generation == Generation(0));
   CHECK(world.Stored().claim->transactional_id == kOurs);
+}
+
+TEST_CASE("claim: a compaction right after one was written does not hide whom it has to fence") {
+  World world;
+  Process former(&world.kafka, kTheirs);
+  world.Start(former);
+  Process process(&world.kafka, kOurs);
+  bool fails = false;
+  SUBCASE("at the first attempt") {}
+  SUBCASE("nor when the attempt that wrote the claim failed") { fails = true; }
+  process.hold = [&](const ClusterRequest& request) {
+    if (!std::holds_alternative<ReadTopic>(request)) return false;
+    if (world.Stored().claim->transactional_id != kOurs) return false;
+    auto& records = world.kafka.topics.at(world.topic()).records;
+    for (size_t i = records.size() - 1; i-- > 0;) {
+      if (records[i].record.key == "claim")
+        records.erase(records.begin() + static_cast<std::ptrdiff_t>(i));
+    }
+    return std::exchange(fails, false);
+  };
+  process.state.SetJob(world.job, world.identity, process.Now());
+  process.Run(seconds(1));
+  if (!process.held.empty()) {
+    world.kafka.away = Unavailable("for a moment");
+    process.Release();
+    world.kafka.away.reset();
+  }
+  process.Run(seconds(3));
+  CHECK(ViewOf(world, process).prepared);
+  CHECK(world.kafka.fenced == std::vector<std::string>{kTheirs});
 }
 
 TEST_CASE("claim: one that its writer did not live to act upon does not hide the one before it") {

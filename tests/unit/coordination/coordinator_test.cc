@@ -414,6 +414,37 @@ TEST_CASE("coordinator: a replaced process is not listened to, after a restart a
   CHECK(bench.Standing(0) == WorkerStanding::kAlive);
 }
 
+TEST_CASE(
+    "coordinator: however many processes ended, what one said late names none of them again") {
+  Bench bench(2, 1);
+  const auto say = [&](int process, int64_t acknowledged, WorkerPhase phase) {
+    bench.incarnation = "process-" + std::to_string(process);
+    bench.Beat(0, acknowledged, phase);
+  };
+  const auto named = [&] { return bench.stored.assignment.workers.at(WorkerId(0)).incarnation; };
+  constexpr int kProcesses = 20;
+  std::vector<int64_t> read;
+  for (int process = 0; process < kProcesses; ++process) {
+    if (process > 0) say(process - 1, read.back(), WorkerPhase::kGone);
+    read.push_back(bench.Generation());
+    say(process, 0, WorkerPhase::kStarting);
+    say(process, read.back(), WorkerPhase::kRunning);
+    CHECK(named() == bench.incarnation);
+  }
+  const std::string last = bench.incarnation;
+  SUBCASE("while the last one lives") {}
+  SUBCASE("after it ended, too") { say(kProcesses - 1, read.back(), WorkerPhase::kGone); }
+  SUBCASE("and by a coordinator that never heard of them") { bench.Restart(); }
+  for (int process = 0; process < kProcesses - 1; ++process) {
+    say(process, 0, WorkerPhase::kStarting);
+    say(process, read[static_cast<size_t>(process)], WorkerPhase::kRunning);
+    CHECK(named() == last);
+  }
+  // The next one is named as soon as it has read whom it follows.
+  say(kProcesses, bench.Generation(), WorkerPhase::kRunning);
+  CHECK(named() == bench.incarnation);
+}
+
 // Worker 0 has four tasks; two of them are to go to worker 1.
 struct Moving : Bench {
   Moving() : Bench(4, 1) {

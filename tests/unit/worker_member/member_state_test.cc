@@ -260,6 +260,21 @@ TEST_CASE("MemberState: a process that was replaced ends, and fences nobody") {
   }
 }
 
+TEST_CASE(
+    "MemberState: one that was named and is not any more was replaced, whatever is remembered") {
+  Running member({0, 1});
+  WorkerAssignment record = Mine(2, {0, 1});
+  record.incarnation = "me";
+  CHECK(Only<Surrender>(member.state.OnAssignment(Gen(2, record), member.now)).empty());
+  record.generation = Generation(30);
+  record.incarnation = "successor";
+  record.replaced = {"one of many", "another one"};
+  const MemberActions actions = member.state.OnAssignment(Gen(30, record), member.now);
+  CHECK(Only<Surrender>(actions).size() == 1);
+  // It says nothing of what it read: so nobody takes it for the successor's successor.
+  CHECK(member.state.acknowledged() == Generation(2));
+}
+
 TEST_CASE("MemberState: what it reads again counts, whatever it had known of that generation") {
   Running member({0, 1});
   // The tombstone of its record was gone before it was read: generation 7 seemed to leave it all.

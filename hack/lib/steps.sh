@@ -134,9 +134,9 @@ note_step() {
 }
 
 # What the step says last; of ninja, and of what rewrites its line, the newest state. Beside it how much it has said, so that
-# one sees it move.
+# one sees it move; a step within it counts for itself.
 _last_line() {
-  printf '%s (line %d)' "$(tail -n 1 "$1" | tr '\r' '\n' | tail -n 1 | cut -c1-100)" "$(wc -l <"$1")"
+  sed -E "/\(line [0-9]+\)\$/! s/^(.{0,100}).*/\1 (line $(wc -l <"$1"))/" <<<"$(tail -n 1 "$1" | tr '\r' '\n' | tail -n 1)"
 }
 
 declare -A _begun=()

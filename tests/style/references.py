@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""What the documents list, the sources have, and the other way round: metrics, flags, start steps, conditions, variables, the scripts' options."""
+"""What the documents list, the sources have, and the other way round: metrics, flags, start steps, conditions, variables, the scripts'
+options. Figures in sentences are those of the sources."""
 import os
 import re
 import subprocess
@@ -99,9 +100,38 @@ def scripts():
                 yield f"hack/{name} --help tells {option}, which the script does not know"
 
 
+# A figure that a document tells, and where it comes from.
+FIGURES = (
+    ("docs/worker.md", r"cannot be started for (\d+) s", "worker/worker.cc", r"kProblemGrace = std::chrono::seconds\((\d+)\)"),
+    ("docs/worker.md", r"has not gone round for (\d+) s", "worker/admin/admin_server.cc", r"kLivenessBound = std::chrono::seconds\((\d+)\)"),
+    ("docs/worker.md", r"not done after (\d+) s is given up", "worker/drain_state.h", r"kDrainMost = std::chrono::seconds\((\d+)\)"),
+    ("docs/worker.md", r"for (\d+) s at most", "worker/drain_state.h", r"kDrainMostAfterFailure = std::chrono::seconds\((\d+)\)"),
+    ("docs/worker.md", r"grace\s+period of (\d+) s", "operator/manifests/pod_template.cc", r'"terminationGracePeriodSeconds", (\d+)'),
+    ("docs/operator.md", r"renew\s+its Lease for (\d+) s", "operator/kube/lease_state.h", r"renew_deadline =\s+std::chrono::seconds\((\d+)\)"),
+    ("docs/operator.md", r"did not change for (\d+) s", "operator/kube/lease_state.h", r"duration =\s+std::chrono::seconds\((\d+)\)"),
+    ("docs/operator.md", r"reconcile takes more than (\d+) minutes", "operator/operator.cc", r"kLongestReconcile = std::chrono::minutes\((\d+)\)"),
+    ("docs/operator.md", r"put right within (\d+) minutes", "operator/reconciler.cc", r"kRepairEvery = std::chrono::minutes\((\d+)\)"),
+    ("docs/operator.md", r"made again within (\d+) minutes", "operator/reconciler.cc", r"kRepairEvery = std::chrono::minutes\((\d+)\)"),
+    ("docs/operator.md", r"fits on no node, for (\d+) s", "operator/report/worker_state.h", r"kUnschedulableGrace = std::chrono::seconds\((\d+)\)"),
+    ("docs/operator.md", r"same event again within (\d+) minutes", "operator/kube/event_series.cc", r"kSeriesEndsAfter = std::chrono::minutes\((\d+)\)"),
+    ("docs/operator.md", r"in their text (\d+) in", "operator/kube/event_series.cc", r"kSinglesPerBurst = (\d+)"),
+    ("docs/operator.md", r"in their text \d+ in (\d+) minutes", "operator/kube/event_series.cc", r"kBurstLasts = std::chrono::minutes\((\d+)\)"),
+    ("docs/operator.md", r"gets (\d+) at once", "operator/kube/event_series.h", r"bucket\{1\.0 / \d+, (\d+)\}"),
+    ("docs/operator.md", r"at once, then one every (\d+) s", "operator/kube/event_series.h", r"bucket\{1\.0 / (\d+), \d+\}"),
+    ("docs/operator.md", r"read again every (\d+) s", "operator/kafka_secrets.cc", r"kReadAgainAfter = std::chrono::seconds\((\d+)\)"),
+)  # fmt: skip
+
+
+def figures():
+    for document, sentence, path, constant in FIGURES:
+        said, there = re.findall(sentence, read(document)), re.findall(constant, read(path))
+        if len(said) != 1 or said != there:
+            yield f"{document}: \"{sentence}\" is {said}, {path} has {there}"
+
+
 def main():
     os.chdir(ROOT)
-    found = [c for check in (metrics, flags, start_steps, conditions, variables, scripts) for c in check()]
+    found = [c for check in (metrics, flags, start_steps, conditions, variables, scripts, figures) for c in check()]
     print("\n".join(found))
     return 1 if found else 0
 

@@ -86,6 +86,9 @@ _elapsed_since() {
   printf '%d.%d' $((tenths / 10)) $((tenths % 10))
 }
 
+# Nothing ever comes from there: to wait for it makes no process, as `sleep` does, of which a long build would see thousands.
+exec {_silence}<> <(:)
+
 # `set -e` does not hold inside a function that is tested by `if` or `||`, so CMD runs in a subshell that sets it anew and
 # whose exit code is read plainly: a step that is a function stops at its first failing command, as one expects. For the
 # same reason a step cannot set variables of the caller.
@@ -107,7 +110,7 @@ step() {
   trap "kill -TERM -- -$pid 2>/dev/null; exit 130" INT TERM HUP
   # A line now and then tells a waiting person, or a CI log, that a long step is alive and what it is doing.
   while kill -0 "$pid" 2>/dev/null; do
-    sleep 0.05
+    read -rt 0.05 -u "$_silence" || true
     now=${EPOCHREALTIME/[.,]/}
     if (((now - ${start/[.,]/}) / 1000000 >= next_notice)); then
       printf '[%6ss] %s ... %s\n' "$(_elapsed_since "$start")" "$name" "$(_last_line "$log")"
@@ -188,14 +191,11 @@ say_where_time_went() {
   rm -f "$COHO_STEP_TIMES"
 }
 
-recipe_hash() {
-  cat -- "$@" | sha256sum | cut -c1-12
-}
+recipe_hash() { cat -- "$@" | sha256sum | cut -c1-12; }
 
 wait_until() {
-  local seconds=$1 what=$2 deadline
+  local seconds=$1 what=$2 deadline=$((${EPOCHREALTIME/[.,]/} + $1 * 1000000))
   shift 2
-  deadline=$((${EPOCHREALTIME/[.,]/} + seconds * 1000000))
   until "$@" >/dev/null 2>&1; do
     if ((${EPOCHREALTIME/[.,]/} >= deadline)); then
       printf '%s: waited %s s in vain: %s\n' "${0##*/}" "$seconds" "$what" >&2

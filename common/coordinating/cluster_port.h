@@ -36,8 +36,8 @@ struct LookAtTopics {
 struct CreateTopics {
   std::vector<kafka::NewTopic> topics;
 };
-// All committed records of partition 0, from its begin to the high watermark of the time when it
-// was asked; answered only when every transaction that began below it is decided.
+// All committed records of partition 0, from its begin to its end, at least to the high watermark
+// of when it was asked; answered only when every transaction that began below that is decided.
 struct ReadTopic {
   std::string topic;
 };

@@ -114,10 +114,10 @@ class Consumer {
   // Offset of the first record that is not older than `time`; nullopt: there is none.
   [[nodiscard]] Result<std::optional<int64_t>> QueryOffsetAt(const TopicPartition& partition,
                                                              WallTime time, Duration timeout);
-  // Reads all committed records of a partition that is not assigned, from its begin to the high
-  // watermark of now, and ends only when every transaction below it is decided: the last stable
-  // offset alone is not the end, because a commit is acknowledged before its markers are written.
-  // Then the partition is unassigned again. REQUIRES: end_of_partition, nothing else assigned.
+  // Reads all committed records of a partition that is not assigned, from its begin to its end, at
+  // least to the high watermark of now, with every transaction below it decided: a commit is
+  // acknowledged before its markers are written. No key is missing because it was written anew
+  // meanwhile. Unassigns it again. REQUIRES: end_of_partition, nothing else assigned.
   [[nodiscard]] Status ReadToEnd(const TopicPartition& partition, Duration timeout,
                                  const std::function<Status(const Record&)>& take);
   // From the last fetch, no request; nullopt before the first one.

@@ -4,8 +4,12 @@
 
 #include <doctest/doctest.h>
 
+#include <map>
 #include <string>
 #include <vector>
+
+#include "common/kafka/consumer.h"
+#include "tests/support/sim/cloud.h"
 
 namespace coho::sim {
 namespace {
@@ -153,6 +157,39 @@ TEST_CASE("Kafka of the simulation: deleted records and topics made anew") {
   REQUIRE(f.kafka.CreateTopic("t", 1, {}) == Error::kNone);
   CHECK(f.kafka.FindTopic("t")->id != id);
   CHECK(f.kafka.Find({"t", 0})->end == 0);
+}
+
+TEST_CASE("reading to the end: no key is missing because it was written anew meanwhile") {
+  Cloud cloud(7);
+  Kafka& kafka = cloud.kafka;
+  REQUIRE(kafka.CreateTopic("t", 1, {{"cleanup.policy", "compact"}}) == Error::kNone);
+  const auto write = [&](const std::string& key, const std::string& value) {
+    KafkaRecord record;
+    record.key = key;
+    record.value = value;
+    int64_t offset = 0;
+    REQUIRE(kafka.Produce({"t", 0}, {}, {}, {record}, &offset) == Error::kNone);
+  };
+  write("claim", "1");
+  write("model", "1");
+  std::map<std::string, std::string> read;
+  Status status = Status(Code::kInternal, "not read");
+  const Process* reader = cloud.scheduler.Start("reader", 1, [&] {
+    const auto consumer = kafka::Consumer::Create({}, {});
+    REQUIRE(consumer.ok());
+    status = (*consumer)->ReadToEnd({"t", 0}, seconds(30), [&](const kafka::Record& record) {
+      read[std::string(record.key())] = record.value();
+      return Status::Ok();
+    });
+  });
+  // It knows where the topic ends, and its quota keeps it from reading on.
+  cloud.network.throttled_until[reader] = cloud.scheduler.now() + seconds(3);
+  cloud.scheduler.RunUntil(cloud.scheduler.now() + seconds(1));
+  write("claim", "2");
+  kafka.Compact({"t", 0});
+  cloud.scheduler.RunUntil(cloud.scheduler.now() + seconds(10));
+  CHECK(status.ok());
+  CHECK(read == std::map<std::string, std::string>{{"claim", "2"}, {"model", "1"}});
 }
 
 }  // namespace

@@ -31,6 +31,7 @@ std::set<FaultKind> FaultsFor(const std::string& mutant) {
   using enum FaultKind;
   static const std::map<std::string, std::set<FaultKind>> kFaults = {
       {"ack-without-proof", {kLateTwin, kFreezeWorker}},
+      {"later-records-not-read", {kCompact, kRivalInstallation, kThrottleOperator, kKillOperator}},
       {"claim-not-read-again-after-a-fence", {kForeignOperator, kFreezeOperator, kRivalOperator}},
       {"fenced-loop-takes-grants", {kDoubleWorker, kScale, kCutWorker}},
       {"bad-edit-stops-coordination", {kBadEdit, kKillWorker, kScale}},

@@ -101,7 +101,7 @@ void RunnerState::OnPhaseAnswer(ClusterAnswer answer, Times t) {
                  [&](WriteEnded& ended) { OnClaimWritten(ended, t); },
                  [&](IdsFenced& done) {
                    if (!done.status.ok()) return Fail(ProblemOf(done.status, true), t);
-                   if (claimed_) adopting_ = false;
+                   if (phase_ == Phase::kFencingWorkers) return AwaitWriter(t);
                    phase_ = Phase::kReadingAll;
                    Ask(For::kPhase, ReadTopic{job_.CoordinatorTopic()});
                  },
@@ -130,8 +130,8 @@ void RunnerState::OnLooked(TopicsSeen seen, Times t) {
   // A topic that this process has coordinated with: workers still run by what it said.
   if (had_topic_) return Fail(CoordinatorTopicGone(/*made_anew=*/false), t);
   const std::vector<std::string> left = LeftoversOf(job_, facts_);
-  if (!left.empty() && !AdoptsLeftovers(job_)) return Fail(ProblemOfLeftovers(job_, left), t);
-  adopting_ = !left.empty();
+  if (!left.empty() && !AdoptsLeftovers(job_))
+    return Fail(ProblemOfLeftovers(job_, left, /*unclaimed=*/false), t);
   const TopicPlan plan = PlanTopics(job_, facts_);
   if (plan.problem && plan.problem->blocks_start) return Fail(*plan.problem, t);
   // First the topic that says whose the others are.
@@ -167,6 +167,13 @@ void RunnerState::OnReadClaim(TopicRead read, Times t) {
                  true},
                 t);
   }
+  // The claim is written before any topic that holds state is made: a coordinator topic without one
+  // came in the place of another.
+  const std::vector<std::string> left = LeftoversOf(job_, facts_);
+  if (!last && !left.empty() && !AdoptsLeftovers(job_) && !COHO_MUTANT("unclaimed-topic-is-free")) {
+    COHO_SOMETIMES("state beside a coordinator topic without claim was refused");
+    return Fail(ProblemOfLeftovers(job_, left, /*unclaimed=*/true), t);
+  }
   // Once our claim is written, a compaction may take theirs away before we read again.
   if (!COHO_MUTANT("compacted-claims-forgotten")) {
     for (std::string& id : RivalsBefore(claims, Self())) rivals_.insert(std::move(id));
@@ -179,6 +186,31 @@ void RunnerState::OnReadClaim(TopicRead read, Times t) {
             .kafka_cluster_id = facts_.kafka_cluster_id,
             .transactional_id = options_.transactional_id,
             .life = last && !last->claim.life.empty() ? last->claim.life : options_.new_life()};
+  if (!last && !left.empty() && !COHO_MUTANT("adopted-without-fence")) return FenceWorkers(t);
+  AwaitWriter(t);
+}
+
+// Nobody knows who had which task: whoever may still write for one is made powerless, also a worker
+// that is not wanted any more; only as many as there are tasks ever had one. Before the claim is
+// written: with it the topic has an owner, and whoever comes next takes its workers for those that
+// it names.
+void RunnerState::FenceWorkers(Times t) {
+  const TopicPlan plan = PlanTopics(job_, facts_);
+  if (plan.problem && plan.problem->blocks_start) return Fail(*plan.problem, t);
+  COHO_SOMETIMES("workers of an earlier life were fenced");
+  const int32_t workers = COHO_MUTANT("only-wanted-workers-fenced")
+                              ? job_.workers.count
+                              : std::max(job_.workers.count, plan.model.tasks);
+  FenceIds fence;
+  for (int32_t worker = 0; worker < workers; ++worker) {
+    for (int32_t loop = 0; loop < job_.workers.run_loops; ++loop)
+      fence.transactional_ids.push_back(job_.TransactionalId(WorkerId(worker), loop));
+  }
+  phase_ = Phase::kFencingWorkers;
+  Ask(For::kPhase, std::move(fence));
+}
+
+void RunnerState::AwaitWriter(Times t) {
   phase_ = Phase::kAwaitingWriter;
   if (writer_ != 0) AfterWriter(t);
 }
@@ -246,16 +278,6 @@ void RunnerState::PlanOrCreate(Times t) {
     }
     phase_ = Phase::kCreating;
     return Ask(For::kPhase, CreateTopics{plan.create});
-  }
-  if (adopting_) {
-    // Nobody knows who had which task: whoever may still write for one is made powerless.
-    FenceIds fence;
-    for (int32_t worker = 0; worker < job_.workers.count; ++worker) {
-      for (int32_t loop = 0; loop < job_.workers.run_loops; ++loop)
-        fence.transactional_ids.push_back(job_.TransactionalId(WorkerId(worker), loop));
-    }
-    phase_ = Phase::kFencingRivals;
-    return Ask(For::kPhase, std::move(fence));
   }
   SetProblem(plan.problem);
   model_ = plan.model;

@@ -1,11 +1,10 @@
 // One job in the coordinating service as a state machine: sees to its topics, claims its
 // coordinator topic, then drives its Coordinator. Requests to Kafka go out as actions, what comes
-// back comes in as events; it never waits. A failure is kept as the job's problem and tried again
-// later.
+// back comes in as events; it never waits. What failed is the job's problem, and tried again later.
 //
 // Pure: no clock, no IO, no logging. Thread-compatible.
 //
-//   look at topics ─► read the topic, judge its claim ─► writer ─► write the claim ─► read ─► fence those before, read again,
+//   look at topics ─► read the topic, judge its claim ─► (fence an earlier life's workers) ─► writer ─► write the claim ─► read ─► fence those before, read again,
 //   write the claim once more ─► look again, make what is missing ─► follow heartbeats ─► running
 //
 // Running goes on without a claim of its own proof only as long as the writer does: once that was
@@ -85,6 +84,7 @@ class RunnerState {
     kLooking,
     kCreating,
     kReadingClaim,
+    kFencingWorkers,  // of an earlier life
     kAwaitingWriter,
     kClaiming,
     kReadingAll,
@@ -113,6 +113,8 @@ class RunnerState {
   // runner_claim.cc: from nothing to a topic that is ours.
   void OnLooked(TopicsSeen seen, Times t);
   void OnReadClaim(TopicRead read, Times t);
+  void FenceWorkers(Times t);
+  void AwaitWriter(Times t);
   void AfterWriter(Times t);
   void OnReadAll(TopicRead read, Times t);
   void OnClaimWritten(const WriteEnded& ended, Times t);
@@ -163,8 +165,6 @@ class RunnerState {
   // of the topic that was claimed; empty: none was yet, or unknown
   std::string coordinator_topic_id_;
   bool had_topic_ = false;  // the coordinator topic was ours
-  // topics of an earlier life are taken over without their coordinator topic
-  bool adopting_ = false;
   bool claimed_ = false;
   bool confirmed_ = false;
   Claim claim_;                   // ours

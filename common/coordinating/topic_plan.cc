@@ -350,22 +350,29 @@ std::vector<std::string> OwnTopicsOf(const Job& job, const CoordinatorState& sto
 
 std::vector<std::string> LeftoversOf(const Job& job, const TopicFacts& facts) {
   std::vector<std::string> left;
-  if (facts.topics.contains(job.CoordinatorTopic())) return left;
+  const bool begun = facts.topics.contains(job.CoordinatorTopic());
   for (std::string& topic : OwnTopicsOf(job)) {
-    if (facts.topics.contains(topic)) left.push_back(std::move(topic));
+    if (!facts.topics.contains(topic) || topic == job.CoordinatorTopic()) continue;
+    // Workers send heartbeats as soon as there is a coordinator topic, and a broker may make the
+    // topic for them.
+    if (begun && topic == job.HeartbeatsTopic()) continue;
+    left.push_back(std::move(topic));
   }
   return left;
 }
 
 bool AdoptsLeftovers(const Job& job) { return job.state.on_leftover == OnLeftover::kAdopt; }
 
-JobProblem ProblemOfLeftovers(const Job& job, const std::vector<std::string>& topics) {
+JobProblem ProblemOfLeftovers(const Job& job, const std::vector<std::string>& topics,
+                              bool unclaimed) {
   std::string names;
   for (const std::string& topic : topics) names += (names.empty() ? "" : ", ") + Quoted(topic);
   return {
       ProblemReason::kLeftoverTopics,
-      "coordinator topic " + Quoted(job.CoordinatorTopic()) + " does not exist, but " + names +
-          (topics.size() == 1 ? " does" : " do") +
+      "coordinator topic " + Quoted(job.CoordinatorTopic()) +
+          (unclaimed ? " does not say whose it is, but " : " does not exist, but ") + names +
+          (topics.size() == 1 ? (unclaimed ? " exists" : " does")
+                              : (unclaimed ? " exist" : " do")) +
           ": an earlier life of this job left state behind. Set spec.state.onLeftover: Adopt to "
           "go on with it, delete the topics to begin anew, or set another "
           "spec.kafka.topicPrefix",

@@ -36,12 +36,14 @@ struct TopicPlan {
 // Those of Coho's own, whose configuration matters: a wrong cleanup policy loses state.
 [[nodiscard]] std::vector<std::string> OwnTopicsOf(const Job& job,
                                                    const CoordinatorState& stored = {});
-// Own topics that exist although the coordinator topic does not: an earlier life of the job left
-// them.
+// Own topics that exist although the coordinator topic does not, or may not say whose they are: an
+// earlier life of the job left them. Beside a coordinator topic only those that hold state.
 [[nodiscard]] std::vector<std::string> LeftoversOf(const Job& job, const TopicFacts& facts);
 // What an earlier life or another owner left may be taken over (spec.state.onLeftover: Adopt).
 [[nodiscard]] bool AdoptsLeftovers(const Job& job);
-[[nodiscard]] JobProblem ProblemOfLeftovers(const Job& job, const std::vector<std::string>& topics);
+// `unclaimed`: there is a coordinator topic, and no claim in it.
+[[nodiscard]] JobProblem ProblemOfLeftovers(const Job& job, const std::vector<std::string>& topics,
+                                            bool unclaimed);
 [[nodiscard]] TopicPlan PlanTopics(const Job& job, const TopicFacts& facts);
 // The problem that a failed request to Kafka means.
 [[nodiscard]] JobProblem ProblemOf(const Status& status, bool blocks_start);

@@ -69,10 +69,12 @@ void World::OnDecided(const std::string& transactional_id, bool commit,
 
 void World::CheckCompany() {
   for (const Operator& one : operators_) {
-    if (one.transactional_id != kRivalInstallation || may_refuse_) continue;
-    if (one.view->prepared)
+    if (one.transactional_id != kRivalInstallation) continue;
+    // Where the coordinator topic is lost, too, as long as there is state that it was about.
+    const bool asked = job_.state.on_leftover == OnLeftover::kAdopt;
+    if (one.view->prepared && !asked && (!may_refuse_ || StateIsLeft()))
       return Violate("another installation coordinates the job without being asked to");
-    if (!one.view->problem) continue;
+    if (!one.view->problem || may_refuse_) continue;
     const JobProblem& problem = *one.view->problem;
     if (MeaningOf(problem.reason).kafka_away) continue;
     const bool refused = problem.reason == ProblemReason::kClaimedByAnother ||
@@ -183,7 +185,19 @@ void World::StrangeRecord(int64_t which) {
   (void)cloud_.kafka.Produce({job_.CoordinatorTopic(), 0}, {}, {}, {std::move(record)}, &offset);
 }
 
+// What the job wrote before its coordinator topic was lost is still there.
+bool World::StateIsLeft() const {
+  return std::any_of(left_.begin(), left_.end(), [this](const std::string& topic) {
+    return cloud_.kafka.topics().contains(topic);
+  });
+}
+
 void World::ForgetCoordinatorTopic() {
+  for (const auto& [name, topic] : cloud_.kafka.topics()) {
+    if (name.starts_with(job_.kafka.topic_prefix) &&
+        (name.ends_with("-changelog") || name.ends_with("-positions")))
+      left_.insert(name);
+  }
   folded_ = {};
   folded_to_ = 0;
   replaced_.clear();

@@ -31,6 +31,9 @@ std::set<FaultKind> FaultsFor(const std::string& mutant) {
   using enum FaultKind;
   static const std::map<std::string, std::set<FaultKind>> kFaults = {
       {"ack-without-proof", {kLateTwin, kFreezeWorker}},
+      {"adopted-without-fence", {kNewLife, kLateTwin, kFreezeWorker}},
+      {"only-wanted-workers-fenced", {kNewLife, kLateTwin, kScale}},
+      {"unclaimed-topic-is-free", {kRemakeCoordinatorTopic, kRivalInstallation}},
       {"later-records-not-read", {kCompact, kRivalInstallation, kThrottleOperator, kKillOperator}},
       {"claim-not-read-again-after-a-fence", {kForeignOperator, kFreezeOperator, kRivalOperator}},
       {"fenced-loop-takes-grants", {kDoubleWorker, kScale, kCutWorker}},

@@ -114,6 +114,7 @@ class World {
   void StrangeHeartbeat(WorkerId worker, int64_t which);
   void StrangeRecord(int64_t which);
   void ForgetCoordinatorTopic();
+  [[nodiscard]] bool StateIsLeft() const;
   void NewLife(Duration lasts);
 
   static constexpr Duration kGracePeriod = std::chrono::seconds(30);
@@ -163,6 +164,7 @@ class World {
   std::optional<int64_t> bad_edit_;
   bool bad_edit_may_stay_ = false;  // somebody coordinates by the plan before it
   std::map<WorkerId, std::vector<std::string>> replaced_;  // on record when it was read last
+  std::set<std::string> left_;  // topics with state, when the coordinator topic was lost
   std::string violation_;
 };
 

@@ -228,4 +228,34 @@ void World::NewLife(Duration lasts) {
   faults_last_ = std::max(faults_last_, scheduler_.now() - begin_ + lasts + seconds(30));
 }
 
+// A process stands still, and others take its place one after the other, each for a moment, some
+// beside each other; the coordinator may restart with each of them. Then the first one goes on.
+void World::RestartStorm(WorkerId worker, int64_t which) {
+  const auto first = std::find_if(pods_.begin(), pods_.end(), [&](const Pod& pod) {
+    return pod.worker == worker && !pod.process->ended && !pod.process->frozen;
+  });
+  if (first == pods_.end()) return;
+  sim::Process* twin = first->process;
+  scheduler_.Freeze(twin);
+  disk_of_[worker] = NewDisk();
+  const bool coordinators_too = which % 3 == 0;
+  const bool overlaps = which % 5 == 0;
+  Duration at{};
+  for (int64_t left = 3 + which % 14; left > 0; --left) {
+    at += draw_.Millis(50, 700);
+    scheduler_.After(at, [=, this] {
+      if (calm_) return;
+      for (const Pod& pod : pods_) {
+        const bool rests = overlaps && draw_.Percent(50) && pods_.size() < 6;
+        if (pod.worker == worker && pod.process != twin && !rests) scheduler_.Kill(pod.process);
+      }
+      for (const Operator& one : operators_) {
+        if (coordinators_too) scheduler_.Kill(one.process);
+      }
+      StartWorker(worker, disk_of_[worker]);
+    });
+  }
+  scheduler_.After(at + draw_.Millis(50, 5000), [this, twin] { scheduler_.Thaw(twin, false); });
+}
+
 }  // namespace coho::simulation

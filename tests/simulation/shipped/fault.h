@@ -56,7 +56,8 @@ enum class FaultKind {
   kStrangeHeartbeat,   // somebody speaks for a worker, and names ids that are not its own
   kStrangeRecord,      // a person writes to the coordinator topic
   kRemakeCoordinatorTopic,
-  kNewLife,  // the coordinator topic is lost, and the job taken over without it
+  kNewLife,       // the coordinator topic is lost, and the job taken over without it
+  kRestartStorm,  // one process of a worker after the other, each for a moment; the first one wakes
   kMany,
 };
 inline constexpr size_t kFaultKinds = static_cast<size_t>(FaultKind::kMany);

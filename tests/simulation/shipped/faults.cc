@@ -52,7 +52,8 @@ const char* NameOf(FaultKind kind) {
                                                       "strange heartbeat",
                                                       "strange record",
                                                       "remake coordinator topic",
-                                                      "new life"};
+                                                      "new life",
+                                                      "restart storm"};
   return kNames[static_cast<size_t>(kind)];
 }
 
@@ -327,6 +328,9 @@ void World::Apply(size_t number) {
       break;
     case FaultKind::kNewLife:
       NewLife(fault.lasts);
+      break;
+    case FaultKind::kRestartStorm:
+      if (pod != nullptr && pods_.size() < 6) RestartStorm(pod->worker, fault.which);
       break;
     case FaultKind::kSpoilRecord:
       SpoilRecord(fault.which);

@@ -43,6 +43,7 @@ std::set<FaultKind> FaultsFor(const std::string& mutant) {
       {"goodbye-proves-all", {kUnheardTwin}},
       {"heard-before-read", {kThrottleOperator}},
       {"older-incarnation-speaks", {kFreezeWorker, kDoubleWorker}},
+      {"compacted-claims-forgotten", {kDoubleWorker, kForeignOperator, kCompact}},
       {"session-clock-runs-while-deaf", {kKafkaAway, kFreezeOperator, kCutOperator}},
       {"unknown-cluster-is-another", {kKillOperator}},
       {"input-id-not-compared", {kRemakeInput, kKillWorker}},

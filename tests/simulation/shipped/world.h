@@ -116,6 +116,7 @@ class World {
   void ForgetCoordinatorTopic();
   [[nodiscard]] bool StateIsLeft() const;
   void NewLife(Duration lasts);
+  void RestartStorm(WorkerId worker, int64_t which);
 
   static constexpr Duration kGracePeriod = std::chrono::seconds(30);
   static constexpr const char* kOwnOperator = "coho-operator-sim";

@@ -144,23 +144,23 @@ _last_line() {
 
 declare -A _begun=()
 begin() {
-  local output
-  output=$(mktemp)
+  local output && output=$(mktemp)
   (
-    trap - EXIT
+    trap 'echo $?' EXIT
     step "$@"
   ) >"$output" 2>&1 &
   _begun[$1]="$! $output"
 }
 
 finish() {
-  local pid output code=0
+  local pid output code
   read -r pid output <<<"${_begun[$1]}"
   unset "_begun[$1]"
-  wait "$pid" || code=$?
-  cat "$output"
+  wait "$pid" 2>/dev/null || true # bash forgets its code when a later child gets the same pid; it is the last line
+  code=$(tail -n 1 "$output")
+  sed '$d' "$output"
   rm -f "$output"
-  ((code == 0)) || exit "$code"
+  [[ $code == 0 ]] || exit "$code"
 }
 
 # For the end of a script that began something and does not get to finish it.

@@ -425,7 +425,7 @@ void Coordinator::UpdateStandings(CoordinatorActions* actions) {
         actions->push_back(EmitEvent{true, EventReason::kWorkerLost,
                                      Name(id) + " did not come home within " + SayDuration(silent) +
                                          "; its " + SayCount(tasks, "task") +
-                                         " go to other workers, which restore " +
+                                         " go to other workers, which restore up to " +
                                          SayBytes(BytesOn(id))});
       }
     }

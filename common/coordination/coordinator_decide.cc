@@ -7,6 +7,7 @@
 #include "common/coordination/checker.h"
 #include "common/coordination/coordinator.h"
 #include "common/coordination/planner.h"
+#include "common/coordination/restore_costs.h"
 #include "common/coordination/wording.h"
 
 namespace coho {
@@ -292,7 +293,7 @@ void Coordinator::ReplaceOthers(WorkerId id, Draft* draft) const {
 
 void Coordinator::MoveTasks(Draft* draft) const {
   PlannerInput input;
-  input.locality = LocalityOf(inventory_.copies(), assignment_);
+  std::map<TaskId, PlannerTask> costs = RestoreCosts(inventory_.copies());
   for (const auto& [id, worker] : workers_) {
     if (PartOf(id) == Part::kMember) input.workers.push_back(id);
   }
@@ -305,7 +306,9 @@ void Coordinator::MoveTasks(Draft* draft) const {
     } else if (const auto move = draft->moving.find(task); move != draft->moving.end()) {
       input.intended[task] = move->second.to;  // what was begun is carried through
     }
-    input.tasks.push_back({task, inventory_.BytesOf(task)});
+    PlannerTask& planned = costs[task];
+    planned.id = task;
+    input.tasks.push_back(std::move(planned));
   }
 
   const AssignmentPlan plan = PlanAssignment(input);
@@ -321,7 +324,7 @@ void Coordinator::MoveTasks(Draft* draft) const {
     Move& move = draft->moving[task];
     move.to = to;
     if (const auto planned = moves.find(task); planned != moves.end())
-      move.bytes = planned->second->bytes;
+      move.bytes = planned->second->cost.bytes;
     if (owner != owners_.end()) {
       move.from = owner->second;
       const bool beyond = owner->second.value() >= options_.workers;

@@ -1,163 +1,116 @@
 #include "common/coordination/planner.h"
 
 #include <algorithm>
-#include <optional>
 #include <set>
 #include <tuple>
+#include <utility>
+
+#include "common/coordination/even_split.h"
 
 namespace coho {
 namespace {
 
-struct Candidate {
-  TaskId id;
-  int64_t saved_bytes = 0;  // restored somewhere else if it does not stay here
-  bool runs_here = false;
-};
+// Nobody's state is larger, and the sum of a hundred thousand tasks is still a number.
+constexpr int64_t kMostThatCounts = int64_t{1} << 44;
 
-struct Slots {
-  std::vector<Candidate> homes;  // whose home this worker is, the one to keep first at the front
-  size_t capacity = 0;
-  size_t taken = 0;
-  int64_t bytes = 0;
-  [[nodiscard]] size_t free() const { return capacity - taken; }
-};
+std::optional<WorkerId> Find(const std::map<TaskId, WorkerId>& where, TaskId task) {
+  const auto entry = where.find(task);
+  return entry == where.end() ? std::nullopt : std::optional(entry->second);
+}
 
 class Plan {
  public:
-  explicit Plan(const PlannerInput& input) : input_(input) {
-    for (const WorkerId worker : input.workers) workers_[worker];
-    for (const PlannerTask& task : input.tasks) bytes_[task.id] = task.state_bytes;
+  explicit Plan(const PlannerInput& input) : input_(input), workers_(input.workers) {
+    std::sort(workers_.begin(), workers_.end());
+    workers_.erase(std::unique(workers_.begin(), workers_.end()), workers_.end());
+    for (const PlannerTask& task : input.tasks) tasks_[task.id] = &task;
   }
 
   AssignmentPlan Make() {
     if (workers_.empty()) return {};
-    FindHomes();
-    ShareCapacity();
-    KeepAtHome();
-    PlaceTheRest();
+    std::vector<SplitItem> items;
+    for (const auto& [id, task] : tasks_) items.push_back(ItemOf(*task));
+    const EvenSplit split = SplitEvenly(items, workers_.size());
+    Place(split);
     DescribeMoves();
     return std::move(plan_);
   }
 
  private:
-  [[nodiscard]] std::optional<WorkerId> EligibleIn(const std::map<TaskId, WorkerId>& where,
-                                                   TaskId task) const {
-    const auto entry = where.find(task);
-    if (entry == where.end() || !workers_.contains(entry->second)) return std::nullopt;
-    return entry->second;
-  }
-  [[nodiscard]] std::optional<WorkerId> EligibleLocality(TaskId task) const {
-    const auto place = input_.locality.find(task);
-    if (place == input_.locality.end() || !workers_.contains(place->second.worker))
-      return std::nullopt;
-    return place->second.worker;
+  [[nodiscard]] std::optional<size_t> IndexOf(std::optional<WorkerId> worker) const {
+    if (!worker) return std::nullopt;
+    const auto at = std::lower_bound(workers_.begin(), workers_.end(), *worker);
+    if (at == workers_.end() || *at != *worker) return std::nullopt;
+    return static_cast<size_t>(at - workers_.begin());
   }
 
-  // A task's home is its owner, else where it is on its way to, else the worker on which its state
-  // lies. A task with an owner and state elsewhere may leave its owner for nothing.
-  void FindHomes() {
-    for (const auto& [task, bytes] : bytes_) {
-      const std::optional<WorkerId> owner = EligibleIn(input_.current, task);
-      const std::optional<WorkerId> intended = EligibleIn(input_.intended, task);
-      const std::optional<WorkerId> place = EligibleLocality(task);
-      if (owner) {
-        const bool free_elsewhere = place && *place != *owner;
-        workers_[*owner].homes.push_back({task, free_elsewhere ? 0 : bytes, true});
-      } else if (intended) {
-        workers_[*intended].homes.push_back({task, place == intended ? bytes : 0, false});
-      } else if (place) {
-        workers_[*place].homes.push_back({task, bytes, false});
-      } else {
-        homeless_.push_back(task);
-      }
-    }
-    for (auto& [id, slots] : workers_) {
-      std::sort(slots.homes.begin(), slots.homes.end(), [](const Candidate& a, const Candidate& b) {
-        return std::tuple(!a.runs_here, -a.saved_bytes, a.id) <
-               std::tuple(!b.runs_here, -b.saved_bytes, b.id);
-      });
-    }
-  }
-
-  // tasks / workers each, and one more where it keeps a task on its owner, then where it saves the
-  // most bytes, then a move.
-  void ShareCapacity() {
-    const size_t base = bytes_.size() / workers_.size();
-    const size_t extra = bytes_.size() % workers_.size();
-    std::vector<std::tuple<bool, int64_t, bool, WorkerId>> gains;
-    for (auto& [id, slots] : workers_) {
-      slots.capacity = base;
-      const bool over = slots.homes.size() > base;
-      gains.emplace_back(!(over && slots.homes[base].runs_here),
-                         over ? -slots.homes[base].saved_bytes : 0, !over, id);
-    }
-    std::sort(gains.begin(), gains.end());
-    for (size_t i = 0; i < extra; ++i) ++workers_[std::get<WorkerId>(gains[i])].capacity;
-  }
-
-  void Place(TaskId task, WorkerId worker) {
-    Slots& slots = workers_[worker];
-    ++slots.taken;
-    slots.bytes += bytes_[task];
-    plan_.active[task] = worker;
-  }
-
-  void KeepAtHome() {
-    for (auto& [id, slots] : workers_) {
-      for (size_t i = 0; i < slots.homes.size(); ++i) {
-        if (i < slots.capacity) {
-          Place(slots.homes[i].id, id);
-        } else {
-          homeless_.push_back(slots.homes[i].id);
-        }
-      }
-    }
-  }
-
-  // The heaviest first: where its state lies if there is room, else to the emptiest worker.
-  void PlaceTheRest() {
-    std::sort(homeless_.begin(), homeless_.end(), [this](TaskId a, TaskId b) {
-      return std::tuple(-bytes_[a], a) < std::tuple(-bytes_[b], b);
-    });
-    std::vector<TaskId> rest;
-    for (const TaskId task : homeless_) {
-      const std::optional<WorkerId> place = EligibleLocality(task);
-      if (place && workers_[*place].free() > 0) {
-        Place(task, *place);
-      } else {
-        rest.push_back(task);
-      }
-    }
-    std::set<std::tuple<int64_t, int64_t, WorkerId>>
-        room;  // most free slots, fewest bytes, lowest id first
-    const auto rank = [](WorkerId id, const Slots& slots) {
-      return std::tuple(-static_cast<int64_t>(slots.free()), slots.bytes, id);
+  [[nodiscard]] SplitItem ItemOf(const PlannerTask& task) const {
+    const std::optional<size_t> owner = IndexOf(Find(input_.current, task.id));
+    const std::optional<size_t> intended =
+        owner ? std::nullopt : IndexOf(Find(input_.intended, task.id));
+    const auto cost = [&](std::optional<size_t> worker, const RestoreCost& restore) {
+      return PlanCost{owner && owner != worker, intended && intended != worker,
+                      std::clamp<int64_t>(restore.bytes, 0, kMostThatCounts),
+                      std::clamp<int64_t>(restore.records, 0, kMostThatCounts)};
     };
-    for (const auto& [id, slots] : workers_) room.insert(rank(id, slots));
-    for (const TaskId task : rest) {
-      const WorkerId worker = std::get<WorkerId>(*room.begin());
+    SplitItem item{.anywhere = cost(std::nullopt, task.whole), .options = {}};
+    std::map<size_t, PlanCost> options;
+    if (intended) options[*intended] = cost(intended, task.whole);
+    for (const auto& [worker, behind] : task.copies) {
+      if (const auto at = IndexOf(worker)) options[*at] = cost(at, behind);
+    }
+    if (owner) options[*owner] = PlanCost();  // nothing is restored
+    for (const auto& [worker, price] : options) {
+      if (price < item.anywhere) item.options.push_back({worker, price});
+    }
+    return item;
+  }
+
+  // Of those that may be anywhere the heaviest first, each to the worker with the most room, and of
+  // several to the one with the fewest bytes.
+  void Place(const EvenSplit& split) {
+    std::vector<int64_t> bytes(workers_.size());
+    std::vector<const PlannerTask*> anywhere;
+    auto at = split.bins.begin();
+    for (const auto& [id, task] : tasks_) {
+      const std::optional<size_t> worker = *at++;
+      if (!worker) {
+        anywhere.push_back(task);
+        continue;
+      }
+      plan_.active[id] = workers_[*worker];
+      bytes[*worker] += task->whole.bytes;
+    }
+    std::sort(anywhere.begin(), anywhere.end(), [](const auto* a, const auto* b) {
+      return std::tuple(-a->whole.bytes, a->id) < std::tuple(-b->whole.bytes, b->id);
+    });
+    std::set<std::tuple<int64_t, int64_t, size_t>> room;
+    for (size_t i = 0; i < workers_.size(); ++i)
+      room.emplace(-static_cast<int64_t>(split.room[i]), bytes[i], i);
+    for (const PlannerTask* task : anywhere) {
+      const auto [free, has, worker] = *room.begin();
       room.erase(room.begin());
-      Place(task, worker);
-      room.insert(rank(worker, workers_[worker]));
+      plan_.active[task->id] = workers_[worker];
+      room.emplace(free + 1, has + task->whole.bytes, worker);
     }
   }
 
   void DescribeMoves() {
-    for (const auto& [task, to] : plan_.active) {
-      const auto owner = input_.current.find(task);
-      if (owner != input_.current.end() && owner->second == to) continue;
-      const auto place = input_.locality.find(task);
-      const bool state_is_there = place != input_.locality.end() && place->second.worker == to;
-      TaskMove move{.task = task, .to = to, .bytes = state_is_there ? 0 : bytes_[task]};
-      if (owner != input_.current.end()) move.from = owner->second;
-      plan_.moves.push_back(move);
+    for (const auto& [id, to] : plan_.active) {
+      const std::optional<WorkerId> owner = Find(input_.current, id);
+      if (owner == to) continue;
+      const PlannerTask& task = *tasks_.at(id);
+      const auto copy = task.copies.find(to);
+      plan_.moves.push_back({.task = id,
+                             .from = owner,
+                             .to = to,
+                             .cost = copy == task.copies.end() ? task.whole : copy->second});
     }
   }
 
   const PlannerInput& input_;
-  std::map<TaskId, int64_t> bytes_;
-  std::map<WorkerId, Slots> workers_;  // those that may own
-  std::vector<TaskId> homeless_;
+  std::vector<WorkerId> workers_;  // those that may own, sorted
+  std::map<TaskId, const PlannerTask*> tasks_;
   AssignmentPlan plan_;
 };
 

@@ -11,8 +11,6 @@
 namespace coho {
 namespace {
 
-// Of a worker: as many as may end within the time that a heartbeat is on its way.
-constexpr size_t kIncarnationsRemembered = 32;
 constexpr Duration kProvesItself = std::chrono::minutes(1);
 // A full report goes along with some heartbeat.
 constexpr Duration kAllSaidWithin = std::chrono::seconds(30);
@@ -63,50 +61,6 @@ CoordinatorActions Coordinator::SetOptions(const CoordinatorOptions& options, Mo
   return actions;
 }
 
-// A new process of the worker: what the older one said of itself no longer counts (what it proved
-// still does).
-void Coordinator::TakeIncarnation(const Heartbeat& beat) {
-  CoordinatorWorker& worker = workers_[beat.worker];
-  Memory& memory = memory_[beat.worker];
-  const auto supersede = [&](const std::string& incarnation) {
-    if (incarnation.empty() || incarnation == beat.incarnation) return;
-    std::erase(memory.superseded, incarnation);
-    if (memory.superseded.size() >= kIncarnationsRemembered)
-      memory.superseded.erase(memory.superseded.begin());
-    memory.superseded.push_back(incarnation);
-  };
-  supersede(worker.incarnation);
-  const auto record = assignment_.workers.find(beat.worker);
-  if (record != assignment_.workers.end()) supersede(record->second.incarnation);
-  std::erase(memory.superseded, beat.incarnation);
-  memory.sequence = -1;
-  memory.ran = false;
-  memory.alive_since = hearing_.now();
-  worker.incarnation = beat.incarnation;
-  worker.acknowledged = Generation();
-  worker.report.reset();
-  replan_ = true;
-}
-
-// What is on record as replaced stays so. What only this coordinator took for older may have been
-// newer after all, where the other one does not live.
-bool Coordinator::IsReplaced(const Heartbeat& beat, bool historical) const {
-  if (COHO_MUTANT("older-incarnation-speaks")) return false;
-  const auto record = assignment_.workers.find(beat.worker);
-  if (record != assignment_.workers.end()) {
-    const auto& [replaced, named] = std::tie(record->second.replaced, record->second.incarnation);
-    if (std::find(replaced.begin(), replaced.end(), beat.incarnation) != replaced.end())
-      return true;
-    if (historical && !named.empty() && named != beat.incarnation) return true;
-  }
-  const auto memory = memory_.find(beat.worker);
-  const auto worker = workers_.find(beat.worker);
-  if (memory == memory_.end() || worker == workers_.end()) return false;
-  const std::vector<std::string>& superseded = memory->second.superseded;
-  return std::find(superseded.begin(), superseded.end(), beat.incarnation) != superseded.end() &&
-         (historical || worker->second.standing == WorkerStanding::kAlive);
-}
-
 bool Coordinator::IsOwnId(WorkerId id, const std::string& transactional_id) const {
   if (options_.topic_prefix.empty() || COHO_MUTANT("foreign-ids-recorded")) return true;
   const std::string begin = options_.topic_prefix + "-worker-" + ToString(id) + "-loop-";
@@ -114,36 +68,6 @@ bool Coordinator::IsOwnId(WorkerId id, const std::string& transactional_id) cons
       std::string_view(transactional_id).substr(std::min(begin.size(), transactional_id.size()));
   return transactional_id.starts_with(begin) && !number.empty() && number.size() <= 4 &&
          std::all_of(number.begin(), number.end(), [](char c) { return c >= '0' && c <= '9'; });
-}
-
-void Coordinator::NoteProcess(const Heartbeat& beat) {
-  if (options_.transactions) return;
-  std::map<std::string, Process>& processes = memory_[beat.worker].processes;
-  Process& process =
-      processes.try_emplace(beat.incarnation, Process{hearing_.now(), hearing_.now(), true, false})
-          .first->second;
-  process.heard_at = hearing_.now();
-  process.heard_lately = true;
-  if (beat.phase == WorkerPhase::kGone) process.gone = true;
-  const auto over = [&](const auto& entry) {
-    return entry.first != beat.incarnation && LeaseOver(entry.second);
-  };
-  if (processes.size() > kIncarnationsRemembered) std::erase_if(processes, over);
-}
-
-bool Coordinator::LeaseOver(const Process& process) const {
-  if (process.gone || COHO_MUTANT("lease-not-waited-for")) return true;
-  return !process.heard_lately &&
-         hearing_.now() - process.heard_at > std::max(options_.session_timeout, process.session);
-}
-
-bool Coordinator::OthersOver(WorkerId id, const std::string& incarnation) const {
-  const auto memory = memory_.find(id);
-  return memory == memory_.end() ||
-         std::all_of(memory->second.processes.begin(), memory->second.processes.end(),
-                     [&](const auto& entry) {
-                       return entry.first == incarnation || LeaseOver(entry.second);
-                     });
 }
 
 // What was said of another life of the topic proves nothing about this one, nor does a generation
@@ -177,7 +101,7 @@ CoordinatorActions Coordinator::OnHeartbeat(const Heartbeat& beat, bool historic
                                             MonotonicTime now, WallTime wall) {
   CoordinatorActions actions;
   if (beat.worker.value() < 0) return actions;
-  if (!historical) NoteProcess(beat);
+  NoteProcess(beat, historical);
   NoteSession(beat);
   if (IsReplaced(beat, historical)) {
     COHO_SOMETIMES("a replaced process was heard");

@@ -136,7 +136,7 @@ class Coordinator {
   void FallSilent(WorkerId id, bool warning, EventReason reason, const std::string& why,
                   CoordinatorActions* actions);
   void TakeIncarnation(const Heartbeat& beat);
-  void NoteProcess(const Heartbeat& beat);
+  void NoteProcess(const Heartbeat& beat, bool historical);
   void NoteSession(const Heartbeat& beat);
   void NoteProofs(const Heartbeat& beat);
   void NoteAlive(const Heartbeat& beat, CoordinatorActions* actions);
@@ -146,6 +146,8 @@ class Coordinator {
   [[nodiscard]] bool IsOwnId(WorkerId id, const std::string& transactional_id) const;
   [[nodiscard]] bool LeaseOver(const Process& process) const;
   [[nodiscard]] bool OthersOver(WorkerId id, const std::string& incarnation) const;
+  [[nodiscard]] bool OwnerIsGone(WorkerId id, const std::string& named,
+                                 const std::string& successor) const;
   void UpdateStandings(CoordinatorActions* actions);
 
   // coordinator_decide.cc

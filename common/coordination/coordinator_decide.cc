@@ -70,28 +70,6 @@ Coordinator::Part Coordinator::PartOf(WorkerId id) const {
              : unless_recorded;
 }
 
-// How long a process may go on unheard, by the job file that it was started with: an edit of the
-// job reaches one process after the other.
-void Coordinator::NoteSession(const Heartbeat& beat) {
-  for (auto& [incarnation, process] : memory_[beat.worker].processes) {
-    if (incarnation.empty() || incarnation == beat.incarnation)
-      process.session = std::max(process.session, beat.session);
-  }
-}
-
-// Whatever it said, it lives: one of which nothing is understood grows silent, and can be given
-// nothing more, but it is not lost, and what it has stays its own.
-void Coordinator::OnUnreadable(WorkerId id) {
-  const auto worker = workers_.find(id);
-  if (worker == workers_.end()) return;
-  Memory& memory = memory_[id];
-  for (auto& [incarnation, process] : memory.processes) {
-    process.heard_at = hearing_.now();
-    process.heard_lately = true;
-  }
-  if (worker->second.standing == WorkerStanding::kSilent) memory.silent_since = hearing_.now();
-}
-
 bool Coordinator::MayPlan() const {
   int32_t members = 0;
   for (const auto& [id, worker] : workers_) {
@@ -247,7 +225,8 @@ void Coordinator::NameProcesses(Draft* draft) const {
         !COHO_MUTANT("named-without-having-read") && !COHO_MUTANT("older-incarnation-speaks"))
       continue;
     const bool others_over = options_.transactions || recorded->second.incarnation.empty() ||
-                             OthersOver(id, worker.incarnation);
+                             OthersOver(id, worker.incarnation) ||
+                             OwnerIsGone(id, recorded->second.incarnation, worker.incarnation);
     if (!others_over) {
       const std::map<std::string, Process>& processes = memory_.at(id).processes;
       const auto mine = processes.find(worker.incarnation);

@@ -110,5 +110,83 @@ TEST_CASE("coordinator: of two processes that come together after a third one st
   CHECK(record.replaced.size() == 2);
 }
 
+TEST_CASE("coordinator: a goodbye holds for a coordinator that only reads of it") {
+  Leases bench(2, 1);
+  bench.Say("first", 0);
+  bench.Pass(seconds(1), {0});
+  REQUIRE(bench.Tasks(0).size() == 2);
+  bench.Restart();
+  const auto named = [&] { return bench.stored.assignment.workers.at(WorkerId(0)).incarnation; };
+  const auto read = [&](const std::string& process, WorkerPhase phase) {
+    bench.incarnation = process;
+    bench.Beat(0, bench.Generation(), phase, /*historical=*/true);
+  };
+  SUBCASE("it ended well: the next process gets its tasks at once") {
+    read("first", WorkerPhase::kGone);
+    bench.Say("second", 0);
+    CHECK(named() == "second");
+    CHECK(bench.Tasks(0).size() == 2);
+  }
+  SUBCASE("and where the goodbye arrives last") {
+    bench.Say("second", 0);
+    CHECK(named() == "first");
+    bench.Say("first", 0, WorkerPhase::kGone);
+    bench.Say("second", 0);
+    bench.Pass(milliseconds(500));
+    CHECK(named() == "second");
+  }
+  SUBCASE("what comes late of a process that said goodbye takes nothing back") {
+    read("first", WorkerPhase::kGone);
+    read("first", WorkerPhase::kRunning);
+    bench.Say("second", 0);
+    CHECK(named() == "second");
+  }
+  SUBCASE("another process that said goodbye is not the one that has the tasks") {
+    read("other", WorkerPhase::kGone);
+    bench.Say("second", 0);
+    CHECK(named() == "first");
+  }
+  SUBCASE("a sign of life is none when it is only read back") {
+    read("first", WorkerPhase::kRunning);
+    bench.Say("second", 0);
+    CHECK(named() == "first");
+    for (int i = 0; i < 8; ++i) {
+      bench.Pass(seconds(1));
+      bench.Say("second", 0);
+    }
+    CHECK(named() == "second");
+  }
+}
+
+TEST_CASE(
+    "coordinator: what was taken back from two processes is waited out after a goodbye, too") {
+  Leases bench(2, 1);
+  bench.Say("first", 0);
+  bench.Pass(seconds(7), {0});
+  bench.Say("second", 0);
+  bench.Pass(seconds(1));
+  bench.Say("first", 0);
+  bench.Pass(seconds(1));
+  bench.Say("second", 0);
+  const WorkerAssignment record = bench.stored.assignment.workers.at(WorkerId(0));
+  REQUIRE(record.incarnation == "second");
+  REQUIRE(record.active.empty());  // and the first one has not read it
+  bench.Restart();
+  bench.incarnation = "second";
+  bench.Beat(0, bench.Generation(), WorkerPhase::kGone, /*historical=*/true);
+  bench.Say("third", 0);
+  CHECK(bench.Tasks(0).empty());
+  for (int i = 0; i < 5; ++i) {
+    bench.Pass(seconds(1));
+    bench.Say("third", 0);
+    CHECK(bench.Tasks(0).empty());
+  }
+  for (int i = 0; i < 4; ++i) {
+    bench.Pass(seconds(1));
+    bench.Say("third", 0);
+  }
+  CHECK(bench.Tasks(0).size() == 2);
+}
+
 }  // namespace
 }  // namespace coho

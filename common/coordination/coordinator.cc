@@ -97,6 +97,25 @@ void Coordinator::NoteProofs(const Heartbeat& beat) {
   }
 }
 
+void Coordinator::TakeReport(const Heartbeat& beat, WallTime wall) {
+  CoordinatorWorker& worker = workers_[beat.worker];
+  memory_[beat.worker].reported = beat.sequence;
+  WorkerReport report = *beat.report;
+  std::erase_if(report.transactional_ids,
+                [&](const std::string& id) { return !IsOwnId(beat.worker, id); });
+  if (!worker.report || worker.report->transactional_ids != report.transactional_ids)
+    replan_ = true;
+  const auto record = assignment_.workers.find(beat.worker);
+  std::set<TaskId> owned;
+  if (record != assignment_.workers.end())
+    owned.insert(record->second.active.begin(), record->second.active.end());
+  std::erase_if(report.on_disk, [&](const TaskReport& task) {
+    return task.task.value() < 0 || task.task.value() >= model_.tasks;
+  });
+  inventory_.Observe(beat.worker, report, owned, wall);
+  worker.report = std::move(report);
+}
+
 CoordinatorActions Coordinator::OnHeartbeat(const Heartbeat& beat, bool historical,
                                             MonotonicTime now, WallTime wall) {
   CoordinatorActions actions;
@@ -117,30 +136,20 @@ CoordinatorActions Coordinator::OnHeartbeat(const Heartbeat& beat, bool historic
   }
   if (beat.incarnation != worker.incarnation) {
     TakeIncarnation(beat);
-  } else if (beat.sequence <= memory.sequence) {
-    return actions;  // delivered twice or late
+  } else if (beat.sequence <= memory.sequence) {  // delivered twice or late
+    if (!beat.report || beat.sequence <= memory.reported) return actions;
+    // The next report comes in half a minute: until then it would be no member.
+    COHO_SOMETIMES("a report was overtaken by a later heartbeat");
+    TakeReport(beat, wall);
+    NoteProofs(beat);
+    Decide(now, wall, &actions);
+    return actions;
   }
   memory.sequence = beat.sequence;
   memory.session = beat.session;
   if (worker.phase != beat.phase) replan_ = true;
   worker.phase = beat.phase;
-
-  if (beat.report) {
-    WorkerReport report = *beat.report;
-    std::erase_if(report.transactional_ids,
-                  [&](const std::string& id) { return !IsOwnId(beat.worker, id); });
-    if (!worker.report || worker.report->transactional_ids != report.transactional_ids)
-      replan_ = true;
-    const auto record = assignment_.workers.find(beat.worker);
-    std::set<TaskId> owned;
-    if (record != assignment_.workers.end())
-      owned.insert(record->second.active.begin(), record->second.active.end());
-    std::erase_if(report.on_disk, [&](const TaskReport& task) {
-      return task.task.value() < 0 || task.task.value() >= model_.tasks;
-    });
-    inventory_.Observe(beat.worker, report, owned, wall);
-    worker.report = std::move(report);
-  }
+  if (beat.report) TakeReport(beat, wall);
   NoteProofs(beat);
 
   if (!historical) {

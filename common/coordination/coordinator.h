@@ -101,6 +101,7 @@ class Coordinator {
   // What is remembered of a worker beyond what it shows. Times are those of Hearing.
   struct Memory {
     int64_t sequence = -1;                // of the current incarnation's last heartbeat
+    int64_t reported = -1;                // of its last one with a report
     Duration session{};                   // that it was started with; zero: not known
     std::vector<std::string> superseded;  // by newer ones; the latest last
     MonotonicTime heard_at;
@@ -139,6 +140,7 @@ class Coordinator {
   void NoteProcess(const Heartbeat& beat, bool historical);
   void NoteSession(const Heartbeat& beat);
   void NoteProofs(const Heartbeat& beat);
+  void TakeReport(const Heartbeat& beat, WallTime wall);
   void NoteAlive(const Heartbeat& beat, CoordinatorActions* actions);
   void EndCommonSilence(WorkerId back);
   void Hear(MonotonicTime through);

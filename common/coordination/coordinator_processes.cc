@@ -31,7 +31,7 @@ void Coordinator::TakeIncarnation(const Heartbeat& beat) {
   const auto record = assignment_.workers.find(beat.worker);
   if (record != assignment_.workers.end()) supersede(record->second.incarnation);
   std::erase(memory.superseded, beat.incarnation);
-  memory.sequence = -1;
+  memory.sequence = memory.reported = -1;
   memory.ran = false;
   memory.alive_since = hearing_.now();
   worker.incarnation = beat.incarnation;

@@ -268,6 +268,32 @@ TEST_CASE("coordinator: where tasks run caught up is recorded, and brings them b
   CHECK(bench.Generation() == 1);
 }
 
+TEST_CASE("coordinator: a report that a later heartbeat overtook counts all the same") {
+  Bench bench(2, 1);
+  Heartbeat late{.worker = WorkerId(0), .incarnation = "a", .sequence = 1};
+  late.phase = WorkerPhase::kRunning;
+  Heartbeat beat = late;
+  beat.sequence = 2;
+  late.report.emplace().transactional_ids = {"w0-0"};
+  const auto hear = [&](const Heartbeat& one) {
+    bench.Take(bench.coordinator->OnHeartbeat(one, false, bench.now, bench.Wall()));
+    bench.Work();
+  };
+  hear(beat);
+  CHECK(bench.Tasks(0).empty());  // it may not own before it said its ids
+  hear(late);
+  CHECK(bench.Tasks(0).size() == 2);
+  // An older one than the one that is known tells nothing.
+  Heartbeat newer = late;
+  newer.sequence = 5;
+  newer.report->node = "here";
+  hear(newer);
+  late.sequence = 4;
+  late.report->node = "there";
+  hear(late);
+  CHECK(bench.coordinator->workers().at(WorkerId(0)).report->node == "here");
+}
+
 TEST_CASE("coordinator: a replaced process is not listened to, after a restart as little") {
   Bench bench(2, 1);
   bench.Beat(0, 0);

@@ -58,8 +58,10 @@ class ServiceCoordination final : public JobCoordination {
 // Calls nobody once it is closed, and lets no exception into a service's thread.
 class CoordinationServices::Gate {
  public:
-  Gate(OnChange on_change, OnEvent on_event)
-      : on_change_(std::move(on_change)), on_event_(std::move(on_event)) {}
+  Gate(OnChange on_change, OnEvent on_event, std::function<bool()> may_write)
+      : on_change_(std::move(on_change)),
+        on_event_(std::move(on_event)),
+        may_write_(std::move(may_write)) {}
   void Close() {
     const std::lock_guard lock(mutex_);
     open_ = false;
@@ -73,6 +75,10 @@ class CoordinationServices::Gate {
     Pass(id, [&] {
       if (on_event_) on_event_(id, event);
     });
+  }
+  [[nodiscard]] bool MayWrite() {
+    const std::lock_guard lock(mutex_);
+    return open_ && (!may_write_ || may_write_());
   }
 
  private:
@@ -89,6 +95,7 @@ class CoordinationServices::Gate {
 
   const OnChange on_change_;
   const OnEvent on_event_;
+  const std::function<bool()> may_write_;
   std::mutex mutex_;
   bool open_ = true;  // guarded by mutex_
 };
@@ -131,7 +138,7 @@ std::unique_ptr<JobCoordination> CoordinationServices::StartService(
 
 CoordinationServices::CoordinationServices(Options options)
     : options_(std::move(options)),
-      gate_(std::make_shared<Gate>(options_.on_change, options_.on_event)),
+      gate_(std::make_shared<Gate>(options_.on_change, options_.on_event, options_.may_write)),
       reaper_(std::make_shared<Reaper>()) {}
 
 CoordinationServices::~CoordinationServices() { (void)Stop(Duration::zero()); }
@@ -159,6 +166,7 @@ CoordinationServices::ServicePtr CoordinationServices::StartLocked(
   options.on_event = [gate = gate_](const JobId& id, const EmitEvent& event) {
     gate->Happened(id, event);
   };
+  options.may_write = [gate = gate_] { return gate->MayWrite(); };
   return options_.start(std::move(options));
 }
 

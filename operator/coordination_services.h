@@ -45,6 +45,7 @@ class CoordinationServices {
   struct Options {
     OnChange on_change;  // from the services' threads
     OnEvent on_event;
+    std::function<bool()> may_write = {};  // as a CoordinationService's; not asked after Stop
     const Clock* clock = &Clock::Real();
     StartCoordination start = StartService;
     // How long a service is waited for that does not let go of a job. Then the claim in Kafka keeps

@@ -65,7 +65,8 @@ Operator::Operator(const OperatorOptions& options, std::unique_ptr<kube::AccessS
                [this](const JobId& id) {
                  queue_->AddAfter({id.ns, id.name}, kGatherChangesFor);
                },
-           .on_event = [this](const JobId& id, const EmitEvent& event) { OnJobEvent(id, event); }}),
+           .on_event = [this](const JobId& id, const EmitEvent& event) { OnJobEvent(id, event); },
+           .may_write = [this] { return MayWrite(); }}),
       reconciler_({.api = api_,
                    .cache = cache_,
                    .queue = *queue_,

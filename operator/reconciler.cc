@@ -215,6 +215,9 @@ Result<std::optional<Duration>> Reconciler::Reconcile(const kube::ObjectKey& key
   if (memory.uid != job.uid) memory = {.uid = job.uid};
   COHO_ASSIGN_OR_RETURN(Observed observed, Gather(std::move(job), &memory));
   const ReconcilePlan plan = PlanReconcile(observed);
+  // What is coordinated is claimed in Kafka: by the next leader, where this one was frozen on the
+  // way.
+  if (!parts_.may_write()) return Aborted("this operator leads no more");
   const Coordinated coordinated = Coordinate(observed.job, plan, &memory);
 
   PerformOutcome outcome = Perform(observed.job, plan, parts_.api, parts_.events, parts_.may_write);

@@ -62,7 +62,8 @@ struct KafkaCluster::Impl {
     std::map<TopicPartition, int64_t> ends;
   };
 
-  Impl(kafka::ClientConfig c, int threads) : config(std::move(c)) {
+  Impl(kafka::ClientConfig c, int threads, std::function<bool()> may)
+      : config(std::move(c)), may_write(std::move(may)) {
     config.give_up = stopping;
     for (int i = 0; i < threads; ++i) pool.emplace_back([this] { RunPool(); });
     writer_thread = std::thread([this] { RunWriter(); });
@@ -85,14 +86,20 @@ struct KafkaCluster::Impl {
   [[nodiscard]] Result<kafka::Admin*> AdminOf(Tools& tools) const;
   [[nodiscard]] Result<kafka::Consumer*> ReaderOf(Tools& tools) const;
   [[nodiscard]] TopicsSeen Look(Tools& tools, const LookAtTopics& request) const;
+  [[nodiscard]] Status Create(Tools& tools, const CreateTopics& request) const;
   [[nodiscard]] TopicRead Read(Tools& tools, const std::string& topic) const;
   [[nodiscard]] FollowBegun Follow(Tools& tools, const FollowHeartbeats& request);
   [[nodiscard]] WriterOpened Open(const std::string& transactional_id);
   [[nodiscard]] WriteEnded Write(const WriteTopic& request);
   [[nodiscard]] Status Send(const WriteTopic& request);
   void Fence(RequestId id, const std::vector<std::string>& ids);
+  [[nodiscard]] Status MayWrite() const {
+    if (!may_write || may_write()) return Status::Ok();
+    return Unavailable("this process leads no more: nothing is written");
+  }
 
   kafka::ClientConfig config;
+  const std::function<bool()> may_write;
   const std::shared_ptr<std::atomic<bool>> stopping = std::make_shared<std::atomic<bool>>(false);
   EventsQueue events;
   Mailbox<ToolJob> pool_jobs;
@@ -119,8 +126,9 @@ struct KafkaCluster::Impl {
   std::thread follower_thread;
 };
 
-KafkaCluster::KafkaCluster(kafka::ClientConfig config, int threads)
-    : impl_(std::make_unique<Impl>(std::move(config), std::max(threads, 1))) {}
+KafkaCluster::KafkaCluster(kafka::ClientConfig config, int threads, std::function<bool()> may_write)
+    : impl_(std::make_unique<Impl>(std::move(config), std::max(threads, 1), std::move(may_write))) {
+}
 KafkaCluster::~KafkaCluster() = default;
 
 std::vector<ClusterEvent> KafkaCluster::Take(Duration timeout, size_t most) {
@@ -149,10 +157,7 @@ void KafkaCluster::Ask(RequestId id, ClusterRequest request) {
           },
           [&](CreateTopics& r) {
             on_pool([impl, id, r = std::move(r)](Impl::Tools& t) {
-              const auto admin = impl->AdminOf(t);
-              impl->Answer(id,
-                           TopicsCreated{admin.ok() ? (*admin)->Create(r.topics, kRequestTimeout)
-                                                    : admin.status()});
+              impl->Answer(id, TopicsCreated{impl->Create(t, r)});
             });
           },
           [&](ReadTopic& r) {
@@ -215,6 +220,12 @@ TopicsSeen KafkaCluster::Impl::Look(Tools& tools, const LookAtTopics& request) c
   return seen;
 }
 
+Status KafkaCluster::Impl::Create(Tools& tools, const CreateTopics& request) const {
+  COHO_RETURN_IF_ERROR(MayWrite());
+  COHO_ASSIGN_OR_RETURN(kafka::Admin* const admin, AdminOf(tools));
+  return admin->Create(request.topics, kRequestTimeout);
+}
+
 TopicRead KafkaCluster::Impl::Read(Tools& tools, const std::string& topic) const {
   TopicRead read;
   const auto take = [&read](const kafka::Record& record) {
@@ -270,7 +281,10 @@ Status KafkaCluster::Impl::Send(const WriteTopic& request) {
 WriteEnded KafkaCluster::Impl::Write(const WriteTopic& request) {
   if (producer == nullptr || request.writer != writer)
     return {WriteOutcome::kNotWritten, Unavailable("the writer was closed before")};
+  if (Status leads = MayWrite(); !leads.ok()) return {WriteOutcome::kNotWritten, leads};
   Status status = Send(request);
+  // The process may have been frozen meanwhile.
+  if (status.ok()) status = MayWrite();
   const bool sent = status.ok();
   if (sent) status = producer->CommitTransaction(kCommitTimeout);
   if (status.ok()) return {WriteOutcome::kWritten, status};
@@ -302,8 +316,8 @@ void KafkaCluster::Impl::Fence(RequestId id, const std::vector<std::string>& ids
       auto made = kafka::Producer::Create(config, {.transactional_id = one,
                                                    .transaction_timeout = kTransactionTimeout,
                                                    .queued_bytes_max = 1 << 20});
-      Status status = made.status();
-      if (made.ok()) {
+      Status status = made.ok() ? MayWrite() : made.status();
+      if (status.ok()) {
         fence = std::move(made).value();
         status = fence->InitTransactions(kRequestTimeout).WithContext("fencing " + one);
       }

@@ -6,6 +6,7 @@
 // that wait for Kafka give up.
 #pragma once
 
+#include <functional>
 #include <memory>
 
 #include "common/coordinating/cluster_port.h"
@@ -15,7 +16,9 @@ namespace coho {
 
 class KafkaCluster final : public ClusterPort {
  public:
-  KafkaCluster(kafka::ClientConfig config, int threads);
+  // `may_write` is asked right before topics are made, ids are fenced and records are written and
+  // committed; false: it is not done. From several threads. Empty: always.
+  KafkaCluster(kafka::ClientConfig config, int threads, std::function<bool()> may_write = {});
   ~KafkaCluster() override;
   KafkaCluster(const KafkaCluster&) = delete;
   KafkaCluster& operator=(const KafkaCluster&) = delete;

@@ -52,7 +52,7 @@ struct CoordinationService::Impl {
         state({.transactional_id = options.transactional_id + "-" + RandomText(),
                .respect_claims = options.respect_claims,
                .new_life = RandomText}),
-        cluster(options.kafka, options.threads) {}
+        cluster(options.kafka, options.threads, options.may_write) {}
 
   void Run();
   void Turn();

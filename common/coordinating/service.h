@@ -35,6 +35,9 @@ class CoordinationService {
     // respected since it was written last, as it is again and again while that one lives. Zero: not
     // at all.
     Duration respect_claims = Duration::zero();
+    // Asked, from any thread, right before each write to Kafka; false: it is not made. For who
+    // leads by a lease, which may be over when it wakes from being frozen. Empty: always.
+    std::function<bool()> may_write = {};
     int threads = 4;  // that wait for Kafka
     const Clock* clock = &Clock::Real();
     std::function<void(const JobId&)> on_change;  // the view changed

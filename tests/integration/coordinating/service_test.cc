@@ -4,10 +4,14 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <functional>
 #include <mutex>
+#include <string>
 #include <thread>
+#include <vector>
 
 #include "common/kafka/admin.h"
+#include "common/kafka/consumer.h"
 #include "common/kafka/producer.h"
 #include "tests/integration/broker.h"
 
@@ -31,9 +35,12 @@ class Bench {
     job.failover.session_timeout = seconds(30);
   }
 
-  std::unique_ptr<CoordinationService> Start(kafka::ClientConfig config = BrokerConfig()) {
+  std::unique_ptr<CoordinationService> Start(kafka::ClientConfig config = BrokerConfig(),
+                                             const std::string& name = "coordinator",
+                                             std::function<bool()> may_write = {}) {
     return CoordinationService::Start({.kafka = std::move(config),
-                                       .transactional_id = job.kafka.topic_prefix + "-coordinator",
+                                       .transactional_id = job.kafka.topic_prefix + "-" + name,
+                                       .may_write = std::move(may_write),
                                        .on_change = [this](const JobId&) { Changed(); },
                                        .on_event = [](const JobId&, const EmitEvent&) {}});
   }
@@ -99,6 +106,54 @@ class FakeWorker {
   std::unique_ptr<kafka::Producer> producer_;
   kafka::Producer::Topic topic_;
 };
+
+// Keys and values of what is committed.
+std::vector<TopicRecord> ReadAll(const std::string& topic) {
+  auto reader = kafka::Consumer::Create(BrokerConfig(), {});
+  REQUIRE(reader.ok());
+  std::vector<TopicRecord> records;
+  const Status read =
+      (*reader)->ReadToEnd({topic, 0}, seconds(20), [&](const kafka::Record& record) {
+        records.push_back({std::string(record.key()), std::string(record.value())});
+        return Status::Ok();
+      });
+  REQUIRE_MESSAGE((read.ok() || read.code() == Code::kNotFound), read.ToString());
+  return records;
+}
+
+TEST_CASE("service: who leads no more leaves no claim behind, however far it was") {
+  // Frozen before its first write, its second, ...: it wakes when others lead.
+  bool claimed = false;
+  for (int writes = 0; !claimed && writes < 20; ++writes) {
+    CAPTURE(writes);
+    Bench bench;
+    std::atomic<int> left = writes;
+    std::atomic<bool> refused = false;
+    auto frozen = bench.Start(BrokerConfig(), "coordinator-frozen", [&] {
+      if (left-- > 0) return true;
+      refused = true;
+      bench.Changed();
+      return false;
+    });
+    frozen->SetJob(bench.job);
+    {
+      std::unique_lock lock(bench.mutex);
+      REQUIRE(bench.changed.wait_for(lock, seconds(40), [&] { return refused.load(); }));
+    }
+    frozen.reset();
+    auto leader = bench.Start(BrokerConfig(), "coordinator-leader");
+    leader->SetJob(bench.job);
+    bench.Await(*leader, [](const JobView& v) { return v.prepared; });
+    leader.reset();
+    for (const TopicRecord& record : ReadAll(bench.job.CoordinatorTopic())) {
+      if (record.key == "claim" && record.value.find("-coordinator-frozen-") != std::string::npos)
+        claimed = true;
+    }
+    // Topics are made, and the claim is written and committed, before anything else is.
+    if (writes < 3) CHECK_FALSE(claimed);
+  }
+  CHECK(claimed);  // so the last one before was refused on its way to commit it
+}
 
 TEST_CASE(
     "service: prepares the topics, assigns, moves tasks with fencing, and survives its own "

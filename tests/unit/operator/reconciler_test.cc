@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include <future>
+#include <mutex>
 #include <set>
 #include <string>
 
@@ -43,6 +45,11 @@ class Prepared final : public JobCoordination {
 
 // An operator's parts, without leases and signals.
 struct Bench {
+  explicit Bench(bool leads = true) : may_write_(leads) { Begin(); }
+
+  const bool may_write_;
+  std::promise<void> asked;  // whether it leads
+  std::once_flag asked_once;
   FakeApiServer server;
   std::unique_ptr<kube::AccessSource> access = server.Access();
   prometheus::Registry registry;
@@ -65,9 +72,12 @@ struct Bench {
                          .clock = Clock::Real(),
                          .registry = registry,
                          .settings = {.installation = "main"},
-                         .may_write = [] { return true; }}};
+                         .may_write = [this] {
+                           std::call_once(asked_once, [this] { asked.set_value(); });
+                           return may_write_;
+                         }}};
 
-  Bench() {
+  void Begin() {
     server.Put(kJobPath, Visits());
     cache.Start();
     reconciler.Start();
@@ -80,6 +90,14 @@ struct Bench {
     (void)coordination.Stop(std::chrono::seconds(5));
   }
 };
+
+TEST_CASE("Reconciler: who leads no more coordinates no job, however far its reconcile was") {
+  Bench bench(/*leads=*/false);
+  bench.asked.get_future().wait();
+  bench.queue.Stop();
+  bench.reconciler.Join();
+  CHECK(bench.coordination.size() == 0);
+}
 
 TEST_CASE("Reconciler: whatever it made is made again as soon as somebody deletes it") {
   Bench bench;

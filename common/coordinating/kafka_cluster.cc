@@ -210,9 +210,13 @@ TopicsSeen KafkaCluster::Impl::Look(Tools& tools, const LookAtTopics& request) c
     COHO_ASSIGN_OR_RETURN(kafka::Admin* const admin, AdminOf(tools));
     COHO_ASSIGN_OR_RETURN(seen.kafka_cluster_id, admin->ClusterId(kRequestTimeout));
     COHO_ASSIGN_OR_RETURN(seen.topics, admin->Describe(request.topics, kRequestTimeout));
+    std::vector<std::string> asked;
     for (const std::string& topic : request.configs_of) {
-      if (!seen.topics.contains(topic)) continue;
-      COHO_ASSIGN_OR_RETURN(seen.configs[topic], admin->TopicConfig(topic, kRequestTimeout));
+      if (seen.topics.contains(topic)) asked.push_back(topic);
+    }
+    COHO_ASSIGN_OR_RETURN(auto configs, admin->TopicConfigs(asked, kRequestTimeout));
+    for (auto& [topic, answer] : configs) {
+      COHO_ASSIGN_OR_RETURN(seen.configs[topic], std::move(answer));
     }
     return Status::Ok();
   };

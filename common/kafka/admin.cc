@@ -61,6 +61,13 @@ std::span<const rd_kafka_ConfigResource_t* const> Described(rd_kafka_event_t* ev
   return {found, count};
 }
 
+std::vector<ConfigResource> TopicResources(const std::vector<std::string>& topics) {
+  std::vector<ConfigResource> resources;
+  for (const std::string& topic : topics)
+    resources.emplace_back(rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic.c_str()));
+  return resources;
+}
+
 Result<Admin::Config> ConfigOf(const rd_kafka_ConfigResource_t* topic) {
   COHO_RETURN_IF_ERROR(ToStatus(
       rd_kafka_ConfigResource_error(topic),
@@ -216,24 +223,31 @@ Status Admin::Delete(const std::vector<std::string>& topics, Duration timeout) {
 }
 
 Result<Admin::Config> Admin::TopicConfig(const std::string& topic, Duration timeout) {
-  Config config;
-  const std::string context = "reading the configuration of topic " + topic;
-  const ConfigResource resource(
-      rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic.c_str()));
-  rd_kafka_ConfigResource_t* raw = resource.get();
-  Status status = impl_->Ask(
-      RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS, timeout, context,
+  COHO_ASSIGN_OR_RETURN(auto configs, TopicConfigs({topic}, timeout));
+  return std::move(configs.at(topic));
+}
+
+Result<std::map<std::string, Result<Admin::Config>>> Admin::TopicConfigs(
+    const std::vector<std::string>& topics, Duration timeout) {
+  std::map<std::string, Result<Config>> configs;
+  if (topics.empty()) return configs;
+  for (const std::string& topic : topics)
+    configs.emplace(topic, NotFound("topic " + topic + " is not in the answer"));
+  const std::vector<ConfigResource> resources = TopicResources(topics);
+  std::vector<rd_kafka_ConfigResource_t*> raw = Pointers(resources);
+  COHO_RETURN_IF_ERROR(impl_->Ask(
+      RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS, timeout,
+      "reading the configuration of topic " + topics.front() +
+          (topics.size() > 1 ? " and others" : ""),
       [&](rd_kafka_AdminOptions_t* options, rd_kafka_queue_t* queue) {
-        rd_kafka_DescribeConfigs(impl_->client->get(), &raw, 1, options, queue);
+        rd_kafka_DescribeConfigs(impl_->client->get(), raw.data(), raw.size(), options, queue);
       },
       [&](rd_kafka_event_t* event) {
-        for (const rd_kafka_ConfigResource_t* one : Described(event)) {
-          COHO_ASSIGN_OR_RETURN(config, ConfigOf(one));
-        }
+        for (const rd_kafka_ConfigResource_t* one : Described(event))
+          configs.insert_or_assign(rd_kafka_ConfigResource_name(one), ConfigOf(one));
         return Status::Ok();
-      });
-  if (!status.ok()) return status;
-  return config;
+      }));
+  return configs;
 }
 
 Status Admin::AskTopicConfigs(const std::vector<std::string>& topics, Duration timeout) {
@@ -246,9 +260,7 @@ Status Admin::AskTopicConfigs(const std::vector<std::string>& topics, Duration t
   COHO_RETURN_IF_ERROR(ToStatus(rd_kafka_AdminOptions_set_request_timeout(
                                     options.get(), ToMillis(timeout), reason, sizeof(reason)),
                                 "reading configurations of topics"));
-  std::vector<ConfigResource> resources;
-  for (const std::string& topic : topics)
-    resources.emplace_back(rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic.c_str()));
+  const std::vector<ConfigResource> resources = TopicResources(topics);
   std::vector<rd_kafka_ConfigResource_t*> raw = Pointers(resources);
   rd_kafka_DescribeConfigs(impl.client->get(), raw.data(), raw.size(), options.get(),
                            impl.answers.get());

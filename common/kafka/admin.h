@@ -30,8 +30,11 @@ class Admin {
   [[nodiscard]] Status Create(const std::vector<NewTopic>& topics, Duration timeout);
   using Config = std::map<std::string, std::string>;
   [[nodiscard]] Result<Config> TopicConfig(const std::string& topic, Duration timeout);
-  // The same for many, in one request and without waiting: Ask, then Take until it has the answer,
-  // each topic's for itself. A new question drops the one before.
+  // The same for many, in one request, each topic's for itself.
+  [[nodiscard]] Result<std::map<std::string, Result<Config>>> TopicConfigs(
+      const std::vector<std::string>& topics, Duration timeout);
+  // And without waiting: Ask, then Take until it has the answer. A new question drops the one
+  // before.
   [[nodiscard]] Status AskTopicConfigs(const std::vector<std::string>& topics, Duration timeout);
   [[nodiscard]] std::optional<std::map<std::string, Result<Config>>> TakeTopicConfigs();
   // The id that the cluster gave itself when it was made.

@@ -130,18 +130,26 @@ Status Admin::Create(const std::vector<NewTopic>& topics, Duration timeout) {
   });
 }
 
-Result<std::map<std::string, std::string>> Admin::TopicConfig(const std::string& topic,
-                                                              Duration timeout) {
-  std::map<std::string, std::string> config;
-  const Status status =
-      impl_->client.AskStatus(timeout, {}, "reading the configuration of topic " + topic, [&] {
-        const sim::KafkaTopic* found = sim::Cloud::current->kafka.FindTopic(topic);
-        if (found == nullptr) return sim::Error::kUnknownTopic;
-        config = found->config;
-        return sim::Error::kNone;
-      });
-  if (!status.ok()) return status;
-  return config;
+Result<Admin::Config> Admin::TopicConfig(const std::string& topic, Duration timeout) {
+  COHO_ASSIGN_OR_RETURN(auto configs, TopicConfigs({topic}, timeout));
+  return std::move(configs.at(topic));
+}
+
+Result<std::map<std::string, Result<Admin::Config>>> Admin::TopicConfigs(
+    const std::vector<std::string>& topics, Duration timeout) {
+  std::map<std::string, Result<Config>> configs;
+  COHO_RETURN_IF_ERROR(impl_->client.AskStatus(timeout, {}, "reading configurations", [&] {
+    for (const std::string& topic : topics) {
+      const sim::KafkaTopic* found = sim::Cloud::current->kafka.FindTopic(topic);
+      if (found == nullptr) {
+        configs.insert_or_assign(topic, sim::ToStatus(sim::Error::kUnknownTopic, topic));
+      } else {
+        configs.insert_or_assign(topic, found->config);
+      }
+    }
+    return sim::Error::kNone;
+  }));
+  return configs;
 }
 
 Status Admin::AskTopicConfigs(const std::vector<std::string>& topics, Duration timeout) {

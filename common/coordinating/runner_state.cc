@@ -118,11 +118,12 @@ void RunnerState::OnUnreachable(const Status& status) {
   if (WantsWriter() || (!coordinator_ && !problem_)) SetProblem(ProblemOf(status, !coordinator_));
 }
 
-void RunnerState::OnPrefixTaken(const JobId& by) {
+void RunnerState::OnPrefixTaken(const std::optional<JobId>& by) {
   Halt();
-  retry_at_ = MonotonicTime::max();
+  retry_at_ = by ? MonotonicTime::max() : MonotonicTime();
+  if (!by) return SetProblem(std::nullopt);
   SetProblem(JobProblem{ProblemReason::kTopicPrefixTaken,
-                        "spec.kafka.topicPrefix: job " + by.ToString() + " has the prefix \"" +
+                        "spec.kafka.topicPrefix: job " + by->ToString() + " has the prefix \"" +
                             job_.kafka.topic_prefix + "\", too; set another one",
                         true});
 }
@@ -134,6 +135,8 @@ void RunnerState::SetJob(const Job& job, const JobIdentity& identity, Times t) {
   const bool same_identity = identity == identity_;
   job_ = job;
   identity_ = identity;
+  // No edit but that of the prefix gives it topics of its own, and that makes another runner.
+  if (retry_at_ == MonotonicTime::max()) return;
   if (!same_identity && phase_ != Phase::kIdle) Halt();  // claimed anew
   if (!coordinator_) {
     if (phase_ == Phase::kIdle || !same_plan) {

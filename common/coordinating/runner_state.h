@@ -56,8 +56,8 @@ class RunnerState {
   void OnHeard(MonotonicTime as_of, Times t);
   void OnHeartbeatsLost(const Status& why, Times t);
   void OnTick(Times t);
-  // Another job has the same topics.
-  void OnPrefixTaken(const JobId& by);
+  // Another job has the same topics; nullopt: not any more.
+  void OnPrefixTaken(const std::optional<JobId>& by);
 
   [[nodiscard]] std::vector<RunnerAction> Take();
   [[nodiscard]] bool WantsWriter() const {

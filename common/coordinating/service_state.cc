@@ -80,6 +80,14 @@ void ServiceState::RemoveJob(const JobId& id) {
     out_.push_back(AskCluster{++requests_, UnfollowHeartbeats{topic}});
   }
   runners_.erase(entry);
+  if (by_heartbeats_.contains(topic)) return;
+  const auto next = std::find_if(runners_.begin(), runners_.end(), [&](const auto& other) {
+    return other.second.runner->heartbeats_topic() == topic;
+  });
+  if (next == runners_.end()) return;
+  by_heartbeats_[topic] = next->first;
+  next->second.runner->OnPrefixTaken(std::nullopt);
+  Collect(next->first, *next->second.runner);
 }
 
 void ServiceState::OnWriterOpened(const WriterOpened& opened, Times t) {

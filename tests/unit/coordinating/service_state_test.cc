@@ -581,6 +581,27 @@ TEST_CASE("jobs: two with one prefix are told, and only one has the topics") {
   CHECK(process.views[other.id].problem->reason == ProblemReason::kTopicPrefixTaken);
   CHECK_FALSE(process.views[other.id].prepared);
   CHECK(ViewOf(world, process).prepared);
+
+  SUBCASE("an edit of something else asks Kafka nothing for it") {
+    other.workers.count = 1;
+    size_t looks = 0;
+    process.hold = [&](const ClusterRequest& request) {
+      if (const auto* look = std::get_if<LookAtTopics>(&request)) looks += look->topics.size();
+      return false;
+    };
+    process.Run(seconds(60));
+    const size_t before = std::exchange(looks, 0);
+    process.state.SetJob(other, world.identity, process.Now());
+    process.Run(seconds(60));
+    CHECK(looks == before);
+    CHECK(process.views[other.id].problem->reason == ProblemReason::kTopicPrefixTaken);
+  }
+  SUBCASE("when the one that has them is removed, the other one gets them") {
+    process.state.RemoveJob(world.job.id);
+    process.Run(seconds(5));
+    CHECK((!process.views[other.id].problem ||
+           process.views[other.id].problem->reason != ProblemReason::kTopicPrefixTaken));
+  }
 }
 
 TEST_CASE("edit: a bad one leaves the plan that was good, until it is mended") {

@@ -32,6 +32,7 @@ void World::DrawCompany() {
                                    const std::set<TopicPartition>& partitions) {
     OnDecided(id, commit, partitions);
   };
+  cloud_.kafka.on_handed_over = [this](const TopicPartition& at) { OnHandedOver(at); };
   if (!has_company_) return;
   late_right_ = draw.Percent(20);
   later_workers_ = draw.Percent(15);
@@ -51,20 +52,14 @@ void World::DrawCompany() {
 void World::OnDecided(const std::string& transactional_id, bool commit,
                       const std::set<TopicPartition>& partitions) {
   const std::string begin = job_.kafka.topic_prefix + "-worker-";
+  if (commit && cut_write_ && cut_write_->begun && transactional_id.starts_with(kOwnOperator))
+    CutWriter();
   if (!commit || !transactional_id.starts_with(begin)) return;
-  FoldCoordinatorTopic();
+  // When its next heartbeat has told of it.
+  if (ends_at_proof_ != nullptr && sim::Scheduler::CurrentProcess() == ends_at_proof_)
+    scheduler_.After(seconds(1), [this, process = ends_at_proof_] { scheduler_.Kill(process); });
   const WorkerId by(std::atoi(transactional_id.c_str() + begin.size()));
-  for (const TopicPartition& at : partitions) {
-    if (!at.topic.ends_with("-changelog") && !at.topic.ends_with("-positions")) continue;
-    for (const auto& [worker, assignment] : folded_.assignment.workers) {
-      const std::vector<TaskId>& active = assignment.active;
-      if (worker != by &&
-          std::find(active.begin(), active.end(), TaskId(at.partition)) != active.end())
-        Violate("worker " + ToString(by) + " committed for task " + std::to_string(at.partition) +
-                ", which generation " + ToString(folded_.assignment.generation) +
-                " gives to worker " + ToString(worker));
-    }
-  }
+  for (const TopicPartition& at : partitions) CheckOwner(by, at, " committed for task ");
 }
 
 void World::CheckCompany() {

@@ -58,6 +58,11 @@ enum class FaultKind {
   kRemakeCoordinatorTopic,
   kNewLife,       // the coordinator topic is lost, and the job taken over without it
   kRestartStorm,  // one process of a worker after the other, each for a moment; the first one wakes
+  kLateMarkers,   // of a generation that takes tasks away from a worker, which comes back meanwhile
+  kCutWrite,      // the coordinator cannot be reached when a generation is about to be decided
+  kHungTask,      // user code stands still, and heartbeats get lost; they arrive again first
+  kLateInput,     // an input is added that is not there yet
+  kHalfTwin,      // of two loops' ids one process has one, and another one the other
   kMany,
 };
 inline constexpr size_t kFaultKinds = static_cast<size_t>(FaultKind::kMany);

@@ -53,7 +53,12 @@ const char* NameOf(FaultKind kind) {
                                                       "strange record",
                                                       "remake coordinator topic",
                                                       "new life",
-                                                      "restart storm"};
+                                                      "restart storm",
+                                                      "late markers",
+                                                      "cut write",
+                                                      "hung task",
+                                                      "late input",
+                                                      "half twin"};
   return kNames[static_cast<size_t>(kind)];
 }
 
@@ -77,7 +82,9 @@ void World::DrawFaults() {
     const bool of_company = kind >= FaultKind::kPowerCut;
     const bool rare =
         (kind >= FaultKind::kRetire && !of_company) || kind >= FaultKind::kRemakeCoordinatorTopic;
-    const bool drawn = own.Percent(rare ? 3 : 30) && (has_company_ || !of_company);
+    const bool of_guards = kind >= FaultKind::kLateMarkers;
+    const bool drawn =
+        own.Percent(of_guards ? 1 : (rare ? 3 : 30)) && (has_company_ || !of_company);
     if (options_.only.empty() ? drawn : options_.only.contains(kind)) kinds.push_back(kind);
   }
   if (only_outages_) {
@@ -331,6 +338,21 @@ void World::Apply(size_t number) {
       break;
     case FaultKind::kRestartStorm:
       if (pod != nullptr && pods_.size() < 6) RestartStorm(pod->worker, fault.which);
+      break;
+    case FaultKind::kLateMarkers:
+      LateMarkers(fault.which);
+      break;
+    case FaultKind::kCutWrite:
+      CutWrite(fault.which, fault.lasts);
+      break;
+    case FaultKind::kHungTask:
+      if (pod != nullptr) HungTask(pod->process, fault.which);
+      break;
+    case FaultKind::kLateInput:
+      LateInput(fault.lasts);
+      break;
+    case FaultKind::kHalfTwin:
+      HalfTwin(fault.which);
       break;
     case FaultKind::kSpoilRecord:
       SpoilRecord(fault.which);

@@ -1,6 +1,7 @@
 // COHO_SIMULATION_SEEDS=n sets how many seeds are run. COHO_SIMULATION_SEED=n replays one, shrinks
 // it if it fails, and prints the trace of what is left; with COHO_SIMULATION_MUTANT=name while that
 // mutant is switched on (and COHO_SIMULATION_FAULTS=all: not only among the faults that suit it).
+// COHO_SIMULATION_FAULTS="late markers,scale": among these alone.
 #include <doctest/doctest.h>
 
 #include <chrono>
@@ -31,8 +32,15 @@ std::string TextFromEnvironment(const char* name) {
 
 // Of the run, with the mutant that it is about.
 std::set<FaultKind> FaultsAsked(const std::string& mutant) {
-  return TextFromEnvironment("COHO_SIMULATION_FAULTS") == "all" ? std::set<FaultKind>()
-                                                                : FaultsFor(mutant);
+  const std::string text = TextFromEnvironment("COHO_SIMULATION_FAULTS");
+  if (text.empty()) return FaultsFor(mutant);
+  std::set<FaultKind> asked;
+  for (size_t i = 0; i < kFaultKinds; ++i) {
+    const auto kind = static_cast<FaultKind>(i);
+    if (("," + text + ",").find("," + std::string(NameOf(kind)) + ",") != std::string::npos)
+      asked.insert(kind);
+  }
+  return asked;
 }
 
 bool OneSeedOnly() { return std::getenv("COHO_SIMULATION_SEED") != nullptr; }

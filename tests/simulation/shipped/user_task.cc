@@ -5,7 +5,7 @@
 #include <string>
 #include <utility>
 
-#include "tests/support/sim/scheduler.h"
+#include "tests/support/sim/cloud.h"
 
 namespace coho::simulation {
 namespace {
@@ -21,6 +21,10 @@ class Count final : public StreamTask {
   }
   Status Process(const Envelope& in, Collector& out) override {
     sim::Scheduler& scheduler = *sim::Scheduler::Current();
+    const auto& stands = sim::Cloud::current->stands_until;
+    if (const auto until = stands.find(sim::Scheduler::CurrentProcess());
+        until != stands.end() && until->second > scheduler.now())
+      scheduler.Sleep(until->second - scheduler.now());
     if (how_.takes > Duration::zero()) scheduler.Sleep(how_.takes);
     if (how_.hangs > Duration::zero() && scheduler.dice().Percent(1)) scheduler.Sleep(how_.hangs);
     const std::string index(in.value());

@@ -235,6 +235,7 @@ void World::CalmDown() {
   }
   kubelet_waits_ = false;
   if (!bad_edit_may_stay_) MendBadEdit();
+  if (job_.inputs.size() > 1) (void)cloud_.kafka.CreateTopic("in2", tasks_, {});
   for (const auto& [path, disk] : cloud_.disks) disk->full = false;
   for (const auto& process : scheduler_.processes()) scheduler_.Thaw(process.get(), false);
   for (size_t i = 0; !keep_doubles_ && i < pods_.size(); ++i) {

@@ -118,6 +118,20 @@ class World {
   void NewLife(Duration lasts);
   void RestartStorm(WorkerId worker, int64_t which);
 
+  // guard_scenes.cc
+  void CheckOwner(WorkerId by, const TopicPartition& at, const char* did);
+  void OnHandedOver(const TopicPartition& at);
+  [[nodiscard]] std::vector<sim::Process*> ProcessesOf(WorkerId worker) const;
+  void LateMarkers(int64_t which);
+  void ComeBackMeanwhile(WorkerId worker, int64_t which, const std::vector<sim::Process*>& frozen);
+  void CutWrite(int64_t which, Duration lasts);
+  void CutWriter();
+  void HungTask(sim::Process* process, int64_t which);
+  void LateInput(Duration lasts);
+  void HalfTwin(int64_t which);
+  // Looked at again and again, but not for ever.
+  void When(const std::function<bool()>& is, const std::function<void()>& then, int looks = 300);
+
   static constexpr Duration kGracePeriod = std::chrono::seconds(30);
   static constexpr const char* kOwnOperator = "coho-operator-sim";
   static constexpr const char* kRivalInstallation = "coho-operator-rival";
@@ -165,7 +179,17 @@ class World {
   std::optional<int64_t> bad_edit_;
   bool bad_edit_may_stay_ = false;  // somebody coordinates by the plan before it
   std::map<WorkerId, std::vector<std::string>> replaced_;  // on record when it was read last
-  std::set<std::string> left_;  // topics with state, when the coordinator topic was lost
+  std::set<std::string> left_;   // topics with state, when the coordinator topic was lost
+  MonotonicTime scene_until_{};  // one of them at a time
+  struct WriteToCut {
+    bool decided = false;  // it is, and nobody is told
+    bool begun = false;
+    bool back = false;  // what it was made for is taken back
+    int32_t workers = 0;
+    Duration lasts{};
+  };
+  std::optional<WriteToCut> cut_write_;
+  sim::Process* ends_at_proof_ = nullptr;
   std::string violation_;
 };
 

@@ -45,6 +45,7 @@ struct Cloud {
   Kafka kafka;
   Network network;
   Disks disks;
+  std::map<const Process*, MonotonicTime> stands_until;  // user code
   bool tell = false;
   uint64_t hash = 1469598103934665603ULL;
   std::function<void(const std::string& process, const std::string& line)> on_log;

@@ -117,6 +117,7 @@ Error Kafka::Produce(const TopicPartition& at, const ProducerIdentity& producer,
     record.producer = producer.id;
     if (rewrite && record.has_value) rewrite(at.topic, &record.value);
     record.state = transactional ? KafkaRecord::State::kOpen : KafkaRecord::State::kPlain;
+    if (transactional && on_produced) on_produced(transactional_id, at, record);
     Append(partition, std::move(record));
   }
   Wake(partition);
@@ -271,7 +272,9 @@ void Kafka::Decide(const std::string& transactional_id, Transaction* transaction
   for (const TopicPartition& at : transaction->partitions) {
     const KafkaTopic* topic = FindTopic(at.topic);
     const std::string id = topic == nullptr ? "" : topic->id;
-    scheduler_->After(delay(), [this, transactional_id, at, id, producer, commit] {
+    const auto late = weather.marker_late.find(at.topic);
+    const Duration least = late == weather.marker_late.end() ? Duration() : late->second;
+    scheduler_->After(least + delay(), [this, transactional_id, at, id, producer, commit] {
       WriteMarker(transactional_id, at, id, producer, commit);
     });
   }

@@ -84,6 +84,7 @@ class Kafka {
   struct Weather {
     Duration marker_delay_min{};
     Duration marker_delay_max{};
+    std::map<std::string, Duration> marker_late;  // by topic: not before
     Duration offsets_retention = std::chrono::hours(24 * 7);
     int64_t message_bytes_max = 1'000'000;
   };
@@ -149,6 +150,12 @@ class Kafka {
   std::function<void()> on_initialised;
   // As that one, with the transactional id.
   std::function<void(const std::string&)> on_taken;
+  // Called for each record that a producer without transactions is given, on the fiber that does.
+  std::function<void(const TopicPartition&)> on_handed_over;
+  // Called for each record of a transaction that is kept.
+  std::function<void(const std::string& transactional_id, const TopicPartition&,
+                     const KafkaRecord&)>
+      on_produced;
   // What another release would have written: called for each record of a topic before it is kept.
   std::function<void(const std::string& topic, std::string* value)> rewrite;
 

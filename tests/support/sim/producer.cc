@@ -249,6 +249,8 @@ Status Producer::Send(Topic topic, int32_t partition, const Message& message, De
     partition = found == nullptr ? 0 : static_cast<int32_t>(hash % found->partitions.size());
   }
   queued.at = {name, partition};
+  if (!state.transactional() && Cloud::current->kafka.on_handed_over)
+    Cloud::current->kafka.on_handed_over(queued.at);
   queued.slot = slot;
   queued.give_up_at = scheduler.now() + state.message_timeout();
   state.queue.push_back(std::move(queued));

@@ -11,6 +11,8 @@ namespace {
 
 // An assignment's record holds the tasks of one worker, a report all that it runs and stores.
 constexpr int64_t kRecordBytesMax = 8 << 20;
+// Of a changelog, where Kafka does not tell ids.
+constexpr char kUnknownId[] = "unknown";
 
 std::string Quoted(const std::string& text) { return "\"" + text + "\""; }
 
@@ -141,6 +143,7 @@ class Planner {
       plan_.model.positions_topic = Pinned()->positions_topic;
       plan_.model.positions_topic_id = ids.topics[Pinned()->positions_topic];
     }
+    RememberRemovedStores();
     const std::optional<JobModel>& pinned = facts_.stored.model;
     if (pinned && pinned->tasks != plan_.model.tasks) {
       return Refuse(
@@ -163,6 +166,40 @@ class Planner {
                         counts + ": repartition the input that differs");
     }
     return true;
+  }
+
+  // What a store holds that is taken out of the spec stays in its changelog, and falls behind: the
+  // model keeps the topic's id, without the topic.
+  void RememberRemovedStores() {
+    if (!Ran()) return;
+    for (const auto& [name, store] : Pinned()->stores) {
+      StoreModel removed = store;
+      removed.changelog.clear();
+      if (removed.topic_id.empty() && !store.changelog.empty()) removed.topic_id = kUnknownId;
+      if (!removed.topic_id.empty()) plan_.model.stores.try_emplace(name, std::move(removed));
+    }
+  }
+
+  // A store that comes back would go on with what it held when it was taken out.
+  bool CheckNotBehind(const std::string& store, const StoreModel& wanted) {
+    if (!Ran() || AdoptsLeftovers(job_)) return true;
+    const auto before = Pinned()->stores.find(store);
+    const kafka::TopicInfo* found = Find(wanted.changelog);
+    if (before == Pinned()->stores.end() || !before->second.changelog.empty() || found == nullptr)
+      return true;
+    const std::string& id = before->second.topic_id;
+    if (id.empty() || (id != kUnknownId && !found->id.empty() && id != found->id)) return true;
+    return Refuse(ProblemReason::kLeftoverTopics,
+                  "spec.stores: store " + Quoted(store) +
+                      " was taken out of this job before, and has missed every record since; its "
+                      "changelog topic " +
+                      Quoted(wanted.changelog) +
+                      " still holds what it had then. Delete the topic, and what lies below "
+                      "stores/" +
+                      store +
+                      " in the workers' state directories, to begin with an empty store; set "
+                      "spec.state.onLeftover: Adopt to go on with what it had; or give the store "
+                      "another name");
   }
 
   bool CheckWorkers() {
@@ -266,6 +303,7 @@ class Planner {
           return false;
         }
       }
+      if (!CheckNotBehind(store, pinned)) return false;
       if (!CheckCompacted(what, pinned.changelog, plan_.model.tasks)) return false;
       Create(pinned.changelog, plan_.model.tasks, Changelog());
     }

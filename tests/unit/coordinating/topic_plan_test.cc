@@ -194,6 +194,64 @@ TEST_CASE("topics: positions stay where they are, whatever stores come before") 
   CHECK(plan.model.positions_topic_id == "id-of-coho-web-visits-visits-changelog");
 }
 
+TEST_CASE("topics: a store that comes back is not given what it had when it was taken out") {
+  const std::string topic = "coho-web-visits-more-changelog";
+  Bench bench;
+  const auto plan_with = [&](const std::vector<StoreSpec>& stores) {
+    bench.job.stores = stores;
+    TopicPlan plan = PlanTopics(bench.job, bench.facts);
+    if (!plan.problem) bench.facts.stored.model = plan.model;
+    return plan;
+  };
+  bench.Pinned(4);
+  const std::vector<StoreSpec> without = bench.job.stores;
+  std::vector<StoreSpec> with = without;
+  with.push_back({"more"});
+  // A new one: its topic is made, and found by the time that it is pinned.
+  REQUIRE(plan_with(with).create.size() == 4);
+  bench.Has(topic, 4);
+  bench.facts.stored.model->stores["more"].topic_id = "id-of-" + topic;
+  REQUIRE_FALSE(plan_with(with).problem);
+  SUBCASE("it was there all the time") { CHECK_FALSE(plan_with(with).problem); }
+  SUBCASE("it was away, and its topic is still there") {
+    REQUIRE_FALSE(plan_with(without).problem);
+    REQUIRE_FALSE(plan_with(without).problem);  // and the coordinator may be another one
+    const TopicPlan plan = plan_with(with);
+    REQUIRE(plan.problem);
+    CHECK(plan.problem->reason == ProblemReason::kLeftoverTopics);
+    CHECK(plan.problem->blocks_start);
+    CHECK(plan.problem->message.find(topic) != std::string::npos);
+    SUBCASE("which is what the user wants") {
+      bench.job.state.on_leftover = OnLeftover::kAdopt;
+      REQUIRE_FALSE(plan_with(with).problem);
+      bench.job.state.on_leftover = OnLeftover::kRefuse;
+      CHECK_FALSE(plan_with(with).problem);
+    }
+    SUBCASE("and is deleted") {
+      bench.facts.topics.erase(topic);
+      CHECK_FALSE(plan_with(with).problem);
+    }
+    SUBCASE("and is deleted and made anew") {
+      bench.facts.topics[topic].id = "another";
+      CHECK_FALSE(plan_with(with).problem);
+    }
+  }
+  SUBCASE("it was away, where Kafka does not tell ids") {
+    for (auto& [name, store] : bench.facts.stored.model->stores) store.topic_id.clear();
+    for (auto& [name, info] : bench.facts.topics) info.id.clear();
+    REQUIRE_FALSE(plan_with(without).problem);
+    CHECK(plan_with(with).problem);
+  }
+  SUBCASE("it never had a changelog") {
+    with.back().changelog = false;
+    with.back().name = "other";
+    REQUIRE_FALSE(plan_with(with).problem);
+    REQUIRE_FALSE(plan_with(without).problem);
+    with.back().changelog = true;
+    CHECK_FALSE(plan_with(with).problem);
+  }
+}
+
 TEST_CASE("topics: what a job that never ran lacks is made, though its model is pinned") {
   Bench bench;
   bench.Pinned(4);

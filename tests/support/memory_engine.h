@@ -5,6 +5,7 @@
 // Thread rule: one thread.
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -42,6 +43,7 @@ class MemoryEngine final : public Engine {
     bool corrupt = false;                   // Open fails until it is wiped
     Status failure;                         // of every read, write and flush
     std::function<bool()> flush_by_itself;  // asked after each write
+    std::deque<Status> next_markers;        // how the next writes of nothing but a marker end
   };
   explicit MemoryEngine(Disk* disk) : disk_(disk), content_(disk->flushed) { disk_->open = true; }
   // As RocksDB does; a crash is Crash(), then this.
@@ -64,6 +66,11 @@ class MemoryEngine final : public Engine {
   }
   Status Write(std::span<const EngineWrite> writes, const StoreMarker& marker) override {
     COHO_RETURN_IF_ERROR(Failure());
+    if (writes.empty() && !disk_->next_markers.empty()) {
+      const Status status = std::move(disk_->next_markers.front());
+      disk_->next_markers.pop_front();
+      COHO_RETURN_IF_ERROR(status);
+    }
     ++batches;
     for (const EngineWrite& write : writes) {
       if (write.remove) {

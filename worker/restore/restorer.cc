@@ -281,6 +281,10 @@ bool Restorer::Impl::HandOver() {
     if (more) break;
     auto finished = task->Finish();
     AddTo(options.wipes_total, task->TakeAdvance().wipes);
+    if (task->phase() == TaskRestore::Phase::kPlanning) {
+      more = true;  // of which a store begins anew
+      continue;
+    }
     End(task, std::move(finished));
   }
   return more;

@@ -39,10 +39,7 @@ Status StoreRestore::Open() {
     if (marker.ok()) marker_ = std::move(marker).value();
   }
   if (status.code() != Code::kCorruption) return status;
-  LogWarn("a store is corrupt",
-          {{"task", options_.task}, {"store", options_.spec.name}, {"error", status}});
-  corrupt_ = true;
-  engine_.reset();
+  Distrust(status);
   return Status::Ok();
 }
 
@@ -187,19 +184,32 @@ std::string StoreRestore::StateFound() const {
   return {};
 }
 
-Result<std::unique_ptr<TaskStore>> StoreRestore::Finish(const Positions& positions,
-                                                        TaskStore::Options options) {
+Status StoreRestore::WriteMarker(const Positions& positions) {
   const bool moved = !marker_ || marker_->positions != positions;
   positions_ = positions;
-  options.spec = options_.spec;
-  options.marker = Marker(plan_.to, ToUnixMillis(changelog_.asked_at));
-  COHO_RETURN_IF_ERROR(engine_->Write({}, options.marker));
+  const StoreMarker marker = Marker(plan_.to, ToUnixMillis(changelog_.asked_at));
+  COHO_RETURN_IF_ERROR(engine_->Write({}, marker));
   const bool is_new = !marker_ || plan_.mode == RestoreMode::kWipeAndReplay;
   if (is_new || moved || records_ > 0 ||
-      std::abs(options.marker.commit_time_ms - marker_->commit_time_ms) >= kMarkerRefreshMillis) {
+      std::abs(marker.commit_time_ms - marker_->commit_time_ms) >= kMarkerRefreshMillis) {
     COHO_RETURN_IF_ERROR(engine_->Flush());
   }
   CrashPoint("restore/finished");
+  return Status::Ok();
+}
+
+void StoreRestore::Distrust(const Status& why) {
+  LogWarn(options_.spec.changelog ? "a store is corrupt; it is restored anew from its changelog"
+                                  : "a store is corrupt, and has no changelog: it begins empty",
+          {{"task", options_.task}, {"store", options_.spec.name}, {"error", why}});
+  corrupt_ = true;
+  engine_.reset();
+  marker_.reset();
+}
+
+std::unique_ptr<TaskStore> StoreRestore::Finish(TaskStore::Options options) {
+  options.spec = options_.spec;
+  options.marker = Marker(plan_.to, ToUnixMillis(changelog_.asked_at));
   return std::make_unique<TaskStore>(std::move(options), std::move(engine_));
 }
 

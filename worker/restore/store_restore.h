@@ -72,10 +72,12 @@ class StoreRestore final : public Replayed {
   [[nodiscard]] int64_t position() const override { return position_; }
 
   // REQUIRES: caught_up(), everything written. A new marker with the task's positions, on disk
-  // where an older or none would cost a later restore. `options`: what is to be set beside spec and
-  // marker.
-  [[nodiscard]] Result<std::unique_ptr<TaskStore>> Finish(const Positions& positions,
-                                                          TaskStore::Options options);
+  // where an older or none would cost a later restore.
+  [[nodiscard]] Status WriteMarker(const Positions& positions);
+  // What is found to be corrupt only now: the next Plan wipes it.
+  void Distrust(const Status& why);
+  // REQUIRES: WriteMarker was OK. `options`: what is to be set beside spec and marker.
+  [[nodiscard]] std::unique_ptr<TaskStore> Finish(TaskStore::Options options);
 
   [[nodiscard]] const RestorePlan& plan() const { return plan_; }
   [[nodiscard]] const Changelog& changelog() const { return changelog_; }

@@ -1,6 +1,7 @@
 #include "worker/restore/task_restore.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "common/base/log.h"
 #include "common/base/mutant.h"
@@ -192,29 +193,44 @@ void TaskRestore::LogRestored(const StoreRestore& store) const {
                              {"seconds", took.count()}});
 }
 
-Result<RestoredTask> TaskRestore::Finish() {
-  RestoredTask restored{.task = id()};
-  restored.positions = FindPositions();
+Status TaskRestore::WriteMarkers(RestoredTask* restored) {
   for (Item& item : items_) {
     StoreRestore& store = *item.store;
     const std::string name = "store " + store.options().spec.name;
     if (!item.planned) {
       COHO_RETURN_IF_ERROR(
-          store.Plan({.asked_at = options_.clock->WallNow(), .positions = restored.positions})
+          store.Plan({.asked_at = options_.clock->WallNow(), .positions = restored->positions})
               .WithContext(name));
       item.planned = true;
     }
     const std::string found =
-        restored.positions || source_.topic.empty() ? std::string() : store.StateFound();
+        restored->positions || source_.topic.empty() ? std::string() : store.StateFound();
     if (!found.empty()) {
-      restored.state_without_positions +=
-          (restored.state_without_positions.empty() ? "" : "; ") + name + ": " + found;
+      restored->state_without_positions +=
+          (restored->state_without_positions.empty() ? "" : "; ") + name + ": " + found;
     }
     // Where the task's positions are found nowhere, its start is refused, and what a marker says
     // stays: it is needed once somebody has brought them back.
-    const Positions& at = restored.positions ? *restored.positions : store.positions();
-    COHO_ASSIGN_OR_RETURN(auto home, store.Finish(at, {.budget = options_.overlays,
-                                                       .record_bytes_max = item.record_bytes_max}));
+    const Positions& at = restored->positions ? *restored->positions : store.positions();
+    const Status written = store.WriteMarker(at);
+    if (written.code() == Code::kCorruption && !std::exchange(item.distrusted, true)) {
+      store.Distrust(written);
+      item.planned = false;
+      phase_ = Phase::kPlanning;
+    }
+    COHO_RETURN_IF_ERROR(written.WithContext(name));
+  }
+  return Status::Ok();
+}
+
+Result<RestoredTask> TaskRestore::Finish() {
+  RestoredTask restored{.task = id()};
+  restored.positions = FindPositions();
+  COHO_RETURN_IF_ERROR(WriteMarkers(&restored));
+  for (Item& item : items_) {
+    StoreRestore& store = *item.store;
+    auto home =
+        store.Finish({.budget = options_.overlays, .record_bytes_max = item.record_bytes_max});
     LogRestored(store);
     restored.stores.push_back(std::move(home));
     restored.source = std::max(restored.source, SourceOf(store));

@@ -44,7 +44,8 @@ class TaskRestore {
                             Replays* replays);
 
   [[nodiscard]] bool caught_up() const;
-  // REQUIRES: phase kReplaying, caught_up().
+  // REQUIRES: phase kReplaying, caught_up(). In phase kPlanning afterwards: a store turned out to
+  // be corrupt, and is restored anew; then the answer is nothing yet.
   [[nodiscard]] Result<RestoredTask> Finish();
 
   // What was replayed since the last call.
@@ -70,10 +71,12 @@ class TaskRestore {
     bool opened = false;
     // A store without changelog is planned at the end, when the positions are known.
     bool planned = false;
+    bool distrusted = false;  // once; a disk that is broken is not written over and over
     int64_t record_bytes_max = 0;
   };
   [[nodiscard]] Status PlanStore(Item* item, const ChangelogRange& range, WallTime asked_at,
                                  ChangelogPort* port, Replays* replays);
+  [[nodiscard]] Status WriteMarkers(RestoredTask* restored);
   [[nodiscard]] Status PlanPositions(const ChangelogRange& range, Replays* replays);
   // Whether the failure may pass by itself.
   [[nodiscard]] bool MayPass(const Status& status) const;

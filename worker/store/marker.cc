@@ -8,6 +8,8 @@ namespace {
 
 // Version byte, then the fields.
 constexpr char kVersion = 2;
+// No format will ever have a number beyond it: such a byte is damage, not a later version's.
+constexpr char kVersionMost = 31;
 
 }  // namespace
 
@@ -26,6 +28,8 @@ std::string EncodeMarker(const StoreMarker& marker) {
 
 Result<StoreMarker> DecodeMarker(std::string_view bytes) {
   if (bytes.empty()) return Corruption("the store's marker is empty");
+  if (bytes.front() < 1 || bytes.front() > kVersionMost)
+    return Corruption("the store's marker is of no format that there is");
   if (bytes.front() != kVersion) {
     return InvalidArgument("the store's marker is of format " +
                            std::to_string(static_cast<unsigned char>(bytes.front())) +

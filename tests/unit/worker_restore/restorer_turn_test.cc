@@ -389,5 +389,34 @@ TEST_CASE("Restorer: a corrupt store comes back from its changelog") {
   CHECK(World::ContentOf(*restored.stores[0]).size() == 20);
 }
 
+TEST_CASE("Restorer: a store whose marker cannot be written for corruption comes back, once") {
+  World world;
+  for (int i = 0; i < 20; ++i) world.log("s", 0).Append("k" + std::to_string(i), "1");
+  world.log("s", 0).AppendControl();
+  { CHECK(world.Restore(0).records == 20); }
+  world.Restart();
+  const int wipes_before = world.engines.wipes;
+  test::MemoryEngine::Disk& disk = world.engines.disk("s", TaskId(0));
+  disk.next_markers = {Corruption("a block does not match its checksum")};
+  SUBCASE("and is whole") {
+    RestoredTask restored = world.Restore(0);
+    CHECK(restored.source == RestoreSource::kWiped);
+    CHECK(restored.records == 20);
+    CHECK(World::ContentOf(*restored.stores[0]).size() == 20);
+    CHECK(world.engines.wipes - wipes_before == 1);
+  }
+  SUBCASE("the disk is broken: said, and not written over and over") {
+    disk.next_markers.push_back(Status::Ok());  // of the empty store
+    disk.next_markers.push_back(Corruption("a block does not match its checksum"));
+    world.Begin(0);
+    world.Turns(20);
+    const Status status = world.Take(0).status();
+    CAPTURE(status.ToString());
+    CHECK(status.code() == Code::kCorruption);
+    CHECK(status.message().find("store s") != std::string::npos);
+    CHECK(world.engines.wipes - wipes_before == 1);
+  }
+}
+
 }  // namespace
 }  // namespace coho

@@ -98,12 +98,12 @@ struct World {
     Feed(restore.get());
     REQUIRE(restore->caught_up());
     CHECK(restore->positions() == positions);
-    auto finished = restore->Finish(positions, {});
-    REQUIRE(finished.ok());
-    CHECK((*finished)->marker() ==
+    REQUIRE(restore->WriteMarker(positions).ok());
+    const auto finished = restore->Finish({});
+    CHECK(finished->marker() ==
           StoreMarker{job, "topic", 1, changelog.end, now_ms, "", "", positions});
     content.clear();
-    for (const auto it = (*finished)->Range({}, {}); it->Valid(); it->Next())
+    for (const auto it = finished->Range({}, {}); it->Valid(); it->Next())
       content.emplace(it->key(), it->value());
     return restore;
   }
@@ -304,7 +304,8 @@ TEST_CASE("StoreRestore: a store without changelog is what lies on disk") {
     REQUIRE(restore.Open().ok());
     REQUIRE(restore.Plan({.asked_at = FromUnixMillis(1)}).ok());
     REQUIRE(restore.caught_up());
-    auto store = restore.Finish({}, {}).value();
+    REQUIRE(restore.WriteMarker({}).ok());
+    const auto store = restore.Finish({});
     store->Put("a", "1");
     REQUIRE(store->TakeChanges([](auto, auto) { return Internal("nothing is to be sent"); }).ok());
     store->Committed(std::nullopt, FromUnixMillis(2), {});
@@ -314,7 +315,8 @@ TEST_CASE("StoreRestore: a store without changelog is what lies on disk") {
   StoreRestore restore(options);
   REQUIRE(restore.Open().ok());
   REQUIRE(restore.Plan({.asked_at = FromUnixMillis(3)}).ok());
-  const auto store = restore.Finish({}, {}).value();
+  REQUIRE(restore.WriteMarker({}).ok());
+  const auto store = restore.Finish({});
   CHECK(store->Get("a") == "1");
   CHECK_FALSE(restore.wiped());
 }

@@ -49,6 +49,14 @@ TEST_CASE("Marker: anything else is corruption") {
   CHECK(DecodeMarker(long_string).status().code() == Code::kCorruption);
 }
 
+TEST_CASE("Marker: a first byte that no version will ever have is damage") {
+  for (const char version : {'\0', '\x20', '\x7f', '\x82', '\xff'}) {
+    std::string damaged = EncodeMarker({"web.visits", "topic", 1, 2, 3});
+    damaged[0] = version;
+    CHECK(DecodeMarker(damaged).status().code() == Code::kCorruption);
+  }
+}
+
 TEST_CASE("Marker: one of another version is refused, and not taken for a broken one") {
   for (const char version : {'\x01', '\x03'}) {
     std::string other = EncodeMarker({"web.visits", "topic", 1, 2, 3});

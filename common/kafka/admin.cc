@@ -155,7 +155,10 @@ Result<std::map<std::string, TopicInfo>> Admin::Describe(const std::vector<std::
           const rd_kafka_resp_err_t error =
               rd_kafka_error_code(rd_kafka_TopicDescription_error(topic));
           if (error == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) continue;
-          COHO_RETURN_IF_ERROR(ToStatus(error, "describing topic " + name));
+          Status seen = ToStatus(error, "describing topic " + name);
+          if (error == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED)
+            seen = Unauthenticated(seen.message() + MissingRights("Describe", name));
+          COHO_RETURN_IF_ERROR(seen);
           size_t partitions = 0;
           (void)rd_kafka_TopicDescription_partitions(topic, &partitions);
           topics[name] = {name, static_cast<int32_t>(partitions), TopicIdOf(topic)};

@@ -117,6 +117,11 @@ void Client::OnError(rd_kafka_t* client, int error, const char* reason, void* op
     char text[512] = "";
     code = rd_kafka_fatal_error(client, text, sizeof(text));
     self->fatal_ = {CodeOfFatal(code), text};
+  } else if (code == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED) {
+    // "topic [partition]: reason (error)"
+    const std::string_view text(reason);
+    self->missing_ = Unauthenticated(
+        reason + MissingRights("Read and Describe", text.substr(0, text.find(" ["))));
   } else if (CodeOf(code) == Code::kUnauthenticated) {
     self->refused_ =
         Unauthenticated("Kafka at " + self->servers_ + " refused the credentials: " + reason);

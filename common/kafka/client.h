@@ -53,8 +53,8 @@ class Client {
   // kUnauthenticated once per report of refused credentials; kFenced for ever after a fatal error;
   // else OK.
   [[nodiscard]] Status TakeFailure();
-  // kNotFound once per report that a topic or partition being read does not exist any more; else
-  // OK.
+  // Once per report that a topic or partition being read does not exist any more (kNotFound), or
+  // may not be read (kUnauthenticated: of this topic alone); else OK.
   [[nodiscard]] Status TakeMissing();
   // What a call that ran out of time says: kUnavailable and the servers' names when no broker can
   // be reached.

@@ -8,6 +8,7 @@
 #include "common/base/log.h"
 #include "common/kafka/client.h"
 #include "common/kafka/errors.h"
+#include "common/kafka/missing_offsets.h"
 #include "common/kafka/partition_list.h"
 #include "common/kafka/topic_ids.h"
 
@@ -19,8 +20,6 @@ static_assert(Consumer::kBegin == RD_KAFKA_OFFSET_BEGINNING &&
 namespace {
 
 constexpr Duration kSeekTimeout = std::chrono::seconds(10);
-// How long a poll may take to find out what became of an offset that does not exist.
-constexpr Duration kRangeTimeout = std::chrono::seconds(5);
 
 const rd_kafka_message_t* Raw(const void* message) {
   return static_cast<const rd_kafka_message_t*>(message);
@@ -130,18 +129,22 @@ struct Consumer::Impl {
   bool read_committed = true;
   std::unique_ptr<PendingRanges> ranges;
   std::unique_ptr<PendingTopicIds> topic_ids;
+  MissingOffsets missing;
   uint64_t records_lost = 0;
   bool lose_partitions = false;
   std::map<TopicPartition, Status> lost;
 
   ~Impl() {
+    missing = {};
     ranges.reset();
     topic_ids.reset();
     if (queue != nullptr) rd_kafka_queue_destroy(queue);
   }
 
-  Status OnPartitionError(Consumer& self, const rd_kafka_message_t& event);
-  Status OnOffsetMissing(Consumer& self, const TopicPartition& partition, int64_t offset);
+  Status OnPartitionError(const rd_kafka_message_t& event);
+  Status OnMissing(Consumer& self, const MissingOffsets::Found& found);
+  // A problem of one partition, which ends its reading, or Poll.
+  void Lose(Consumer& self, const TopicPartition& partition, Status problem, Status* of_poll);
 };
 
 Consumer::Consumer() : impl_(std::make_unique<Impl>()) {}
@@ -168,6 +171,7 @@ Status Consumer::Assign(const std::map<TopicPartition, int64_t>& positions) {
 
 Status Consumer::Unassign(const std::vector<TopicPartition>& partitions) {
   if (partitions.empty()) return Status::Ok();
+  for (const TopicPartition& partition : partitions) impl_->missing.Forget(partition);
   const PartitionList list = ToList(partitions);
   return TakeError(rd_kafka_incremental_unassign(impl_->client->get(), list.get()),
                    "unassigning partitions");
@@ -215,49 +219,69 @@ Status Consumer::Poll(Duration timeout, RecordBatch* batch) {
       batch->records_.emplace_back(message);
       continue;
     }
-    Status problem = impl_->OnPartitionError(*this, *message);
-    if (!problem.ok() && impl_->lose_partitions && message->rkt != nullptr &&
-        problem.code() != Code::kUnauthenticated && problem.code() != Code::kFenced) {
-      const TopicPartition partition{rd_kafka_topic_name(message->rkt), message->partition};
-      Unassign({partition}).IgnoreError("it may have been unassigned meanwhile");
-      impl_->lost.insert_or_assign(partition, std::move(problem));
+    Status problem = impl_->OnPartitionError(*message);
+    if (!problem.ok() && message->rkt != nullptr) {
+      impl_->Lose(*this, {rd_kafka_topic_name(message->rkt), message->partition},
+                  std::move(problem), &status);
     } else if (status.ok()) {
       status = std::move(problem);
     }
     rd_kafka_message_destroy(message);
   }
+  if (impl_->missing.empty()) [[likely]]
+    return status;
+  for (const MissingOffsets::Found& found :
+       impl_->missing.Take(impl_->client->get(), impl_->read_committed, Clock::Real().Now())) {
+    if (Status problem = impl_->OnMissing(*this, found); !problem.ok())
+      impl_->Lose(*this, found.partition, std::move(problem), &status);
+  }
   return status;
 }
 
-// Retention was faster than the reader, or the topic is not what it was.
-Status Consumer::Impl::OnOffsetMissing(Consumer& self, const TopicPartition& partition,
-                                       int64_t offset) {
-  COHO_ASSIGN_OR_RETURN(const OffsetRange range, self.QueryRange(partition, kRangeTimeout));
-  if (offset < 0 || offset >= range.begin) {
-    return Corruption(NameOf(partition.topic, partition.partition) + ": offset " +
-                      std::to_string(offset) + " lies beyond the end " + std::to_string(range.end) +
-                      ": the topic lost records or was created anew");
+void Consumer::Impl::Lose(Consumer& self, const TopicPartition& partition, Status problem,
+                          Status* of_poll) {
+  if (lose_partitions && problem.code() != Code::kFenced) {
+    self.Unassign({partition}).IgnoreError("it may have been unassigned meanwhile");
+    lost.insert_or_assign(partition, std::move(problem));
+  } else if (of_poll->ok()) {
+    *of_poll = std::move(problem);
   }
-  records_lost += static_cast<uint64_t>(range.begin - offset);
-  LogError("records were deleted before they were read; going on with the first that exists",
-           {{"topic", partition.topic},
-            {"partition", partition.partition},
-            {"offset", offset},
-            {"first", range.begin},
-            {"records", range.begin - offset}});
-  // Such a partition is not fetched any more and refuses to seek; it has to be assigned anew.
-  COHO_RETURN_IF_ERROR(self.Unassign({partition}));
-  return self.Assign({{partition, range.begin}});
 }
 
-Status Consumer::Impl::OnPartitionError(Consumer& self, const rd_kafka_message_t& event) {
+// Retention was faster than the reader, or the topic is not what it was.
+Status Consumer::Impl::OnMissing(Consumer& self, const MissingOffsets::Found& found) {
+  COHO_RETURN_IF_ERROR(found.range.status());
+  const auto& [topic, partition] = found.partition;
+  const OffsetRange& range = *found.range;
+  if (found.offset < 0 || found.offset >= range.begin) {
+    return Corruption(NameOf(topic, partition) + ": offset " + std::to_string(found.offset) +
+                      " lies beyond the end " + std::to_string(range.end) +
+                      ": the topic lost records or was created anew");
+  }
+  records_lost += static_cast<uint64_t>(range.begin - found.offset);
+  LogError("records were deleted before they were read; going on with the first that exists",
+           {{"topic", topic},
+            {"partition", partition},
+            {"offset", found.offset},
+            {"first", range.begin},
+            {"records", range.begin - found.offset}});
+  // Such a partition is not fetched any more and refuses to seek; it has to be assigned anew.
+  COHO_RETURN_IF_ERROR(self.Unassign({found.partition}));
+  return self.Assign({{found.partition, range.begin}});
+}
+
+Status Consumer::Impl::OnPartitionError(const rd_kafka_message_t& event) {
   const std::string topic = event.rkt == nullptr ? "" : rd_kafka_topic_name(event.rkt);
   const std::string where =
       event.rkt == nullptr ? "reading records" : NameOf(topic, event.partition);
-  const Status problem = {CodeOf(event.err), where + ": " + rd_kafka_message_errstr(&event)};
+  Status problem = {CodeOf(event.err), where + ": " + rd_kafka_message_errstr(&event)};
+  if (event.err == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED)
+    problem = Unauthenticated(problem.message() + MissingRights("Read and Describe", topic));
 
-  if (event.err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET && event.rkt != nullptr)
-    return OnOffsetMissing(self, {topic, event.partition}, event.offset);
+  if (event.err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET && event.rkt != nullptr) {
+    missing.Add({topic, event.partition}, event.offset);
+    return Status::Ok();
+  }
   // librdkafka would go on with the records behind the damaged ones.
   if (event.err == RD_KAFKA_RESP_ERR__BAD_MSG || event.err == RD_KAFKA_RESP_ERR__BAD_COMPRESSION) {
     return Corruption(where + ": the record at offset " + std::to_string(event.offset) +

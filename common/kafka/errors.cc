@@ -1,7 +1,5 @@
 #include "common/kafka/errors.h"
 
-#include <string>
-
 namespace coho::kafka {
 
 Code CodeOf(rd_kafka_resp_err_t error) {
@@ -111,6 +109,11 @@ Code CodeOfFatal(rd_kafka_resp_err_t error) {
 Status ToStatus(rd_kafka_resp_err_t error, std::string_view context) {
   if (error == RD_KAFKA_RESP_ERR_NO_ERROR) return Status::Ok();
   return {CodeOf(error), std::string(context) + ": " + rd_kafka_err2str(error)};
+}
+
+std::string MissingRights(std::string_view operations, std::string_view topic) {
+  return "; the ACLs do not let the user of spec.kafka do it: allow " + std::string(operations) +
+         " on topic " + std::string(topic);
 }
 
 Status TakeError(rd_kafka_error_t* error, std::string_view context) {

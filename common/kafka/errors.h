@@ -3,6 +3,7 @@
 
 #include <librdkafka/rdkafka.h>
 
+#include <string>
 #include <string_view>
 
 #include "common/base/status.h"
@@ -18,6 +19,8 @@ namespace coho::kafka {
 // middle of a transaction may answer its end by INVALID_TXN_STATE, which is fatal to librdkafka.
 [[nodiscard]] Code CodeOfFatal(rd_kafka_resp_err_t error);
 [[nodiscard]] Status ToStatus(rd_kafka_resp_err_t error, std::string_view context);
+// What Kafka's ACLs lack where they say no to a topic, and what to do: to be added to the error.
+[[nodiscard]] std::string MissingRights(std::string_view operations, std::string_view topic);
 // Reads the abortable/retriable/fatal flags of a transactional call, then destroys `error`. nullptr
 // is OK.
 [[nodiscard]] Status TakeError(rd_kafka_error_t* error, std::string_view context);

@@ -72,9 +72,12 @@ void Producer::Impl::OnDelivery(rd_kafka_t* handle, const rd_kafka_message_t* me
   } else if (self->transactional && code != Code::kUnauthenticated) {
     code = Code::kAborted;
   }
-  self->failed_delivery = {code, "a record for topic " +
-                                     std::string(rd_kafka_topic_name(message->rkt)) +
-                                     " was not delivered: " + rd_kafka_err2str(message->err)};
+  const std::string topic = rd_kafka_topic_name(message->rkt);
+  std::string why = "a record for topic " + topic;
+  why += std::string(" was not delivered: ") + rd_kafka_err2str(message->err);
+  if (message->err == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED)
+    why += MissingRights("Write and Describe", topic);
+  self->failed_delivery = {code, std::move(why)};
 }
 
 Producer::Producer() : impl_(std::make_unique<Impl>()) {}
@@ -204,7 +207,10 @@ Status Producer::Send(Topic topic, int32_t partition, const Message& message, De
     // Ends in any case: what cannot be delivered times out and leaves the queue.
     impl_->client->Serve(kFullWaitMs);
     if (Status failure = impl_->client->TakeFailure(); !failure.ok()) return failure;
-    if (!impl_->failed_delivery.ok()) return impl_->failed_delivery;
+    // Without transactions, what was given up has made room, and the next Flush tells of it.
+    const Status& failed = impl_->failed_delivery;
+    if (!failed.ok() && (impl_->transactional || failed.retry_class() != RetryClass::kRetry))
+      return failed;
     if (impl_->keep_waiting && !impl_->keep_waiting())
       return Unavailable("the queue of records to be sent is full, and waiting was given up");
   }

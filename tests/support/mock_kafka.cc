@@ -54,11 +54,23 @@ void MockKafka::Answer(KafkaRequest request, std::initializer_list<KafkaError> e
   rd_kafka_mock_push_request_errors_array(impl_->cluster, Raw(request), raw.size(), raw.data());
 }
 
+void MockKafka::AnswerAll(KafkaRequest request, KafkaError error) {
+  constexpr size_t kMoreThanAnybodyAsks = 100'000;
+  rd_kafka_mock_clear_request_errors(impl_->cluster, Raw(request));
+  if (error == KafkaError::kNone) return;
+  const std::vector<rd_kafka_resp_err_t> raw(kMoreThanAnybodyAsks, Raw(error));
+  rd_kafka_mock_push_request_errors_array(impl_->cluster, Raw(request), raw.size(), raw.data());
+}
+
 void MockKafka::AnswerLate(int32_t broker, KafkaRequest request, KafkaError error, Duration late) {
   const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(late).count();
   REQUIRE(rd_kafka_mock_broker_push_request_error_rtts(impl_->cluster, broker, Raw(request), 1,
                                                        Raw(error), static_cast<int>(ms)) ==
           RD_KAFKA_RESP_ERR_NO_ERROR);
+}
+
+void MockKafka::RefuseTopic(const std::string& topic, KafkaError error) {
+  rd_kafka_mock_topic_set_error(impl_->cluster, topic.c_str(), Raw(error));
 }
 
 void MockKafka::MoveLeader(const std::string& topic, int32_t partition, int32_t broker) {

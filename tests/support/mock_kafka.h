@@ -16,6 +16,8 @@ namespace coho::test {
 // Kafka's names of requests and errors, with its numbers.
 enum class KafkaRequest : int16_t {
   kProduce = 0,
+  kFetch = 1,
+  kListOffsets = 2,
   kFindCoordinator = 10,
   kInitProducerId = 22,
   kAddPartitionsToTxn = 24,
@@ -36,6 +38,7 @@ enum class KafkaError : int {
   kOutOfOrderSequence = 45,
   kInvalidProducerEpoch = 47,
   kInvalidTxnState = 48,
+  kInvalidTransactionTimeout = 50,
   kConcurrentTransactions = 51,
   kTransactionalIdAuthorizationFailed = 53,
   kStorageError = 56,
@@ -55,8 +58,12 @@ class MockKafka {
   void MakeTopic(const std::string& topic, int partitions = 1);
   // The next requests of this kind are answered with these, one each.
   void Answer(KafkaRequest request, std::initializer_list<KafkaError> errors);
+  // From now on all are answered with this; kNone: no longer.
+  void AnswerAll(KafkaRequest request, KafkaError error);
   // A broker's next one is answered so late, with this.
   void AnswerLate(int32_t broker, KafkaRequest request, KafkaError error, Duration late);
+  // What whoever asks where the topic is gets; kNone: where it is.
+  void RefuseTopic(const std::string& topic, KafkaError error);
   void MoveLeader(const std::string& topic, int32_t partition, int32_t broker);
   // Of a "transaction" or a "group".
   void MoveCoordinator(const std::string& kind, const std::string& id, int32_t broker);

@@ -78,6 +78,18 @@ std::optional<CommitOutcome> Committer::Step() {
 
 // One step; the same phase afterwards: Kafka has not answered yet.
 std::optional<CommitOutcome> Committer::Advance() {
+  // A full queue was waited for until the lease was over, or somebody gave up.
+  const auto not_sent = [this](const Status& status) {
+    if (!NotYet(status)) return Failed(status);
+    return Failed(options_.may_write() ? Aborted(status.message()) : LeaseIsOverError());
+  };
+  // What was given up on is lost to the next flush; its input must not count as processed. However
+  // long Kafka is away, it is tried again.
+  const auto not_delivered = [this](const Status& status) {
+    if (status.retry_class() == RetryClass::kFatal) return Failed(status);
+    if (!options_.may_write()) return Failed(LeaseIsOverError());
+    return Failed(Aborted(status.message()), status.code() != Code::kAborted);
+  };
   switch (phase_) {
     case Phase::kSend: {
       CrashPoint("commit/begun");
@@ -89,14 +101,14 @@ std::optional<CommitOutcome> Committer::Advance() {
       if (Status status = Open(); !status.ok()) return Failed(std::move(status));
       const bool positions_first = !exactly_once_ && COHO_MUTANT("positions-before-changelog");
       if (positions_first) SendPositions().IgnoreError("a mutant");
-      if (Status status = SendChanges(); !status.ok()) return Failed(std::move(status));
+      if (Status status = SendChanges(); !status.ok()) return not_sent(status);
       CrashPoint("commit/changes-sent");
       if (!exactly_once_) {
         flush_by_ = options_.clock->Now() + options_.flush_timeout;
         phase_ = positions_first ? Phase::kFlushPositions : Phase::kFlushChanges;
         return std::nullopt;
       }
-      if (Status status = SendPositions(); !status.ok()) return Failed(std::move(status));
+      if (Status status = SendPositions(); !status.ok()) return not_sent(status);
       if (nothing && prove_ && !again_) {
         // A transaction must hold something. In one call with the time that is left: an attempt
         // that is cut off loses it.
@@ -111,8 +123,8 @@ std::optional<CommitOutcome> Committer::Advance() {
       return std::nullopt;
     }
     case Phase::kFlushChanges: {
-      if (Status status = Flush(); !status.ok())
-        return NotYet(status) ? std::nullopt : std::optional(Failed(std::move(status)));
+      if (const Status status = Flush(); !status.ok())
+        return NotYet(status) ? std::nullopt : std::optional(not_delivered(status));
       // Positions of an owner who is none any more would make the next one skip what it has not
       // seen.
       if (!options_.may_write()) {
@@ -123,13 +135,13 @@ std::optional<CommitOutcome> Committer::Advance() {
       return std::nullopt;
     }
     case Phase::kSendPositions:
-      if (Status status = SendPositions(); !status.ok()) return Failed(std::move(status));
+      if (Status status = SendPositions(); !status.ok()) return not_sent(status);
       CrashPoint("commit/positions-sent");
       phase_ = Phase::kFlushPositions;
       return std::nullopt;
     case Phase::kFlushPositions: {
-      if (Status status = Flush(); !status.ok())
-        return NotYet(status) ? std::nullopt : std::optional(Failed(std::move(status)));
+      if (const Status status = Flush(); !status.ok())
+        return NotYet(status) ? std::nullopt : std::optional(not_delivered(status));
       return Done();
     }
     case Phase::kCommit: {
@@ -181,11 +193,7 @@ Status Committer::SendPositions() {
 
 Status Committer::Flush() {
   Status status = outputs_->Flush(kAttempt);
-  if (!NotYet(status)) {
-    // What was given up on is lost to the next flush; its input must not count as processed.
-    return status.ok() || status.retry_class() == RetryClass::kFatal ? status
-                                                                     : Aborted(status.message());
-  }
+  if (!NotYet(status)) return status;
   if (!options_.may_write()) return LeaseIsOverError();
   if (options_.clock->Now() >= flush_by_) return Aborted(status.message());
   return status;

@@ -104,15 +104,19 @@ class Count final : public StreamTask {
 };
 
 struct World {
-  explicit World(Guarantee guarantee = Guarantee::kExactlyOnce) : job(MakeJob(guarantee)) {
+  explicit World(Guarantee guarantee = Guarantee::kExactlyOnce, Duration session = seconds(6))
+      : job(MakeJob(guarantee)) {
+    job.failover.session_timeout = session;
     for (const char* topic : {"in", "out", "a-changelog"}) kafka.MakeTopic(topic);
     kafka.MoveCoordinator("transaction", kId, 1);
     kafka.MoveCoordinator("group", job.ConsumerGroup(), 1);
     job.kafka.topic_prefix = "job";
     model = MakeJobModel(job, {{"in", 1}});
     model.stores.at("a").changelog = model.positions_topic = "a-changelog";
-    ports = std::make_unique<MockPorts>(
-        KafkaLoopPorts::Options{.job = &job, .kafka = kafka.config(), .transactional_id = kId});
+    ports = std::make_unique<MockPorts>(KafkaLoopPorts::Options{.job = &job,
+                                                                .kafka = kafka.config(),
+                                                                .transactional_id = kId,
+                                                                .producer_queue_bytes = 1 << 20});
     if (guarantee == Guarantee::kAtLeastOnce) lease.Renew(Clock::Real().Now(), Clock::Real());
     loop = std::make_unique<RunLoop>(RunLoop::Options{
         .job = &job,
@@ -161,12 +165,12 @@ struct World {
     TurnUntil("the first record", [&] { return Committed(); });
     REQUIRE(told == fed);
   }
-  // One record.
-  void Feed() {
+  void Feed(int records = 1) {
     const auto topic = input->OpenTopic("in").value();
-    REQUIRE(input->Send(topic, 0, {.key = "k", .value = "v"}).ok());
+    for (int i = 0; i < records; ++i)
+      REQUIRE(input->Send(topic, 0, {.key = "k", .value = "v"}).ok());
     REQUIRE(input->Flush(seconds(10)).ok());
-    ++fed;
+    fed += records;
   }
   [[nodiscard]] bool Committed() const {
     const LoopStatus status = loop->status();
@@ -285,12 +289,38 @@ TEST_CASE("loop: what Kafka does not allow ends the worker at once, with its own
   }
 }
 
+TEST_CASE("loop: transactions that are longer than brokers allow are the job file's matter") {
+  World world;
+  world.kafka.AnswerAll(R::kInitProducerId, E::kInvalidTransactionTimeout);
+  world.TurnUntil("the end", [&] { return world.Told<LoopFailed>() != nullptr; });
+  CAPTURE(world.Told<LoopFailed>()->message);
+  CHECK(world.Told<LoopFailed>()->exit_code == kExitJobFile);
+  CHECK(world.Told<LoopFailed>()->message.find("initialising a producer") != std::string::npos);
+}
+
 TEST_CASE("loop: AtLeastOnce loses nothing to errors that pass") {
   World world(Guarantee::kAtLeastOnce);
   world.Run();
   for (const E error : {E::kNotLeader, E::kRequestTimedOut, E::kStorageError, E::kConnectionCut})
     world.GoesOn([&] { world.kafka.Answer(R::kProduce, {error}); });
   CHECK(world.loop->status().commit_aborts == 0);
+}
+
+TEST_CASE("loop: AtLeastOnce, and Kafka takes nothing for long: the worker lives, and goes on") {
+  World world(Guarantee::kAtLeastOnce, seconds(1));
+  world.Run();
+  world.Feed(20'000);  // more than the queue takes
+  world.kafka.AnswerAll(R::kProduce, E::kNotEnoughReplicas);
+  // Longer than eight attempts.
+  const MonotonicTime end = Clock::Real().Now() + seconds(18);
+  world.TurnUntil("time to pass",
+                  [&] { return Clock::Real().Now() > end || world.events.size() > 1; });
+  if (const auto* failed = world.Told<LoopFailed>()) MESSAGE(failed->message);
+  REQUIRE(world.events.size() == 1);
+  CHECK(world.loop->status().commit_aborts >= 1);
+  world.kafka.AnswerAll(R::kProduce, E::kNone);
+  world.TurnUntil("the records", [&] { return world.Committed(); });
+  CHECK(world.told == world.fed);
 }
 
 }  // namespace

@@ -202,5 +202,27 @@ TEST_CASE("producer: what Kafka does not allow is said as such, and not tried ag
   CHECK(world.producer->InitTransactions(seconds(10)).code() == Code::kUnauthenticated);
 }
 
+TEST_CASE(
+    "producer: without transactions a full queue is waited for, and the flush tells the loss") {
+  World world;
+  auto made = kafka::Producer::Create(world.kafka.config(), {.linger = milliseconds(0),
+                                                             .queued_bytes_max = 1 << 20,
+                                                             .delivery_timeout = seconds(1),
+                                                             .keep_waiting = [] { return true; }});
+  REQUIRE(made.ok());
+  const auto topic = (*made)->OpenTopic("t").value();
+  world.kafka.AnswerAll(R::kProduce, E::kNotEnoughReplicas);
+  const std::string value(2000, 'v');
+  for (int i = 0; i < 2000; ++i) World::Must((*made)->Send(topic, 0, {.key = "k", .value = value}));
+  const Status lost = (*made)->Flush(seconds(30));
+  CAPTURE(lost.ToString());
+  CHECK(lost.code() == Code::kAborted);
+  CHECK(lost.message().find("topic t") != std::string::npos);
+
+  world.kafka.AnswerAll(R::kProduce, E::kNone);
+  World::Must((*made)->Send(topic, 0, {.key = "k", .value = "v"}));
+  World::Must((*made)->Flush(seconds(30)));
+}
+
 }  // namespace
 }  // namespace coho::test

@@ -9,9 +9,9 @@
 
 #include "common/base/log.h"
 #include "common/base/mailbox.h"
-#include "common/base/mutant.h"
 #include "common/base/overloaded.h"
 #include "common/coordinating/events_queue.h"
+#include "common/coordinating/heartbeat_follower.h"
 #include "common/kafka/admin.h"
 #include "common/kafka/consumer.h"
 #include "common/kafka/producer.h"
@@ -23,13 +23,15 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 constexpr Duration kRequestTimeout = seconds(5);
+// One producer writes for all jobs. What a job's own topic takes, the others wait for: little, and
+// then it is that job's turn again later. A commit is the same for all.
+constexpr Duration kSendTimeout = seconds(3);
+constexpr Duration kAbortTimeout = seconds(2);
 constexpr Duration kCommitTimeout = seconds(10);
 constexpr Duration kTransactionTimeout = seconds(10);
 constexpr Duration kReadTimeout = seconds(10);
 // how late an idle thread sees that it is to end
 constexpr Duration kIdle = milliseconds(500);
-constexpr Duration kFollowerTurn = milliseconds(50);  // how late a newly followed topic is read
-constexpr Duration kHearingInterval = seconds(1);
 constexpr int64_t kReaderBytes = 8 << 20;
 // An assignment's record holds a worker's tasks, a claim or a model everything else: none comes
 // near.
@@ -52,22 +54,15 @@ struct KafkaCluster::Impl {
     std::unique_ptr<kafka::Consumer> reader;
   };
   using ToolJob = std::function<void(Tools&)>;
-  struct Followed {
-    std::string topic;
-    bool follow = false;
-    int64_t next = 0;
-  };
-  struct Ends {  // where the topics ended at `as_of`
-    MonotonicTime as_of;
-    std::map<TopicPartition, int64_t> ends;
-  };
 
   Impl(kafka::ClientConfig c, int threads, std::function<bool()> may)
       : config(std::move(c)), may_write(std::move(may)) {
     config.give_up = stopping;
     for (int i = 0; i < threads; ++i) pool.emplace_back([this] { RunPool(); });
     writer_thread = std::thread([this] { RunWriter(); });
-    follower_thread = std::thread([this] { RunFollower(); });
+    follower_thread = std::thread([this] {
+      while (!*stopping) follower.Turn();
+    });
   }
   ~Impl() {
     *stopping = true;
@@ -78,10 +73,7 @@ struct KafkaCluster::Impl {
 
   void RunPool();
   void RunWriter();
-  void RunFollower();
-  void FollowTurn(std::unique_ptr<kafka::Consumer>* follower, kafka::RecordBatch* batch);
-  void AskEnds();
-  void NoteEnds();
+  void AskEnds(const std::vector<TopicPartition>& partitions);
   void Answer(RequestId id, ClusterAnswer answer) { events.Put(Answered{id, std::move(answer)}); }
   [[nodiscard]] Result<kafka::Admin*> AdminOf(Tools& tools) const;
   [[nodiscard]] Result<kafka::Consumer*> ReaderOf(Tools& tools) const;
@@ -104,21 +96,21 @@ struct KafkaCluster::Impl {
   EventsQueue events;
   Mailbox<ToolJob> pool_jobs;
   Mailbox<WriterJob> writer_jobs;
-  Mailbox<Followed> follower_wishes;
-  Mailbox<Ends> follower_ends;
 
   // The writer's thread only.
   std::unique_ptr<kafka::Producer> producer;
   int64_t writer = 0;  // number of `producer`
   int64_t writers = 0;
-  // The follower's thread only: topic -> next offset.
-  std::map<std::string, int64_t> followed;
-  struct Awaited {
-    int64_t end = 0;
-    MonotonicTime as_of;
-  };
-  std::map<std::string, Awaited> awaited;  // by topic
-  MonotonicTime ask_ends_at;
+  HeartbeatFollower follower{
+      {.open =
+           [this] {
+             kafka::ConsumerOptions options = ReaderOptions();
+             options.read_committed = false;
+             options.lose_partitions = true;
+             return kafka::Consumer::Create(config, options);
+           },
+       .ask_ends = [this](const std::vector<TopicPartition>& all) { AskEnds(all); },
+       .events = &events}};
   std::atomic<bool> asking_ends{false};
 
   std::vector<std::thread> pool;
@@ -167,9 +159,7 @@ void KafkaCluster::Ask(RequestId id, ClusterRequest request) {
           [&](FollowHeartbeats& r) {
             on_pool([impl, id, r](Impl::Tools& t) { impl->Answer(id, impl->Follow(t, r)); });
           },
-          [&](UnfollowHeartbeats& r) {
-            impl->follower_wishes.Post({.topic = std::move(r.topic), .follow = false});
-          },
+          [&](UnfollowHeartbeats& r) { impl->follower.Unfollow(std::move(r.topic)); },
       },
       request);
 }
@@ -279,7 +269,7 @@ Status KafkaCluster::Impl::Send(const WriteTopic& request) {
   }
   // Nothing is asked of the transaction's coordinator before every record is there: until then the
   // outcome is certain.
-  return producer->Flush(kRequestTimeout);
+  return producer->Flush(kSendTimeout);
 }
 
 WriteEnded KafkaCluster::Impl::Write(const WriteTopic& request) {
@@ -295,7 +285,7 @@ WriteEnded KafkaCluster::Impl::Write(const WriteTopic& request) {
   // librdkafka says of a commit that it must be aborted only if it was not asked for, or was
   // refused.
   if (status.code() != Code::kFenced && (!sent || status.code() == Code::kAborted)) {
-    const Status aborted = producer->AbortTransaction(kCommitTimeout);
+    const Status aborted = producer->AbortTransaction(kAbortTimeout);
     if (aborted.ok()) return {WriteOutcome::kNotWritten, status};
     if (aborted.code() == Code::kFenced) status = aborted;
   }
@@ -343,101 +333,24 @@ FollowBegun KafkaCluster::Impl::Follow(Tools& tools, const FollowHeartbeats& req
       return Unavailable("topic " + request.topic + ": its leader did not say where it ends");
     COHO_ASSIGN_OR_RETURN(const std::optional<int64_t> from,
                           reader->QueryOffsetAt(partition, request.since, kRequestTimeout));
-    follower_wishes.Post({request.topic, true, from.value_or(end->second)});
+    follower.Follow(request.topic, from.value_or(end->second));
     return end->second;
   };
   const Result<int64_t> end = follow();
   return {end.status(), end.ok() ? *end : 0};
 }
 
-void KafkaCluster::Impl::AskEnds() {
-  std::vector<TopicPartition> partitions;
-  for (const auto& [topic, next] : followed) partitions.push_back({topic, 0});
-  if (partitions.empty() || asking_ends.exchange(true)) return;
+void KafkaCluster::Impl::AskEnds(const std::vector<TopicPartition>& partitions) {
+  if (asking_ends.exchange(true)) return;
   pool_jobs.Post([this, partitions](Tools& tools) {
     const auto reader = ReaderOf(tools);
     const MonotonicTime as_of = Clock::Real().Now();
     if (reader.ok()) {
       auto ends = (*reader)->QueryHighWatermarks(partitions, kRequestTimeout);
-      if (ends.ok()) follower_ends.Post({as_of, *std::move(ends)});
+      if (ends.ok()) follower.OnEnds({as_of, *std::move(ends)});
     }
     asking_ends = false;
   });
-}
-
-void KafkaCluster::Impl::FollowTurn(std::unique_ptr<kafka::Consumer>* follower,
-                                    kafka::RecordBatch* batch) {
-  if (*follower == nullptr) {
-    kafka::ConsumerOptions options = ReaderOptions();
-    options.read_committed = false;
-    options.lose_partitions = true;
-    auto made = kafka::Consumer::Create(config, options);
-    if (!made.ok()) return;
-    *follower = std::move(made).value();
-    std::map<TopicPartition, int64_t> positions;
-    for (const auto& [topic, next] : followed) positions[{topic, 0}] = next;
-    (*follower)->Assign(positions).IgnoreError("a new consumer has no partitions");
-  }
-  while (auto wish = follower_wishes.Take()) {
-    if (followed.erase(wish->topic) > 0) {
-      (*follower)->Unassign({{wish->topic, 0}}).IgnoreError("it may have been lost before");
-    }
-    if (!wish->follow) continue;
-    followed[wish->topic] = wish->next;
-    (*follower)->Assign({{{wish->topic, 0}, wish->next}}).IgnoreError("it is not assigned");
-  }
-  if (!events.AwaitRoom(kFollowerTurn)) return;
-  const Status status = (*follower)->Poll(kFollowerTurn, batch);
-  for (size_t i = 0; i < batch->size(); ++i) {
-    const kafka::Record& record = (*batch)[i];
-    const auto next = followed.find(std::string(record.topic()));
-    if (next == followed.end()) continue;
-    next->second = record.is_end_of_partition() ? record.offset() : record.offset() + 1;
-    if (record.is_end_of_partition()) continue;
-    events.Put(HeartbeatSeen{next->first, record.offset(), record.timestamp_ms(),
-                             std::string(record.value()), std::string(record.key())});
-  }
-  batch->Clear();
-  for (auto& [partition, why] : (*follower)->TakeLost()) {
-    if (followed.erase(partition.topic) > 0) events.Put(HeartbeatsLost{partition.topic, why});
-  }
-  if (!status.ok()) follower->reset();  // opened again where it was
-}
-
-// An end is waited for until it was read to, though later ones become known meanwhile: where
-// reading always lags a little, the latest would never be reached, and nobody ever be heard. A
-// lower one is of a topic that was made anew.
-void KafkaCluster::Impl::NoteEnds() {
-  while (auto ends = follower_ends.Take()) {
-    for (const auto& [partition, end] : ends->ends) {
-      const Awaited asked{end, ends->as_of};
-      const auto [known, is_new] = awaited.try_emplace(partition.topic, asked);
-      if (!is_new && end < known->second.end) known->second = asked;
-    }
-  }
-  std::erase_if(awaited, [this](const auto& entry) {
-    const auto at = followed.find(entry.first);
-    if (at == followed.end()) return true;
-    if (at->second < entry.second.end && !COHO_MUTANT("heard-before-read")) return false;
-    events.Put(HeartbeatsHeard{at->first, entry.second.as_of});
-    return true;
-  });
-}
-
-void KafkaCluster::Impl::RunFollower() {
-  std::unique_ptr<kafka::Consumer> follower;
-  kafka::RecordBatch batch(512);
-  while (!*stopping) {
-    if (followed.empty()) follower_wishes.Wait(kIdle);
-    if (followed.empty() && follower_wishes.empty()) continue;
-    FollowTurn(&follower, &batch);
-    NoteEnds();
-    const MonotonicTime now = Clock::Real().Now();
-    if (now >= ask_ends_at) {
-      ask_ends_at = now + kHearingInterval;
-      AskEnds();
-    }
-  }
 }
 
 }  // namespace coho

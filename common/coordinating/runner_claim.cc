@@ -60,6 +60,10 @@ JobProblem RunnerState::CoordinatorTopicGone(bool made_anew) const {
 
 // The job goes on, but a worker that is lost would not be noticed: people have to know.
 std::optional<JobProblem> RunnerState::HearingProblem(Times t) const {
+  if (lost_ && lost_->second.code() == Code::kUnauthenticated &&
+      t.now - lost_->first <= kDeafIsAProblem) {
+    return ProblemOf(lost_->second, false);
+  }
   if (t.now - heard_through_ > kDeafIsAProblem) {
     return JobProblem{ProblemReason::kKafkaUnreachable,
                       "heartbeats topic \"" + heartbeats_topic_ +

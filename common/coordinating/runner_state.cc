@@ -278,9 +278,13 @@ void RunnerState::OnHeard(MonotonicTime as_of, Times t) {
 void RunnerState::OnHeartbeatsLost(const Status& why, Times t) {
   if (!coordinator_ || !std::exchange(following_, false)) return;
   COHO_SOMETIMES("a heartbeats topic was truncated or made anew");
-  Say(true, "the heartbeats topic is read anew", why.ToString());
+  // What is lost as soon as it is followed is not asked for all the time.
+  const bool again = lost_ && t.now - lost_->first <= kDeafIsAProblem;
+  if (!again) follow_retry_.Reset();
+  if (!again) Say(true, "the heartbeats topic is read anew", why.ToString());
+  lost_ = {t.now, why};
   coordinator_->OnDeaf();
-  recheck_at_ = t.now;
+  recheck_at_ = again ? t.now + follow_retry_.Next() : t.now;
 }
 
 void RunnerState::OnTick(Times t) {
@@ -366,9 +370,10 @@ void RunnerState::Do(CoordinatorActions actions) {
   for (CoordinatorAction& action : actions) to_do_.push_back(std::move(action));
 }
 
-void RunnerState::Perform(Times /*t*/) {
+void RunnerState::Perform(Times t) {
   while (!to_do_.empty() && phase_ == Phase::kRunning && !doubtful_ && !writing_) {
-    const bool may_write = writer_ != 0 && resume_ == Resume::kNone && !renewing_;
+    const bool may_write =
+        writer_ != 0 && resume_ == Resume::kNone && !renewing_ && t.now >= write_at_;
     if (std::holds_alternative<WriteRecords>(to_do_.front()) && !may_write) return;
     CoordinatorAction action = std::move(to_do_.front());
     to_do_.pop_front();
@@ -398,7 +403,9 @@ void RunnerState::OnWritten(const WriteEnded& ended, Times t) {
       doubtful_ = std::move(write);
       return;
     }
+    write_at_ = t.now + write_retry_.Next();  // others have the same writer
   }
+  if (written) write_retry_.Reset();
   if (written) facts_.stored = Folded(std::move(facts_.stored), write.records);
   Do(coordinator_->OnWritten(write.generation, written, t.now, t.wall));
   Perform(t);

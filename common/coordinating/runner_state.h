@@ -56,8 +56,7 @@ class RunnerState {
   void OnHeard(MonotonicTime as_of, Times t);
   void OnHeartbeatsLost(const Status& why, Times t);
   void OnTick(Times t);
-  // Another job has the same topics; nullopt: not any more.
-  void OnPrefixTaken(const std::optional<JobId>& by);
+  void OnPrefixTaken(const std::optional<JobId>& by);  // who has the same topics, if any
 
   [[nodiscard]] std::vector<RunnerAction> Take();
   [[nodiscard]] bool WantsWriter() const {
@@ -162,9 +161,8 @@ class RunnerState {
 
   std::optional<JobProblem> problem_;
   TopicFacts facts_;  // stored: what the coordinator topic holds, as far as it is known
-  // of the topic that was claimed; empty: none was yet, or unknown
-  std::string coordinator_topic_id_;
-  bool had_topic_ = false;  // the coordinator topic was ours
+  std::string coordinator_topic_id_;  // that was claimed; empty: none was yet, or unknown
+  bool had_topic_ = false;            // the coordinator topic was ours
   bool claimed_ = false;
   bool confirmed_ = false;
   Claim claim_;                   // ours
@@ -176,22 +174,23 @@ class RunnerState {
   JobModel model_;  // what the coordinator is to begin with
   std::map<WorkerId, PodFact> pod_facts_;
   std::deque<CoordinatorAction> to_do_;
-  std::optional<WriteRecords> writing_;   // under way
+  std::optional<WriteRecords> writing_;  // under way
+  Backoff write_retry_{std::chrono::milliseconds(200), std::chrono::seconds(10)};
   std::optional<WriteRecords> doubtful_;  // nobody knows whether it was written
   int64_t live_from_ = 0;                 // heartbeats before this offset are history
   bool following_ = false;
   static constexpr Duration kDeafIsAProblem = std::chrono::minutes(1);
   MonotonicTime heard_through_;
+  std::optional<std::pair<MonotonicTime, Status>> lost_;  // heartbeats: the last time, and why
+  Backoff follow_retry_{std::chrono::seconds(1), std::chrono::seconds(15)};
   bool unreadable_told_ = false;
   std::optional<MonotonicTime> unreadable_at_;  // the last heartbeat that could not be read
   std::string unreadable_;
   bool rechecking_ = false;
   bool renewing_ = false;
   std::optional<MonotonicTime> read_again_at_;  // reading after the writer was closed failed
-  MonotonicTime recheck_at_;
-  MonotonicTime tick_at_;
-  MonotonicTime renew_at_;
-  MonotonicTime audit_at_;
+  MonotonicTime recheck_at_, write_at_;         // not before
+  MonotonicTime tick_at_, renew_at_, audit_at_;
   bool changed_ = true;
   bool heard_ = false;
   MonotonicTime told_at_;

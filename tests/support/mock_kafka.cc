@@ -16,6 +16,14 @@ int16_t Raw(KafkaRequest request) { return static_cast<int16_t>(request); }
 
 }  // namespace
 
+int64_t SettingOf(void* client, const char* name) {
+  char value[64] = "";
+  size_t size = sizeof value;
+  REQUIRE(rd_kafka_conf_get(rd_kafka_conf(static_cast<rd_kafka_t*>(client)), name, value, &size) ==
+          RD_KAFKA_CONF_OK);
+  return std::atoll(value);
+}
+
 struct MockKafka::Impl {
   rd_kafka_t* host = nullptr;  // for the mock's own threads and timers
   rd_kafka_mock_cluster_t* cluster = nullptr;

@@ -46,6 +46,9 @@ enum class KafkaError : int {
   kProducerFenced = 90,
 };
 
+// What librdkafka made of a setting that is a number. `client`: native() of a consumer.
+[[nodiscard]] int64_t SettingOf(void* client, const char* name);
+
 class MockKafka {
  public:
   static constexpr int32_t kBrokers = 2;

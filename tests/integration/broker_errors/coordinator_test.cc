@@ -90,6 +90,19 @@ TEST_CASE("coordinator: a rival's epoch fences the writer, whatever it asks") {
   }
 }
 
+TEST_CASE("coordinator: a job whose topic takes nothing does not keep the others for long") {
+  World world;
+  world.Open();
+  world.kafka.AnswerAll(R::kProduce, E::kNotLeader);
+  const MonotonicTime before = Clock::Real().Now();
+  const WriteEnded ended = world.Write();
+  CAPTURE(ended.status.ToString());
+  CHECK(Clock::Real().Now() - before < seconds(8));
+  CHECK(ended.outcome == WriteOutcome::kNotWritten);
+  world.kafka.AnswerAll(R::kProduce, E::kNone);
+  CHECK(world.Write().outcome == WriteOutcome::kWritten);  // with the same writer
+}
+
 TEST_CASE("coordinator: a missing right is said, and nothing is written") {
   World world;
   world.Open();

@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "common/kafka/admin.h"
 #include "common/kafka/producer.h"
 #include "tests/support/loopback.h"
 
@@ -156,6 +157,17 @@ TEST_CASE("clients: one that heard of no broker at all finds the cluster again")
     broker.knows_itself = true;
     await_answers("it asks again");
   }
+}
+
+TEST_CASE("clients: who asks for a topic's id one that knows no broker gets an error") {
+  LonelyBroker broker;
+  const auto admin = Admin::Create({.bootstrap_servers = broker.address()});
+  REQUIRE(admin.ok());
+  const auto known = (*admin)->Describe({"t"}, seconds(20));
+  REQUIRE_MESSAGE(known.ok(), known.status().ToString());
+  CHECK(known->contains("t"));
+  broker.knows_itself = false;
+  CHECK_FALSE((*admin)->Describe({"t"}, milliseconds(500)).ok());
 }
 
 }  // namespace

@@ -37,6 +37,7 @@ std::set<FaultKind> FaultsFor(const std::string& mutant) {
       {"later-records-not-read", {kCompact, kRivalInstallation, kThrottleOperator, kKillOperator}},
       {"claim-not-read-again-after-a-fence", {kForeignOperator, kFreezeOperator, kRivalOperator}},
       {"fenced-loop-takes-grants", {kDoubleWorker, kScale, kCutWorker}},
+      {"named-without-having-read", {kRestartStorm, kCutWorker, kFreezeWorker}},
       {"bad-edit-stops-coordination", {kBadEdit, kKillWorker, kScale}},
       {"first-one-back-gets-all", {kPowerCut}},
       {"foreign-ids-recorded", {kStrangeHeartbeat, kScale, kKillWorker}},
@@ -83,9 +84,8 @@ std::string OutOfReach(const std::string& name) {
        "it takes 32 aborts of one task in a row; tests/unit/worker_restore"},
   };
   // Not done: no seed that was tried finds them, nor is it shown that none could.
-  static const auto& kNotYet =
-      *new const std::set<std::string>{"a worker outlived its coordinator topic",
-                                       "compacted-claims-forgotten", "named-without-having-read"};
+  static const auto& kNotYet = *new const std::set<std::string>{
+      "a worker outlived its coordinator topic", "compacted-claims-forgotten"};
   if (kNotYet.contains(name)) return "no world leads there yet";
   const auto found = kReasons.find(name);
   return found == kReasons.end() ? "" : found->second;

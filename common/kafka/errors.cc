@@ -39,6 +39,8 @@ Code CodeOf(rd_kafka_resp_err_t error) {
     case RD_KAFKA_RESP_ERR_UNSTABLE_OFFSET_COMMIT:
     case RD_KAFKA_RESP_ERR_OFFSET_NOT_AVAILABLE:
     case RD_KAFKA_RESP_ERR_THROTTLING_QUOTA_EXCEEDED:
+    case RD_KAFKA_RESP_ERR__PARTIAL:  // an answer of a broker that is still starting
+    case RD_KAFKA_RESP_ERR_KAFKA_STORAGE_ERROR:
       return Code::kUnavailable;
 
     case RD_KAFKA_RESP_ERR__FENCED:

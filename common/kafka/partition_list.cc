@@ -57,6 +57,10 @@ Status SendListOffsets(rd_kafka_t* client, const std::vector<TopicPartition>& pa
   return Status::Ok();
 }
 
+// librdkafka puts the answers of several leaders together, and loses that one of them gave none:
+// its partitions then have neither an error nor an offset.
+bool Answered(const rd_kafka_topic_partition_t& at) { return at.offset >= 0; }
+
 }  // namespace
 
 struct PendingRanges::Impl {
@@ -81,9 +85,12 @@ struct PendingRanges::Impl {
     for (size_t i = 0; i < count; ++i) {
       const rd_kafka_topic_partition_t* at =
           rd_kafka_ListOffsetsResultInfo_topic_partition(infos[i]);
-      if (at->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+      if (at->err != RD_KAFKA_RESP_ERR_NO_ERROR || !Answered(*at)) {
         const TopicPartition partition{at->topic, at->partition};
-        failed.try_emplace(partition, ToStatus(at->err, ContextOf({partition})));
+        failed.try_emplace(
+            partition, at->err != RD_KAFKA_RESP_ERR_NO_ERROR
+                           ? ToStatus(at->err, ContextOf({partition}))
+                           : Unavailable(ContextOf({partition}) + ": its leader did not answer"));
         continue;
       }
       OffsetRange& range = ranges[{at->topic, at->partition}];
@@ -181,7 +188,8 @@ Result<std::map<TopicPartition, int64_t>> ListHighWatermarks(
       rd_kafka_ListOffsets_result_infos(rd_kafka_event_ListOffsets_result(event.get()), &count);
   for (const rd_kafka_ListOffsetsResultInfo_t* info : std::span(infos, count)) {
     const rd_kafka_topic_partition_t* at = rd_kafka_ListOffsetsResultInfo_topic_partition(info);
-    if (at->err == RD_KAFKA_RESP_ERR_NO_ERROR) offsets[{at->topic, at->partition}] = at->offset;
+    if (at->err == RD_KAFKA_RESP_ERR_NO_ERROR && Answered(*at))
+      offsets[{at->topic, at->partition}] = at->offset;
   }
   return offsets;
 }

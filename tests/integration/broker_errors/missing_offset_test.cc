@@ -74,6 +74,22 @@ TEST_CASE("consumer: what there is instead of a missing offset is asked until Ka
   CHECK(world.consumer->records_lost() == static_cast<uint64_t>(*world.first));
 }
 
+TEST_CASE("consumer: a leader that gives no answer does not make a partition empty") {
+  World world;
+  world.Write(3, 10);
+  SUBCASE("its connection is cut") { world.kafka.AnswerAll(R::kListOffsets, E::kConnectionCut); }
+  SUBCASE("it answers too late") {
+    for (int i = 0; i < 8; ++i) world.kafka.AnswerLate(1, R::kListOffsets, E::kNone, seconds(5));
+  }
+  SUBCASE("its disk is away") { world.kafka.AnswerAll(R::kListOffsets, E::kStorageError); }
+  const auto range = world.consumer->QueryRange({"t", 0}, seconds(2));
+  REQUIRE_FALSE(range.ok());
+  CAPTURE(range.status().ToString());
+  CHECK(range.status().retry_class() == RetryClass::kRetry);
+  const auto ends = world.consumer->QueryHighWatermarks({{"t", 0}}, seconds(2));
+  CHECK((!ends.ok() || ends->empty()));
+}
+
 TEST_CASE("consumer: an offset beyond the end is told, and nobody goes on somewhere else") {
   World world;
   world.Write(3, 10);

@@ -167,7 +167,10 @@ TEST_CASE("clients: who asks for a topic's id one that knows no broker gets an e
   REQUIRE_MESSAGE(known.ok(), known.status().ToString());
   CHECK(known->contains("t"));
   broker.knows_itself = false;
-  CHECK_FALSE((*admin)->Describe({"t"}, milliseconds(500)).ok());
+  const auto unknown = (*admin)->Describe({"t"}, milliseconds(500));
+  REQUIRE_FALSE(unknown.ok());
+  CAPTURE(unknown.status().ToString());
+  CHECK(unknown.status().retry_class() == RetryClass::kRetry);  // nothing that ends a worker
 }
 
 }  // namespace

@@ -63,11 +63,14 @@ bool TaskRuntime::StoreWantsCare() const {
 }
 
 Status TaskRuntime::TakeRefused() {
+  Status first;
+  // Of all: what stayed would be told of the next record.
   for (CommitStore& s : stores_) {
-    if (s.store->refused()) [[unlikely]]
-      return s.store->TakeRefused();
+    if (!s.store->refused()) continue;
+    Status refused = s.store->TakeRefused();
+    if (first.ok()) first = std::move(refused);
   }
-  return Status::Ok();
+  return first;
 }
 
 bool TaskRuntime::StoreOverBudget() const {

@@ -30,9 +30,11 @@ class FakeRestorer final : public RestorePort {
     for (const StoreSpec& spec : job_.stores) {
       auto engine = engines_.Open(spec.name, request.task).value();
       if (spec.changelog) Replay(request.task, engine.get());
-      restored.stores.push_back(std::make_unique<TaskStore>(
-          TaskStore::Options{.spec = spec, .marker = {.job_id = job_.id.ToString()}},
-          std::move(engine)));
+      restored.stores.push_back(
+          std::make_unique<TaskStore>(TaskStore::Options{.spec = spec,
+                                                         .marker = {.job_id = job_.id.ToString()},
+                                                         .record_bytes_max = record_bytes_max},
+                                      std::move(engine)));
     }
     restored.positions = Recorded(request.task);
     ++restores;
@@ -50,7 +52,8 @@ class FakeRestorer final : public RestorePort {
   }
   std::string topic;  // of the positions, and of the one changelog
   std::string state_without_positions;
-  Status failure;  // once
+  Status failure;                // once
+  int64_t record_bytes_max = 0;  // of a store's key and value
   int restores = 0;
 
  private:

@@ -83,6 +83,21 @@ TEST_CASE("RunLoop: an abort takes back all stores, also one without changelog, 
   }
 }
 
+TEST_CASE("RunLoop: what two stores refuse of one record is charged to that record alone") {
+  World world;
+  world.job.processing.on_error = OnError::kSkip;
+  world.restorer.record_bytes_max = 64;
+  world.Turns(1);
+  world.Grant();
+  world.Turns(5);
+  world.kafka.Add(kIn, std::string(100, 'k'), "v");
+  for (int i = 0; i < 3; ++i) world.kafka.Add(kIn, "k", "v");
+  world.Turns(50);
+  const TaskCounters counters = world.loop->status().counters.at(TaskId(0));
+  CHECK(counters.skipped == 1);
+  CHECK(counters.processed == 3);
+}
+
 TEST_CASE("RunLoop: eight aborts in a row end the worker and say why") {
   World world;
   world.Turns(1);

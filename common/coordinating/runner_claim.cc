@@ -5,6 +5,7 @@
 #include "common/base/mutant.h"
 #include "common/base/overloaded.h"
 #include "common/coordinating/runner_state.h"
+#include "common/model/limits.h"
 
 namespace coho {
 namespace {
@@ -82,7 +83,7 @@ std::optional<JobProblem> RunnerState::HearingProblem(Times t) const {
 
 void RunnerState::Prepare(Times /*t*/) {
   phase_ = Phase::kLooking;
-  claimed_ = confirmed_ = false;
+  claimed_ = confirmed_ = workers_fenced_ = false;
   fenced_.clear();
   facts_.stored = {};
   Look(For::kPhase);
@@ -105,7 +106,12 @@ void RunnerState::OnPhaseAnswer(ClusterAnswer answer, Times t) {
                  [&](WriteEnded& ended) { OnClaimWritten(ended, t); },
                  [&](IdsFenced& done) {
                    if (!done.status.ok()) return Fail(ProblemOf(done.status, true), t);
-                   if (phase_ == Phase::kFencingWorkers) return AwaitWriter(t);
+                   if (phase_ == Phase::kFencingWorkers) {
+                     // It takes its time: another one may have claimed the topic meanwhile.
+                     workers_fenced_ = true;
+                     phase_ = Phase::kReadingClaim;
+                     return Ask(For::kPhase, ReadTopic{job_.CoordinatorTopic()});
+                   }
                    phase_ = Phase::kReadingAll;
                    Ask(For::kPhase, ReadTopic{job_.CoordinatorTopic()});
                  },
@@ -190,7 +196,8 @@ void RunnerState::OnReadClaim(TopicRead read, Times t) {
             .kafka_cluster_id = facts_.kafka_cluster_id,
             .transactional_id = options_.transactional_id,
             .life = last && !last->claim.life.empty() ? last->claim.life : options_.new_life()};
-  if (!last && !left.empty() && !COHO_MUTANT("adopted-without-fence")) return FenceWorkers(t);
+  if (!last && !left.empty() && !workers_fenced_ && !COHO_MUTANT("adopted-without-fence"))
+    return FenceWorkers(t);
   AwaitWriter(t);
 }
 
@@ -202,9 +209,10 @@ void RunnerState::FenceWorkers(Times t) {
   const TopicPlan plan = PlanTopics(job_, facts_);
   if (plan.problem && plan.problem->blocks_start) return Fail(*plan.problem, t);
   COHO_SOMETIMES("workers of an earlier life were fenced");
-  const int32_t workers = COHO_MUTANT("only-wanted-workers-fenced")
-                              ? job_.workers.count
-                              : std::max(job_.workers.count, plan.model.tasks);
+  const int32_t workers =
+      COHO_MUTANT("only-wanted-workers-fenced")
+          ? job_.workers.count
+          : std::min(kWorkersMost, std::max(job_.workers.count, plan.model.tasks));
   FenceIds fence;
   for (int32_t worker = 0; worker < workers; ++worker) {
     for (int32_t loop = 0; loop < job_.workers.run_loops; ++loop)

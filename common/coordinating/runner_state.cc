@@ -185,7 +185,8 @@ void RunnerState::OnWriterGone(bool fenced, Times t) {
   read_again_at_.reset();
   if (!coordinator_) {
     if (phase_ == Phase::kIdle || phase_ == Phase::kLooking || phase_ == Phase::kAwaitingWriter ||
-        phase_ == Phase::kReadingClaim || (phase_ == Phase::kCreating && !claimed_)) {
+        phase_ == Phase::kReadingClaim || phase_ == Phase::kFencingWorkers ||
+        (phase_ == Phase::kCreating && !claimed_)) {
       if (!claimed_) return;
     }
     Halt();

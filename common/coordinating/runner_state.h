@@ -165,6 +165,7 @@ class RunnerState {
   bool had_topic_ = false;            // the coordinator topic was ours
   bool claimed_ = false;
   bool confirmed_ = false;
+  bool workers_fenced_ = false;   // of an earlier life
   Claim claim_;                   // ours
   std::set<std::string> rivals_;  // to be fenced; kept over attempts until one claims the topic
   std::set<std::string> fenced_;  // of these, since the claim was written

@@ -168,15 +168,18 @@ class Planner {
     return true;
   }
 
-  // What a store holds that is taken out of the spec stays in its changelog, and falls behind: the
-  // model keeps the topic's id, without the topic.
+  // What a store holds that is taken out of the spec, or loses its changelog, stays in that topic,
+  // and falls behind: the model keeps the topic's id, without the topic.
   void RememberRemovedStores() {
     if (!Ran()) return;
     for (const auto& [name, store] : Pinned()->stores) {
       StoreModel removed = store;
       removed.changelog.clear();
       if (removed.topic_id.empty() && !store.changelog.empty()) removed.topic_id = kUnknownId;
-      if (!removed.topic_id.empty()) plan_.model.stores.try_emplace(name, std::move(removed));
+      if (removed.topic_id.empty()) continue;
+      const auto [now, fresh] = plan_.model.stores.try_emplace(name, removed);
+      // Also of one that is there, but has no changelog now.
+      if (!fresh && now->second.changelog.empty()) now->second.topic_id = removed.topic_id;
     }
   }
 
@@ -189,15 +192,16 @@ class Planner {
       return true;
     const std::string& id = before->second.topic_id;
     if (id.empty() || (id != kUnknownId && !found->id.empty() && id != found->id)) return true;
+    const std::string empty_store =
+        Pinned()->positions_topic == wanted.changelog
+            ? "The job's positions lie in that topic, too: do not delete it. Set "
+            : "Delete the topic, and what lies below stores/" + store +
+                  " in the workers' state directories, to begin with an empty store; set ";
     return Refuse(ProblemReason::kLeftoverTopics,
                   "spec.stores: store " + Quoted(store) +
-                      " was taken out of this job before, and has missed every record since; its "
-                      "changelog topic " +
-                      Quoted(wanted.changelog) +
-                      " still holds what it had then. Delete the topic, and what lies below "
-                      "stores/" +
-                      store +
-                      " in the workers' state directories, to begin with an empty store; set "
+                      " was taken out of this job before, or had no changelog, and its changelog "
+                      "topic " +
+                      Quoted(wanted.changelog) + " has missed every record since. " + empty_store +
                       "spec.state.onLeftover: Adopt to go on with what it had; or give the store "
                       "another name");
   }

@@ -2,6 +2,7 @@
 #include "common/model/job.h"
 #include "common/model/job_validate.h"
 #include "common/model/json_reader.h"
+#include "common/model/limits.h"
 
 namespace coho {
 namespace {
@@ -52,7 +53,7 @@ void ReadStore(ObjectReader& in, StoreSpec* out) {
 }
 
 void ReadWorkers(ObjectReader& in, WorkersSpec* out) {
-  in.Number("count", 1, 1000, &out->count);
+  in.Number("count", 1, kWorkersMost, &out->count);
   in.Number("runLoops", 1, 64, &out->run_loops);
   // Parts of the pod: only the operator reads them.
   (void)in.Find("resources");

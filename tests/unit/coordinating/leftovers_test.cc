@@ -84,6 +84,28 @@ TEST_CASE("leftovers: before they are adopted, nobody who ever had a task can wr
   CHECK(world.Fenced() == world.WorkersIds());
 }
 
+TEST_CASE("leftovers: who claimed the topic while they were being fenced is gone on with") {
+  World world;
+  world.job.state.on_leftover = OnLeftover::kAdopt;
+  world.kafka.Make(world.changelog(), 4);
+  Process slow(&world.kafka, "coho-operator-a-1");
+  slow.hold = [](const ClusterRequest& r) { return std::holds_alternative<FenceIds>(r); };
+  world.Start(slow);
+  REQUIRE(slow.held.size() == 1);
+  Process quick(&world.kafka, "coho-operator-a-2");
+  world.Start(quick);
+  REQUIRE(world.Stored().claim);
+  const std::string life = world.Stored().claim->life;
+  const size_t fenced = world.kafka.fenced.size();
+  slow.Release();
+  slow.Run(seconds(3));
+  CHECK(slow.views[world.job.id].prepared);
+  // Its workers are those of the life that has begun.
+  CHECK(world.Stored().claim->life == life);
+  for (size_t i = fenced + world.WorkersIds().size(); i < world.kafka.fenced.size(); ++i)
+    CHECK_FALSE(world.WorkersIds().contains(world.kafka.fenced[i]));
+}
+
 TEST_CASE("leftovers: state beside a coordinator topic that does not say whose it is, is refused") {
   World world;
   world.kafka.Make(world.changelog(), 4);

@@ -194,6 +194,22 @@ TEST_CASE("topics: positions stay where they are, whatever stores come before") 
   CHECK(plan.model.positions_topic_id == "id-of-coho-web-visits-visits-changelog");
 }
 
+TEST_CASE("topics: a store that has a changelog again is not given what that had") {
+  Bench bench;
+  bench.Pinned(4);
+  bench.job.stores[0].changelog = false;
+  TopicPlan plan = PlanTopics(bench.job, bench.facts);
+  REQUIRE_FALSE(plan.problem);
+  bench.facts.stored.model = plan.model;
+  bench.job.stores[0].changelog = true;
+  plan = PlanTopics(bench.job, bench.facts);
+  REQUIRE(plan.problem);
+  CHECK(plan.problem->reason == ProblemReason::kLeftoverTopics);
+  // The job's first store: whoever deleted its topic would lose the positions.
+  CHECK(plan.problem->message.find("do not delete it") != std::string::npos);
+  CHECK(plan.problem->message.find("Delete the topic") == std::string::npos);
+}
+
 TEST_CASE("topics: a store that comes back is not given what it had when it was taken out") {
   const std::string topic = "coho-web-visits-more-changelog";
   Bench bench;

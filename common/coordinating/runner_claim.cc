@@ -106,13 +106,11 @@ void RunnerState::OnPhaseAnswer(ClusterAnswer answer, Times t) {
                  [&](WriteEnded& ended) { OnClaimWritten(ended, t); },
                  [&](IdsFenced& done) {
                    if (!done.status.ok()) return Fail(ProblemOf(done.status, true), t);
-                   if (phase_ == Phase::kFencingWorkers) {
-                     // It takes its time: another one may have claimed the topic meanwhile.
-                     workers_fenced_ = true;
-                     phase_ = Phase::kReadingClaim;
-                     return Ask(For::kPhase, ReadTopic{job_.CoordinatorTopic()});
-                   }
-                   phase_ = Phase::kReadingAll;
+                   // Workers' ids take their time: another one may have claimed the topic
+                   // meanwhile.
+                   const bool workers = phase_ == Phase::kFencingWorkers;
+                   workers_fenced_ = workers_fenced_ || workers;
+                   phase_ = workers ? Phase::kReadingClaim : Phase::kReadingAll;
                    Ask(For::kPhase, ReadTopic{job_.CoordinatorTopic()});
                  },
                  [&](FollowBegun& begun) { Begin(begun, t); },

@@ -57,9 +57,15 @@ Status SendListOffsets(rd_kafka_t* client, const std::vector<TopicPartition>& pa
   return Status::Ok();
 }
 
-// librdkafka puts the answers of several leaders together, and loses that one of them gave none:
-// its partitions then have neither an error nor an offset.
-bool Answered(const rd_kafka_topic_partition_t& at) { return at.offset >= 0; }
+// Whether a first or last offset was given. librdkafka puts the answers of several leaders
+// together, and loses that one of them gave none: its partitions then have neither an error nor an
+// offset.
+Status CheckAnswer(const rd_kafka_topic_partition_t& at) {
+  if (at.err == RD_KAFKA_RESP_ERR_NO_ERROR && at.offset >= 0) return Status::Ok();
+  const std::string context = ContextOf({{at.topic, at.partition}});
+  return at.err == RD_KAFKA_RESP_ERR_NO_ERROR ? Unavailable(context + ": its leader did not answer")
+                                              : ToStatus(at.err, context);
+}
 
 }  // namespace
 
@@ -85,15 +91,12 @@ struct PendingRanges::Impl {
     for (size_t i = 0; i < count; ++i) {
       const rd_kafka_topic_partition_t* at =
           rd_kafka_ListOffsetsResultInfo_topic_partition(infos[i]);
-      if (at->err != RD_KAFKA_RESP_ERR_NO_ERROR || !Answered(*at)) {
-        const TopicPartition partition{at->topic, at->partition};
-        failed.try_emplace(
-            partition, at->err != RD_KAFKA_RESP_ERR_NO_ERROR
-                           ? ToStatus(at->err, ContextOf({partition}))
-                           : Unavailable(ContextOf({partition}) + ": its leader did not answer"));
+      const TopicPartition partition{at->topic, at->partition};
+      if (Status status = CheckAnswer(*at); !status.ok()) {
+        failed.try_emplace(partition, std::move(status));
         continue;
       }
-      OffsetRange& range = ranges[{at->topic, at->partition}];
+      OffsetRange& range = ranges[partition];
       (rd_kafka_event_opaque(event) == &begin ? range.begin : range.end) = at->offset;
     }
   }
@@ -188,8 +191,7 @@ Result<std::map<TopicPartition, int64_t>> ListHighWatermarks(
       rd_kafka_ListOffsets_result_infos(rd_kafka_event_ListOffsets_result(event.get()), &count);
   for (const rd_kafka_ListOffsetsResultInfo_t* info : std::span(infos, count)) {
     const rd_kafka_topic_partition_t* at = rd_kafka_ListOffsetsResultInfo_topic_partition(info);
-    if (at->err == RD_KAFKA_RESP_ERR_NO_ERROR && Answered(*at))
-      offsets[{at->topic, at->partition}] = at->offset;
+    if (CheckAnswer(*at).ok()) offsets[{at->topic, at->partition}] = at->offset;
   }
   return offsets;
 }

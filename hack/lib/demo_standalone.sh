@@ -1,6 +1,8 @@
 # shellcheck shell=bash disable=SC2154
-# The demo without Kubernetes: workers as processes of this machine. Sourced by hack/demo, which says $KAFKA, $http_port and
+# The demo without Kubernetes: workers as processes of this machine. Sourced by hack/demo, which says $KAFKA and
 # $standalone_dir, and starts Kafka.
+
+readonly http_port=${COHO_STANDALONE_PORT:-18080}
 
 worker_ready() { curl --silent --fail --output /dev/null "http://127.0.0.1:$1/readyz"; }
 
